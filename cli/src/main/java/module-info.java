@@ -1,0 +1,10 @@
+/** The command line, {@code ./xolotl}. */
+@org.jspecify.annotations.NullMarked
+module io.xolotl.cli {
+  requires static org.jspecify;
+  requires io.xolotl.xol;
+  requires info.picocli;
+
+  opens io.xolotl.cli to
+      info.picocli;
+}

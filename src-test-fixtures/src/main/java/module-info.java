@@ -1,0 +1,8 @@
+/** Target programs, instruction corpora and the JUnit extension that runs them. */
+@org.jspecify.annotations.NullMarked
+module io.xolotl.fixtures {
+  requires static transitive org.jspecify;
+  requires transitive org.junit.jupiter.api;
+
+  exports io.xolotl.fixtures;
+}
