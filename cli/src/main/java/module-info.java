@@ -1,7 +1,7 @@
 /** The command line, {@code ./xolotl}. */
 @org.jspecify.annotations.NullMarked
 module io.xolotl.cli {
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
   requires io.xolotl.xol;
   requires info.picocli;
 

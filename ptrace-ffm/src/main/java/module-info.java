@@ -1,7 +1,7 @@
 /** One Linux process under control: its threads, registers, memory and system calls, through ptrace. */
 @org.jspecify.annotations.NullMarked
 module io.xolotl.ptrace {
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 
   exports io.xolotl.ptrace;
 }

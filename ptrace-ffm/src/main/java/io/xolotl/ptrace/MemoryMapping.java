@@ -64,7 +64,8 @@ public record MemoryMapping(long start, long end, String permissions, long offse
 
   /** The kernel writes a line feed in a path as {@code \012}, and nothing else escaped. */
   private static String unescape(String path) {
-    return new String(path.replace("\\012", "\n").getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+    return new String(path.replace("\\012", "\n").getBytes(StandardCharsets.ISO_8859_1),
+        StandardCharsets.UTF_8);
   }
 
   /** Tells whether code in this range can be executed. */

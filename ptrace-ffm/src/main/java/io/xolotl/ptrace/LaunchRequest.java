@@ -1,0 +1,76 @@
+package io.xolotl.ptrace;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A program to start under control.
+ *
+ * @param command the program and its arguments; a program without a slash is searched for in the environment's PATH
+ * @param environment the whole environment of the program
+ * @param directory its working directory, or null for that of this JVM
+ * @param input its standard input
+ * @param output its standard output
+ * @param error its standard error
+ */
+public record LaunchRequest(List<String> command, Map<String, String> environment, @Nullable Path directory,
+    Stream input, Stream output, Stream error) {
+
+  /** Where a standard stream comes from or goes to. */
+  public sealed interface Stream {
+
+    /** The stream of this JVM. */
+    record Inherited() implements Stream {}
+
+    /**
+     * A file: read for the input; for the others created, and emptied unless {@code append}.
+     *
+     * @param path the file
+     * @param append whether to write behind what is there
+     */
+    record File(Path path, boolean append) implements Stream {}
+
+    /**
+     * A file descriptor of this JVM, for instance 2 to send the output where errors go.
+     *
+     * @param number the descriptor
+     */
+    record Descriptor(int number) implements Stream {}
+  }
+
+  /** Checks and copies. */
+  public LaunchRequest {
+    command = List.copyOf(command);
+    environment = Map.copyOf(environment);
+    if (command.isEmpty()) {
+      throw new IllegalArgumentException("a command needs at least the program's name");
+    }
+  }
+
+  /**
+   * A program with this JVM's environment, directory and streams.
+   *
+   * @param command the program and its arguments
+   */
+  public static LaunchRequest of(List<String> command) {
+    var inherited = new Stream.Inherited();
+    return new LaunchRequest(command, System.getenv(), null, inherited, inherited, inherited);
+  }
+
+  /** The same with another environment. */
+  public LaunchRequest withEnvironment(Map<String, String> replacement) {
+    return new LaunchRequest(command, replacement, directory, input, output, error);
+  }
+
+  /** The same in another directory. */
+  public LaunchRequest in(Path replacement) {
+    return new LaunchRequest(command, environment, replacement, input, output, error);
+  }
+
+  /** The same with other standard streams. */
+  public LaunchRequest withStreams(Stream in, Stream out, Stream err) {
+    return new LaunchRequest(command, environment, directory, in, out, err);
+  }
+}

@@ -1,0 +1,297 @@
+package io.xolotl.ptrace;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+
+/**
+ * The C library's functions that this module calls, under their C names, with the C library's conventions: −1
+ * is a failure, and {@code errno} is then in the capture segment that the caller passed in. A capture segment
+ * belongs to one thread at a time.
+ *
+ * <p>The class is initialized, and so the functions are linked, with the first call: everything else in the
+ * module loads where native access is denied.
+ */
+final class Libc {
+
+  static final int ESRCH = 3;
+  static final int EPERM = 1;
+  static final int EINTR = 4;
+  static final int EIO = 5;
+  static final int ECHILD = 10;
+  static final int EFAULT = 14;
+
+  static final int WNOHANG = 1;
+  static final int WUNTRACED = 2;
+  static final int WNOTHREAD = 0x20000000;
+  static final int WALL = 0x40000000;
+
+  static final int O_RDWR = 2;
+  static final int O_CLOEXEC = 0x80000;
+
+  private static final Linker LINKER = Linker.nativeLinker();
+  private static final Linker.Option ERRNO = Linker.Option.captureCallState("errno");
+  private static final StructLayout CALL_STATE = Linker.Option.captureStateLayout();
+  private static final VarHandle ERRNO_HANDLE = CALL_STATE
+      .varHandle(MemoryLayout.PathElement.groupElement("errno"));
+
+  /*
+   * Calls that can block (waitpid, pread of memory that another process must page in) are never "critical":
+   * a thread in a critical call holds up every safepoint of the JVM.
+   */
+  private static final MethodHandle WAITPID = link("waitpid",
+      FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT), ERRNO);
+  private static final MethodHandle PTRACE = link("ptrace",
+      FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG), ERRNO,
+      Linker.Option.firstVariadicArg(1), Linker.Option.critical(false));
+  private static final MethodHandle SYSCALL = link("syscall",
+      FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+      ERRNO,
+      Linker.Option.firstVariadicArg(1));
+  private static final MethodHandle OPEN = link("open", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
+      ERRNO, Linker.Option.firstVariadicArg(2));
+  private static final MethodHandle CLOSE = link("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT), ERRNO);
+  private static final MethodHandle PREAD = link("pread",
+      FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG), ERRNO);
+  private static final MethodHandle PWRITE = link("pwrite",
+      FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG), ERRNO);
+  private static final FunctionDescriptor PROCESS_VM = FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS,
+      JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG);
+  private static final MethodHandle PROCESS_VM_READV = link("process_vm_readv", PROCESS_VM, ERRNO);
+  private static final MethodHandle PROCESS_VM_WRITEV = link("process_vm_writev", PROCESS_VM, ERRNO);
+  private static final MethodHandle SIGACTION = link("sigaction",
+      FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, ADDRESS), ERRNO);
+  private static final MethodHandle PTHREAD_SIGMASK = link("pthread_sigmask",
+      FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, ADDRESS));
+  private static final MethodHandle POSIX_SPAWN = link("posix_spawn",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS));
+  private static final MethodHandle FILE_ACTIONS_INIT = link("posix_spawn_file_actions_init",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS));
+  private static final MethodHandle FILE_ACTIONS_DESTROY = link("posix_spawn_file_actions_destroy",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS));
+  private static final MethodHandle FILE_ACTIONS_ADDOPEN = link("posix_spawn_file_actions_addopen",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+  private static final MethodHandle FILE_ACTIONS_ADDDUP2 = link("posix_spawn_file_actions_adddup2",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+  private static final MethodHandle FILE_ACTIONS_ADDCHDIR = link("posix_spawn_file_actions_addchdir_np",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
+  private static final MethodHandle SPAWNATTR_INIT = link("posix_spawnattr_init",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS));
+  private static final MethodHandle SPAWNATTR_DESTROY = link("posix_spawnattr_destroy",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS));
+  private static final MethodHandle SPAWNATTR_SETFLAGS = link("posix_spawnattr_setflags",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_SHORT));
+  private static final MethodHandle SPAWNATTR_SETSIGMASK = link("posix_spawnattr_setsigmask",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
+
+  private Libc() {}
+
+  private static MethodHandle link(String name, FunctionDescriptor descriptor, Linker.Option... options) {
+    return LINKER.downcallHandle(address(name), descriptor, options);
+  }
+
+  /** Address of a function of the C library in this process. */
+  static MemorySegment address(String name) {
+    return LINKER.defaultLookup().findOrThrow(name);
+  }
+
+  /** Layout of a capture segment. */
+  static MemoryLayout callState() {
+    return CALL_STATE;
+  }
+
+  /** {@code errno} after a call that failed. */
+  static int errno(MemorySegment state) {
+    return (int) ERRNO_HANDLE.get(state, 0L);
+  }
+
+  /** What {@code invokeExact} throws can only be an error of this class itself. */
+  private static AssertionError unexpected(Throwable t) {
+    return new AssertionError(t);
+  }
+
+  static int waitpid(MemorySegment state, int pid, MemorySegment status, int options) {
+    try {
+      return (int) WAITPID.invokeExact(state, pid, status, options);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static long ptrace(MemorySegment state, int request, int tid, long address, long data) {
+    try {
+      return (long) PTRACE.invokeExact(state, request, tid, address, data);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static long syscall(MemorySegment state, long number, long a, long b, long c, long d, long e) {
+    try {
+      return (long) SYSCALL.invokeExact(state, number, a, b, c, d, e);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int open(MemorySegment state, MemorySegment path, int flags) {
+    try {
+      return (int) OPEN.invokeExact(state, path, flags);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int close(MemorySegment state, int descriptor) {
+    try {
+      return (int) CLOSE.invokeExact(state, descriptor);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static long pread(MemorySegment state, int descriptor, MemorySegment buffer, long count, long offset) {
+    try {
+      return (long) PREAD.invokeExact(state, descriptor, buffer, count, offset);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static long pwrite(MemorySegment state, int descriptor, MemorySegment buffer, long count, long offset) {
+    try {
+      return (long) PWRITE.invokeExact(state, descriptor, buffer, count, offset);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static long process_vm_readv(MemorySegment state, int pid, MemorySegment local, long locals,
+      MemorySegment remote,
+      long remotes) {
+    try {
+      return (long) PROCESS_VM_READV.invokeExact(state, pid, local, locals, remote, remotes, 0L);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static long process_vm_writev(MemorySegment state, int pid, MemorySegment local, long locals,
+      MemorySegment remote,
+      long remotes) {
+    try {
+      return (long) PROCESS_VM_WRITEV.invokeExact(state, pid, local, locals, remote, remotes, 0L);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int sigaction(MemorySegment state, int signal, MemorySegment action, MemorySegment old) {
+    try {
+      return (int) SIGACTION.invokeExact(state, signal, action, old);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int pthread_sigmask(int how, MemorySegment set, MemorySegment old) {
+    try {
+      return (int) PTHREAD_SIGMASK.invokeExact(how, set, old);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawn(MemorySegment pid, MemorySegment path, MemorySegment actions,
+      MemorySegment attributes,
+      MemorySegment argv, MemorySegment envp) {
+    try {
+      return (int) POSIX_SPAWN.invokeExact(pid, path, actions, attributes, argv, envp);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawn_file_actions_init(MemorySegment actions) {
+    try {
+      return (int) FILE_ACTIONS_INIT.invokeExact(actions);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawn_file_actions_destroy(MemorySegment actions) {
+    try {
+      return (int) FILE_ACTIONS_DESTROY.invokeExact(actions);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawn_file_actions_addopen(MemorySegment actions, int descriptor, MemorySegment path,
+      int flags,
+      int mode) {
+    try {
+      return (int) FILE_ACTIONS_ADDOPEN.invokeExact(actions, descriptor, path, flags, mode);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawn_file_actions_adddup2(MemorySegment actions, int from, int to) {
+    try {
+      return (int) FILE_ACTIONS_ADDDUP2.invokeExact(actions, from, to);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawn_file_actions_addchdir_np(MemorySegment actions, MemorySegment path) {
+    try {
+      return (int) FILE_ACTIONS_ADDCHDIR.invokeExact(actions, path);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawnattr_init(MemorySegment attributes) {
+    try {
+      return (int) SPAWNATTR_INIT.invokeExact(attributes);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawnattr_destroy(MemorySegment attributes) {
+    try {
+      return (int) SPAWNATTR_DESTROY.invokeExact(attributes);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawnattr_setflags(MemorySegment attributes, short flags) {
+    try {
+      return (int) SPAWNATTR_SETFLAGS.invokeExact(attributes, flags);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawnattr_setsigmask(MemorySegment attributes, MemorySegment set) {
+    try {
+      return (int) SPAWNATTR_SETSIGMASK.invokeExact(attributes, set);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+}

@@ -1,0 +1,298 @@
+package io.xolotl.ptrace;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+
+/**
+ * The memory of a traced process. Any thread may use it at any time while the process is traced; nothing here stops
+ * the process, so what other threads of it write at the same time may be seen in part.
+ *
+ * <p>Addresses are those of the process, unsigned. An access that reaches memory which is not mapped, or not with
+ * the permission needed, throws {@link PtraceException} with {@link PtraceException.Reason#MEMORY_INACCESSIBLE}.
+ */
+public final class ProcessMemory {
+
+  private static final int CHUNK = 64 << 10;
+  private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class,
+      ByteOrder.LITTLE_ENDIAN);
+  private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class,
+      ByteOrder.LITTLE_ENDIAN);
+
+  /**
+   * What a call needs in native memory. A pool, and not one a thread: virtual threads come by the thousand, and an
+   * arena a call costs as much as the call.
+   */
+  private static final ConcurrentLinkedDeque<Buffers> POOL = new ConcurrentLinkedDeque<>();
+
+  private record Buffers(MemorySegment state, MemorySegment vectors, MemorySegment data) {
+
+    static Buffers take() {
+      Buffers pooled = POOL.pollFirst();
+      if (pooled != null) {
+        return pooled;
+      }
+      Arena arena = Arena.ofAuto();
+      return new Buffers(arena.allocate(Libc.callState()), arena.allocate(32, 8), arena.allocate(CHUNK, 16));
+    }
+
+    void release() {
+      POOL.addFirst(this);
+    }
+
+    /** Two {@code struct iovec}: this buffer and the range in the process. */
+    MemorySegment local(long address, int length) {
+      vectors.set(JAVA_LONG, 0, data.address());
+      vectors.set(JAVA_LONG, 8, length);
+      vectors.set(JAVA_LONG, 16, address);
+      vectors.set(JAVA_LONG, 24, length);
+      return vectors;
+    }
+  }
+
+  private final int pid;
+  // A descriptor that is closed while another thread writes through it could by then be another file's.
+  private final ReentrantReadWriteLock descriptorLock = new ReentrantReadWriteLock();
+  // /proc/PID/mem keeps the address space that it was opened for: after an exec it must be opened anew.
+  private int descriptor;
+
+  ProcessMemory(int pid) {
+    this.pid = pid;
+    descriptor = openMem(pid);
+  }
+
+  private static int openMem(int pid) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.callState());
+      int fd = Libc.open(state, arena.allocateFrom("/proc/" + pid + "/mem"), Libc.O_RDWR | Libc.O_CLOEXEC);
+      if (fd < 0) {
+        int errno = Libc.errno(state);
+        throw new PtraceException(PtraceException.Reason.SYSTEM_ERROR, errno,
+            "open of /proc/" + pid + "/mem failed with " + Errno.name(errno));
+      }
+      return fd;
+    }
+  }
+
+  /** Follows the process into a new address space. Tracer thread only. */
+  void reopen() {
+    replace(openMem(pid));
+  }
+
+  void close() {
+    replace(-1);
+  }
+
+  private void replace(int replacement) {
+    Buffers b = Buffers.take();
+    descriptorLock.writeLock().lock();
+    try {
+      if (descriptor >= 0) {
+        // close(2) releases the descriptor whatever it returns; /proc/PID/mem has nothing to flush.
+        Libc.close(b.state, descriptor);
+      }
+      descriptor = replacement;
+    } finally {
+      descriptorLock.writeLock().unlock();
+      b.release();
+    }
+  }
+
+  /**
+   * Reads memory that the process itself may read.
+   *
+   * @param address first address
+   * @param destination where to
+   * @param offset first index in {@code destination}
+   * @param length number of bytes
+   * @return how many bytes could be read from {@code address} on, 0 to {@code length}
+   */
+  public int tryRead(long address, byte[] destination, int offset, int length) {
+    java.util.Objects.checkFromIndexSize(offset, length, destination.length);
+    Buffers b = Buffers.take();
+    try {
+      int done = 0;
+      while (done < length) {
+        int part = Math.min(CHUNK, length - done);
+        MemorySegment vectors = b.local(address + done, part);
+        long n = Libc.process_vm_readv(b.state, pid, vectors, 1, vectors.asSlice(16), 1);
+        if (n <= 0) {
+          break;
+        }
+        MemorySegment.copy(b.data, JAVA_BYTE, 0, destination, offset + done, (int) n);
+        done += (int) n;
+        if (n < part) {
+          break;
+        }
+      }
+      return done;
+    } finally {
+      b.release();
+    }
+  }
+
+  /**
+   * Reads memory that the process itself may read.
+   *
+   * @param address first address
+   * @param length number of bytes
+   */
+  public byte[] read(long address, int length) {
+    byte[] bytes = new byte[length];
+    int n = tryRead(address, bytes, 0, length);
+    if (n < length) {
+      throw inaccessible("read", address + n);
+    }
+    return bytes;
+  }
+
+  /** Reads eight bytes as a number, lowest byte first. */
+  public long readLong(long address) {
+    return (long) LONGS.get(read(address, 8), 0);
+  }
+
+  /** Reads four bytes as a number, lowest byte first. */
+  public int readInt(long address) {
+    return (int) INTS.get(read(address, 4), 0);
+  }
+
+  /** Reads one byte. */
+  public byte readByte(long address) {
+    return read(address, 1)[0];
+  }
+
+  /**
+   * Reads a string in UTF-8 up to its zero byte.
+   *
+   * @param address its first byte
+   * @param limit most bytes to read; a longer string is cut there
+   */
+  public String readString(long address, int limit) {
+    byte[] bytes = new byte[limit];
+    int n = 0;
+    while (n < limit) {
+      // Not across the end of a page: the next one need not be mapped.
+      int part = (int) Math.min(limit - n, 4096 - (address + n & 4095));
+      int got = tryRead(address + n, bytes, n, part);
+      for (int i = n; i < n + got; i++) {
+        if (bytes[i] == 0) {
+          return new String(bytes, 0, i, StandardCharsets.UTF_8);
+        }
+      }
+      if (got < part) {
+        throw inaccessible("read", address + n + got);
+      }
+      n += got;
+    }
+    return new String(bytes, 0, n, StandardCharsets.UTF_8);
+  }
+
+  /**
+   * Writes memory that the process itself may write.
+   *
+   * @param address first address
+   * @param bytes what to write
+   */
+  public void write(long address, byte[] bytes) {
+    Buffers b = Buffers.take();
+    try {
+      int done = 0;
+      while (done < bytes.length) {
+        int part = Math.min(CHUNK, bytes.length - done);
+        MemorySegment.copy(bytes, done, b.data, JAVA_BYTE, 0, part);
+        MemorySegment vectors = b.local(address + done, part);
+        long n = Libc.process_vm_writev(b.state, pid, vectors, 1, vectors.asSlice(16), 1);
+        done += (int) Math.max(0, n);
+        if (n < part) {
+          throw inaccessible("write", address + done);
+        }
+      }
+    } finally {
+      b.release();
+    }
+  }
+
+  /** Writes eight bytes, lowest first. */
+  public void writeLong(long address, long value) {
+    byte[] bytes = new byte[8];
+    LONGS.set(bytes, 0, value);
+    write(address, bytes);
+  }
+
+  /** Writes four bytes, lowest first. */
+  public void writeInt(long address, int value) {
+    byte[] bytes = new byte[4];
+    INTS.set(bytes, 0, value);
+    write(address, bytes);
+  }
+
+  /**
+   * Reads memory whatever its permissions are, for instance code that is mapped execute-only.
+   *
+   * @param address first address
+   * @param length number of bytes
+   * @return the bytes up to the first that is not mapped; shorter than {@code length} if there is one
+   */
+  public byte[] readText(long address, int length) {
+    Buffers b = Buffers.take();
+    descriptorLock.readLock().lock();
+    try {
+      byte[] bytes = new byte[length];
+      int done = 0;
+      while (done < length) {
+        long n = Libc.pread(b.state, descriptor, b.data, Math.min(CHUNK, length - done), address + done);
+        if (n <= 0) {
+          return java.util.Arrays.copyOf(bytes, done);
+        }
+        MemorySegment.copy(b.data, JAVA_BYTE, 0, bytes, done, (int) n);
+        done += (int) n;
+      }
+      return bytes;
+    } finally {
+      descriptorLock.readLock().unlock();
+      b.release();
+    }
+  }
+
+  /**
+   * Writes memory whatever its permissions are. The kernel gives the process a private copy of a page of a file that
+   * is written so: neither the file nor another process changes. One byte is written atomically, more are not: see
+   * Intel SDM volume 3, "Handling self- and cross-modifying code".
+   *
+   * @param address first address
+   * @param bytes what to write
+   */
+  public void writeText(long address, byte... bytes) {
+    Buffers b = Buffers.take();
+    descriptorLock.readLock().lock();
+    try {
+      int done = 0;
+      while (done < bytes.length) {
+        int part = Math.min(CHUNK, bytes.length - done);
+        MemorySegment.copy(bytes, done, b.data, JAVA_BYTE, 0, part);
+        long n = Libc.pwrite(b.state, descriptor, b.data, part, address + done);
+        if (n <= 0) {
+          throw inaccessible("write of text", address + done);
+        }
+        done += (int) n;
+      }
+    } finally {
+      descriptorLock.readLock().unlock();
+      b.release();
+    }
+  }
+
+  private PtraceException inaccessible(String operation, long address) {
+    return new PtraceException(PtraceException.Reason.MEMORY_INACCESSIBLE, Libc.EFAULT, operation + " at 0x"
+        + Long.toHexString(address) + " in process " + pid
+        + ": the memory is not mapped with the permission needed");
+  }
+}

@@ -1,0 +1,157 @@
+package io.xolotl.ptrace;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * A copy of a thread's general registers. Reading and changing it touches no process: {@link
+ * TracedThread#readRegisters} fills it, {@link TracedThread#writeRegisters} writes it back.
+ *
+ * <p>Not thread-safe: it belongs to one thread at a time.
+ */
+public final class Registers {
+
+  static final int COUNT = Register.values().length;
+  static final long BYTES = COUNT * 8L;
+
+  private final long[] values = new long[COUNT];
+  private boolean changed;
+
+  /** Creates registers that are all zero. */
+  public Registers() {}
+
+  /**
+   * A register's value.
+   *
+   * @param register which one
+   */
+  public long get(Register register) {
+    return values[register.ordinal()];
+  }
+
+  /**
+   * Changes a register.
+   *
+   * @param register which one
+   * @param value its new value
+   */
+  public void set(Register register, long value) {
+    values[register.ordinal()] = value;
+    changed = true;
+  }
+
+  /** Tells whether a register was set since the values were read from the thread. */
+  public boolean isChanged() {
+    return changed;
+  }
+
+  /** Instruction pointer. */
+  public long rip() {
+    return get(Register.RIP);
+  }
+
+  /** Sets the instruction pointer. */
+  public void rip(long value) {
+    set(Register.RIP, value);
+  }
+
+  /** Stack pointer. */
+  public long rsp() {
+    return get(Register.RSP);
+  }
+
+  /** Sets the stack pointer. */
+  public void rsp(long value) {
+    set(Register.RSP, value);
+  }
+
+  /** Register rax: by the System V ABI the value that a function returns. */
+  public long rax() {
+    return get(Register.RAX);
+  }
+
+  /** Sets register rax. */
+  public void rax(long value) {
+    set(Register.RAX, value);
+  }
+
+  /** Flags register. */
+  public long rflags() {
+    return get(Register.RFLAGS);
+  }
+
+  /** Sets the flags register; the kernel accepts only the flags that user code may change, and TF. */
+  public void rflags(long value) {
+    set(Register.RFLAGS, value);
+  }
+
+  /**
+   * An integer argument at the first instruction of a function, by the System V ABI.
+   *
+   * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
+   */
+  public long argument(int index) {
+    return get(argumentRegister(index));
+  }
+
+  /**
+   * Changes an integer argument at the first instruction of a function, by the System V ABI.
+   *
+   * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
+   * @param value its new value
+   */
+  public void argument(int index, long value) {
+    set(argumentRegister(index), value);
+  }
+
+  private static Register argumentRegister(int index) {
+    return switch (index) {
+      case 0 -> Register.RDI;
+      case 1 -> Register.RSI;
+      case 2 -> Register.RDX;
+      case 3 -> Register.RCX;
+      case 4 -> Register.R8;
+      case 5 -> Register.R9;
+      default -> throw new IllegalArgumentException("integer argument " + index + " is not in a register");
+    };
+  }
+
+  /** Makes this a copy of other registers. */
+  public void copyFrom(Registers other) {
+    System.arraycopy(other.values, 0, values, 0, COUNT);
+    changed = other.changed;
+  }
+
+  void load(MemorySegment userRegs) {
+    MemorySegment.copy(userRegs, JAVA_LONG, 0, values, 0, COUNT);
+    changed = false;
+  }
+
+  void store(MemorySegment userRegs) {
+    MemorySegment.copy(values, 0, userRegs, JAVA_LONG, 0, COUNT);
+    changed = false;
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Registers that && Arrays.equals(values, that.values);
+  }
+
+  @Override
+  public int hashCode() {
+    return Arrays.hashCode(values);
+  }
+
+  @Override
+  public String toString() {
+    var text = new StringBuilder();
+    for (Register register : Register.values()) {
+      text.append(text.isEmpty() ? "" : " ").append(register.name().toLowerCase(java.util.Locale.ROOT))
+          .append("=0x")
+          .append(Long.toHexString(get(register)));
+    }
+    return text.toString();
+  }
+}

@@ -1,0 +1,51 @@
+package io.xolotl.ptrace;
+
+/**
+ * What a user of this module does when a traced process does something. Every method runs on the tracer thread; the
+ * thread that it is about stays stopped until it is resumed, which the method does or arranges for.
+ */
+public interface TraceHandler {
+
+  /**
+   * A thread has stopped.
+   *
+   * @param thread the thread
+   * @param status why
+   */
+  void stopped(TracedThread thread, WaitStatus.Stopped status);
+
+  /**
+   * A thread that the process created is traced too, and stopped before its first instruction.
+   *
+   * @param thread the new thread
+   */
+  void threadStarted(TracedThread thread);
+
+  /**
+   * A traced thread created a process, whose only thread is stopped before its first instruction. The child is
+   * handled by this handler until it gets its own.
+   *
+   * @param parent the process that created it
+   * @param child the new process
+   * @param thread its thread
+   * @param sharesMemory whether parent and child have one address space (vfork, CLONE_VM): what is written to one is
+   *     then written to both
+   */
+  void processCreated(TracedProcess parent, TracedProcess child, TracedThread thread, boolean sharesMemory);
+
+  /**
+   * The process has executed another program: its address space is new and all other threads are gone. The
+   * thread is still inside the system call.
+   *
+   * @param thread the one thread left; not the object that it was before
+   */
+  void executed(TracedThread thread);
+
+  /**
+   * A thread has ended; no request can be made of it any more.
+   *
+   * @param thread the thread
+   * @param status how it ended; for the last thread of a process, how the process ended
+   */
+  void ended(TracedThread thread, WaitStatus.Ended status);
+}

@@ -1,0 +1,312 @@
+package io.xolotl.ptrace;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.xolotl.ptrace.PtraceException.Reason;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A thread of a traced process. It is running, or stopped and then waits for the tracer; except for
+ * {@link #interrupt}, every request needs it to be stopped.
+ *
+ * <p>Tracer thread only. Any request can throw {@link PtraceException} with {@link Reason#THREAD_GONE}: a stopped
+ * thread can be killed at any moment.
+ */
+public final class TracedThread {
+
+  private final TracedProcess process;
+  private final int tid;
+  private WaitStatus.@Nullable Stopped stop;
+  private boolean started;
+  private @Nullable Object attachment;
+
+  TracedThread(TracedProcess process, int tid, boolean started) {
+    this.process = process;
+    this.tid = tid;
+    this.started = started;
+  }
+
+  /** The process that the thread belongs to. */
+  public TracedProcess process() {
+    return process;
+  }
+
+  /** The thread's id in the tracer's pid namespace. */
+  public int tid() {
+    return tid;
+  }
+
+  /** Why the thread is stopped, or null if it runs. */
+  public WaitStatus.@Nullable Stopped stop() {
+    return stop;
+  }
+
+  /** What the handler keeps for this thread. */
+  public @Nullable Object attachment() {
+    return attachment;
+  }
+
+  /** Sets what the handler keeps for this thread. */
+  public void attachment(@Nullable Object value) {
+    attachment = value;
+  }
+
+  void markStopped(WaitStatus.Stopped why) {
+    stop = why;
+  }
+
+  /** Tells, once, whether this stop is the first that is reported of a thread that the process created. */
+  boolean start() {
+    boolean first = !started;
+    started = true;
+    return first;
+  }
+
+  private Tracer.Scratch scratch() {
+    return process.tracer().scratch();
+  }
+
+  private long request(Tracer.Scratch s, int request, long address, long data) {
+    long result = Libc.ptrace(s.state, request, tid, address, data);
+    if (result < 0) {
+      throw PtraceException.ofRequest(request, tid, Libc.errno(s.state));
+    }
+    return result;
+  }
+
+  private void resume(int request, int signal) {
+    // Before the request: when it fails the thread is gone, and not stopped either.
+    stop = null;
+    request(scratch(), request, 0, signal);
+  }
+
+  /**
+   * Lets the thread run.
+   *
+   * @param signal signal to deliver, or 0; only a thread in a signal-delivery-stop can be given one
+   */
+  public void cont(int signal) {
+    resume(Ptrace.CONT, signal);
+  }
+
+  /**
+   * Lets the thread execute one instruction.
+   *
+   * @param signal signal to deliver before, or 0
+   */
+  public void step(int signal) {
+    resume(Ptrace.SINGLESTEP, signal);
+  }
+
+  /** Leaves the thread in its group-stop until SIGCONT, as job control wants it. */
+  public void listen() {
+    resume(Ptrace.LISTEN, 0);
+  }
+
+  /**
+   * Ends tracing this thread; it runs on.
+   *
+   * @param signal signal to deliver, or 0
+   */
+  public void detach(int signal) {
+    stop = null;
+    request(scratch(), Ptrace.DETACH, 0, signal);
+    process.forget(this);
+  }
+
+  /** Asks a running thread to stop; the stop is reported later, possibly behind another. */
+  public void interrupt() {
+    request(scratch(), Ptrace.INTERRUPT, 0, 0);
+  }
+
+  /**
+   * Stops the thread, if it is not stopped, and waits until it is. The stop it gets into, which may be another than
+   * the one asked for, is then the caller's to handle: {@link #stop()} tells which.
+   *
+   * @throws PtraceException {@link Reason#THREAD_GONE} if it ended instead, {@link Reason#NOT_STOPPING} if it does not
+   *     stop in time
+   */
+  public WaitStatus.Stopped interruptAndWait() {
+    if (stop != null) {
+      return stop;
+    }
+    interrupt();
+    return awaitStop();
+  }
+
+  /** Waits for the next stop of this thread, which runs now and is known to stop soon. */
+  public WaitStatus.Stopped awaitStop() {
+    int word = process.tracer().await(tid);
+    switch (WaitStatus.of(word)) {
+      case WaitStatus.Stopped stopped -> {
+        stop = stopped;
+        return stopped;
+      }
+      case WaitStatus.Ended ended -> {
+        // Reported in its turn, when the caller's work is done.
+        process.tracer().defer(tid, word);
+        throw new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
+            "thread " + tid + " has ended meanwhile: " + ended);
+      }
+    }
+  }
+
+  /** Tells whether the thread is stopped on its way to user mode, where its registers are the user's. */
+  public boolean isAtUserBoundary() {
+    return switch (stop) {
+      case null -> false;
+      case WaitStatus.Signal _,WaitStatus.GroupStop _,WaitStatus.Interrupted _ -> true;
+      case WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> false;
+    };
+  }
+
+  /**
+   * Lets a thread that is stopped inside a system call finish it, and stops it again on its way to user mode, before
+   * its next instruction. The call must not block.
+   */
+  public void finishSystemCall() {
+    while (!isAtUserBoundary()) {
+      // The interrupt is taken before the thread gets back to user mode: get_signal() looks at it first.
+      interrupt();
+      cont(0);
+      awaitStop();
+    }
+  }
+
+  /**
+   * Fetches the general registers.
+   *
+   * @param registers where to
+   */
+  public void readRegisters(Registers registers) {
+    Tracer.Scratch s = scratch();
+    request(s, Ptrace.GETREGS, 0, s.registers.address());
+    registers.load(s.registers);
+  }
+
+  /**
+   * Sets all general registers.
+   *
+   * @param registers what to; no longer {@linkplain Registers#isChanged() changed} afterwards
+   */
+  public void writeRegisters(Registers registers) {
+    Tracer.Scratch s = scratch();
+    registers.store(s.registers);
+    request(s, Ptrace.SETREGS, 0, s.registers.address());
+  }
+
+  /** Fetches the x87, SSE, AVX and further state. */
+  public VectorState readVectorState() {
+    Tracer.Scratch s = scratch();
+    s.vector.set(JAVA_LONG, 0, s.xstate.address());
+    s.vector.set(JAVA_LONG, 8, s.xstate.byteSize());
+    request(s, Ptrace.GETREGSET, Ptrace.NT_X86_XSTATE, s.vector.address());
+    // The kernel reports how much this CPU has.
+    return new VectorState(s.xstate.asSlice(0, s.vector.get(JAVA_LONG, 8)));
+  }
+
+  /** Sets the x87, SSE, AVX and further state. */
+  public void writeVectorState(VectorState state) {
+    Tracer.Scratch s = scratch();
+    s.xstate.copyFrom(state.segment());
+    s.vector.set(JAVA_LONG, 0, s.xstate.address());
+    s.vector.set(JAVA_LONG, 8, state.size());
+    request(s, Ptrace.SETREGSET, Ptrace.NT_X86_XSTATE, s.vector.address());
+  }
+
+  /**
+   * Fetches what the kernel knows of the signal that the thread stopped for.
+   *
+   * @param info where to
+   */
+  public void readSignalInfo(SignalInfo info) {
+    Tracer.Scratch s = scratch();
+    request(s, Ptrace.GETSIGINFO, 0, s.siginfo.address());
+    info.load(s.siginfo);
+  }
+
+  /**
+   * Replaces the information on the signal that the thread stopped for; that signal, with it, is what {@link #cont}
+   * delivers.
+   */
+  public void writeSignalInfo(SignalInfo info) {
+    Tracer.Scratch s = scratch();
+    info.store(s.siginfo);
+    request(s, Ptrace.SETSIGINFO, 0, s.siginfo.address());
+  }
+
+  /** The signals that the thread blocks, bit n−1 for signal n. */
+  public long signalMask() {
+    Tracer.Scratch s = scratch();
+    request(s, Ptrace.GETSIGMASK, 8, s.word.address());
+    return s.word.get(JAVA_LONG, 0);
+  }
+
+  /** Sets the signals that the thread blocks. */
+  public void signalMask(long mask) {
+    Tracer.Scratch s = scratch();
+    s.word.set(JAVA_LONG, 0, mask);
+    request(s, Ptrace.SETSIGMASK, 8, s.word.address());
+  }
+
+  /** What the thread's ptrace event carries: the id of a new thread or process, the former id after an exec. */
+  public long eventMessage() {
+    Tracer.Scratch s = scratch();
+    request(s, Ptrace.GETEVENTMSG, 0, s.word.address());
+    return s.word.get(JAVA_LONG, 0);
+  }
+
+  /**
+   * Tells whether a trap (int3 or single-step) of this thread waits to be reported. PTRACE_EVENT_STOP overtakes it:
+   * get_signal() in kernel/signal.c takes jobctl traps before it takes queued signals. A thread that is detached in
+   * that state dies of the SIGTRAP.
+   */
+  public boolean hasPendingTrap() {
+    Tracer.Scratch s = scratch();
+    int atOnce = (int) (s.siginfo.byteSize() / SignalInfo.BYTES);
+    for (long offset = 0;; offset += atOnce) {
+      // struct ptrace_peeksiginfo_args: u64 off; u32 flags (0: the thread's own queue); s32 nr
+      s.peek.set(JAVA_LONG, 0, offset);
+      s.peek.set(JAVA_INT, 8, 0);
+      s.peek.set(JAVA_INT, 12, atOnce);
+      long n = request(s, Ptrace.PEEKSIGINFO, s.peek.address(), s.siginfo.address());
+      for (int i = 0; i < n; i++) {
+        MemorySegment info = s.siginfo.asSlice((long) i * SignalInfo.BYTES, SignalInfo.BYTES);
+        if (info.get(JAVA_INT, 0) == Signals.SIGTRAP && info.get(JAVA_INT, 8) > 0) {
+          return true;
+        }
+      }
+      if (n < atOnce) {
+        return false;
+      }
+    }
+  }
+
+  /**
+   * Executes a system call in this thread, which is stopped {@linkplain #isAtUserBoundary() on its way to user mode},
+   * and leaves everything else of it as it was: registers (a system call that was interrupted still restarts), signal
+   * mask and the signal that it stopped for. It stays stopped.
+   *
+   * @param number number of the system call
+   * @param arguments up to six
+   * @return what the kernel returns: −4095 to −1 is a negated errno
+   */
+  public long systemCall(int number, long... arguments) {
+    return RemoteCall.systemCall(this, number, arguments);
+  }
+
+  @Override
+  public String toString() {
+    return "thread " + tid + " of process " + process.pid();
+  }
+
+  /** For tests of the raw layout. */
+  byte[] rawRegisters() {
+    Tracer.Scratch s = scratch();
+    request(s, Ptrace.GETREGS, 0, s.registers.address());
+    return s.registers.toArray(JAVA_BYTE);
+  }
+}
