@@ -1,7 +1,7 @@
 /** x86-64 instructions, decoded by Zydis and classified for execution out of line. */
 @org.jspecify.annotations.NullMarked
 module io.xolotl.decoder {
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 
   exports io.xolotl.decoder;
 }
