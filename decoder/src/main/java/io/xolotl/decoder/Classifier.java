@@ -1,0 +1,196 @@
+package io.xolotl.decoder;
+
+import io.xolotl.decoder.Classification.Copy;
+import io.xolotl.decoder.Classification.Emulate;
+import io.xolotl.decoder.Classification.FixUp;
+import io.xolotl.decoder.Classification.ReDisplace;
+import io.xolotl.decoder.Classification.Refuse;
+import io.xolotl.decoder.Classification.ScratchRegister;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The rules of relocation, decided from the decoded form alone: mnemonic, encoding, prefixes and operands. A bare opcode
+ * byte means different things under a VEX prefix; the kernel's uprobes (arch/x86/kernel/uprobes.c, Linux 6.18) look at
+ * it, and so skip {@code vpor} and take {@code vpsubsb} for a call.
+ */
+final class Classifier {
+
+  /** Legacy registers only: a copy needs no bit of REX to name one, so its length stays. */
+  private static final List<Gpr> SCRATCH_CANDIDATES = List.of(Gpr.RSI, Gpr.RDI, Gpr.RBX, Gpr.RDX, Gpr.RAX,
+      Gpr.RCX,
+      Gpr.RBP);
+
+  private static final Classification COPY = new Copy();
+  private static final Classification SKIP = new Emulate(new Emulation.Nop());
+
+  /** {@code mov} to a segment register: map 0, opcode 8e, with the register's number in modrm.reg. */
+  private static final int MOVE_TO_SEGMENT = 0x8e;
+  private static final int SS = 2;
+
+  private Classifier() {}
+
+  static Classification classify(Instruction instruction, RelocationPolicy policy) {
+    Rule rule = instruction.rule();
+    if (instruction.encoding() == Encoding.MVEX) {
+      return new Refuse(Refusal.MVEX);
+    }
+    if (rule instanceof Rule.Never never) {
+      return new Refuse(never.reason());
+    }
+    if (instruction.mode() != MachineMode.LONG_64) {
+      return new Refuse(Refusal.COMPAT_MODE);
+    }
+    if (instruction.isPrivileged()) {
+      return new Refuse(Refusal.PRIVILEGED);
+    }
+    return switch (rule) {
+      case Rule.Simple simple -> classify(simple, instruction, policy);
+      case Rule.JumpIf(Condition condition) ->
+        branch(instruction, new Emulation.ConditionalJump(condition, instruction.target()));
+      case Rule.LoopIf(LoopKind kind) ->
+        branch(instruction, new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
+      case Rule.Never(Refusal reason) -> new Refuse(reason);
+    };
+  }
+
+  private static Classification classify(Rule.Simple rule, Instruction instruction, RelocationPolicy policy) {
+    return switch (rule) {
+      case NOP -> SKIP;
+      case JUMP -> branch(instruction,
+          instruction.isRelativeBranch()
+              ? new Emulation.Jump(instruction.target())
+              : new Emulation.IndirectJump(source(instruction)));
+      case CALL -> branch(instruction,
+          instruction.isRelativeBranch()
+              ? new Emulation.Call(instruction.target())
+              : new Emulation.IndirectCall(source(instruction)));
+      case RETURN -> returned(instruction);
+      case PUSH -> push(instruction, policy);
+      case PUSH_FLAGS -> new Emulate(new Emulation.PushFlags(instruction.operandSize()));
+      case POP_FLAGS -> new Emulate(new Emulation.PopFlags(instruction.operandSize()));
+      case LOAD_ADDRESS -> loadAddress(instruction);
+      case MOVE -> instruction.opcode() == MOVE_TO_SEGMENT && instruction.modrmReg() == SS
+          ? new Refuse(Refusal.INTERRUPT_SHADOW)
+          : relocate(instruction, policy);
+      case SYSCALL -> new FixUp(FixUp.Kind.SYSCALL);
+      case COPY -> relocate(instruction, policy);
+    };
+  }
+
+  private static Classification branch(Instruction instruction, Emulation emulation) {
+    if (instruction.branchKind() == BranchKind.FAR) {
+      return new Refuse(Refusal.FAR_BRANCH);
+    }
+    // Intel ignores the prefix, AMD truncates rip to 16 bits; with REX.W both have 64 bits.
+    if (instruction.hasOperandSizePrefix() && !instruction.hasRexW()) {
+      return new Refuse(Refusal.OPERAND_SIZE_BRANCH);
+    }
+    return new Emulate(emulation);
+  }
+
+  private static Classification returned(Instruction instruction) {
+    if (instruction.branchKind() == BranchKind.FAR) {
+      return new Refuse(Refusal.FAR_BRANCH);
+    }
+    if (instruction.hasOperandSizePrefix()) {
+      return new Refuse(Refusal.OPERAND_SIZE_BRANCH);
+    }
+    int extra = instruction.firstOperand() instanceof Operand.OfImmediate immediate
+        ? (int) immediate.value() & 0xffff
+        : 0;
+    return new Emulate(new Emulation.Return(extra));
+  }
+
+  private static Classification push(Instruction instruction, RelocationPolicy policy) {
+    return instruction.firstOperand() instanceof Operand.OfRegister operand
+        && operand.register().gpr().isPresent()
+        && operand.widthBits() == 64
+            ? new Emulate(new Emulation.PushRegister(operand.register().gpr().get()))
+            : relocate(instruction, policy);
+  }
+
+  private static Classification loadAddress(Instruction instruction) {
+    if (instruction.isRipRelative() && instruction.firstOperand() instanceof Operand.OfRegister destination) {
+      Gpr gpr = destination.register().gpr().orElseThrow();
+      return new Emulate(new Emulation.LoadAddress(gpr, destination.widthBits(), instruction.target()));
+    }
+    return COPY;
+  }
+
+  private static BranchSource source(Instruction instruction) {
+    return switch (instruction.firstOperand()) {
+      case Operand.OfRegister operand -> new BranchSource.Register(operand.register().gpr().orElseThrow());
+      case Operand.OfMemory operand -> source(instruction, operand);
+      case Operand.OfImmediate _,Operand.OfFarPointer _ -> throw new AssertionError(instruction);
+    };
+  }
+
+  private static BranchSource source(Instruction instruction, Operand.OfMemory operand) {
+    Segment segment = switch (operand.segment().name()) {
+      case "fs" -> Segment.FS;
+      case "gs" -> Segment.GS;
+      default -> Segment.NONE;
+    };
+    if (instruction.isRipRelative()) {
+      return new BranchSource.Memory(segment, Optional.empty(), Optional.empty(), 1, instruction.target(),
+          instruction.addressSize());
+    }
+    return new BranchSource.Memory(segment, operand.base().flatMap(Register::gpr),
+        operand.index().flatMap(Register::gpr), Math.max(operand.scale(), 1), operand.displacement(),
+        instruction.addressSize());
+  }
+
+  private static Classification relocate(Instruction instruction, RelocationPolicy policy) {
+    if (!instruction.isRipRelative()) {
+      return COPY;
+    }
+    if (policy == RelocationPolicy.STRICT) {
+      return new Refuse(Refusal.RIP_RELATIVE_UNDER_STRICT);
+    }
+    Optional<ScratchRegister> scratch = scratchRegister(instruction);
+    if (instruction.addressSize() == 32) {
+      // The address wraps at 4 GiB, where a displacement from the copy's own eip would not reach.
+      return scratch.<Classification>map(s -> s).orElseGet(() -> new Refuse(Refusal.NO_SCRATCH_REGISTER));
+    }
+    return new ReDisplace(instruction.displacementOffset().orElseThrow(), instruction.target(), scratch);
+  }
+
+  private static Optional<ScratchRegister> scratchRegister(Instruction instruction) {
+    int used = instruction.gprMask();
+    for (Gpr candidate : SCRATCH_CANDIDATES) {
+      if ((used & 1 << candidate.index()) == 0) {
+        return Optional.of(new ScratchRegister(instruction, candidate));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /**
+   * Rewrites a RIP-relative instruction to address by a register. The displacement stays in place: modrm gets mod 10,
+   * which has 32 bits of displacement as well (and, with EVEX, is not scaled as mod 01 is).
+   */
+  static byte[] withBase(Instruction instruction, Gpr base) {
+    byte[] bytes = instruction.bytes();
+    int modrm = instruction.modrmOffset();
+    bytes[modrm] = (byte) (bytes[modrm] & 0b00_111_000 | 0b10_000_000 | base.index());
+    int prefix = instruction.prefixOffset();
+    if (prefix >= 0) {
+      // Without a base the CPU ignores the bits that extend it, so the original may have them either way.
+      switch (instruction.encoding()) {
+        case LEGACY, THREE_DNOW -> bytes[prefix] &= ~0x01;
+        case VEX -> {
+          boolean threeBytes = bytes[prefix] == (byte) 0xc4;
+          if (threeBytes) {
+            bytes[prefix + 1] |= 0x20;
+          }
+        }
+        case XOP -> bytes[prefix + 1] |= 0x20;
+        case EVEX -> bytes[prefix + 1] |= 0x60;
+        case MVEX -> throw new AssertionError(instruction);
+      }
+    }
+    return bytes;
+  }
+}

@@ -1,0 +1,42 @@
+package io.xolotl.decoder;
+
+import org.jspecify.annotations.Nullable;
+
+/** Thrown by the first use of a {@link Decoder}, and every later one, if Zydis cannot be used. */
+public final class DecoderUnavailableException extends RuntimeException {
+
+  /** What went wrong. */
+  public enum Reason {
+    /** The JVM was not started with native access for this module. */
+    NATIVE_ACCESS_DENIED,
+    /** There is no library: not at the given path, not in the jar, not in the system. */
+    LIBRARY_NOT_FOUND,
+    /** There is a file, but the dynamic linker does not accept it. */
+    NOT_LOADABLE,
+    /** It is a library, but not Zydis, or one that lacks functions. */
+    NOT_ZYDIS,
+    /** It is Zydis, but not version 4. */
+    WRONG_VERSION,
+    /** It says that it is Zydis 4, but it writes structures of another size. */
+    WRONG_LAYOUT
+  }
+
+  private static final long serialVersionUID = 1;
+
+  private final Reason reason;
+
+  DecoderUnavailableException(Reason reason, String message, @Nullable Throwable cause) {
+    super(message, cause);
+    this.reason = reason;
+  }
+
+  /** The same with the stack of the caller; an exception that is thrown twice misleads whoever reads its stack. */
+  DecoderUnavailableException again() {
+    return new DecoderUnavailableException(reason, String.valueOf(getMessage()), this);
+  }
+
+  /** Returns what went wrong; the message says what to do about it. */
+  public Reason reason() {
+    return reason;
+  }
+}

@@ -1,0 +1,407 @@
+package io.xolotl.decoder;
+
+import io.xolotl.decoder.zydis.Zydis;
+import io.xolotl.decoder.zydis.ZydisAccessedFlags_;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.Set;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A decoded instruction. Immutable, and safe to use from any thread.
+ *
+ * <p>Operands, and what follows from them, are decoded when first asked for. Two instructions are equal if they have
+ * the same bytes at the same address, read in the same mode.
+ */
+public final class Instruction implements Decoding {
+
+  private static final List<Encoding> ENCODINGS = List.of(Encoding.values());
+  private static final List<BranchKind> BRANCH_KINDS = List.of(BranchKind.values());
+  /** The prefixes that Zydis reports only where they repeat a string instruction. */
+  private static final long REPEATED = Zydis.ZYDIS_ATTRIB_HAS_REP() | Zydis.ZYDIS_ATTRIB_HAS_REPE()
+      | Zydis.ZYDIS_ATTRIB_HAS_REPNE();
+  private static final byte NOT_THERE = -1;
+
+  private final Decoder decoder;
+  private final long address;
+  private final long low;
+  private final long high;
+  private final long attributes;
+  /** Of a relative branch or a RIP-relative operand; an instruction never has both. */
+  private final long target;
+  private final int flagsRead;
+  private final int flagsWritten;
+  private final short mnemonic;
+  private final short category;
+  private final short isaSet;
+  private final byte length;
+  private final byte encoding;
+  private final byte opcodeMap;
+  private final byte opcode;
+  private final byte operandWidth;
+  private final byte addressWidth;
+  private final byte branchKind;
+  private final byte modrmReg;
+  private final byte modrmOffset;
+  /** Of REX, XOP, VEX or EVEX; -1 if there is none. */
+  private final byte prefixOffset;
+  private final byte displacementOffset;
+  private final byte immediateOffset;
+  private final byte immediateSize;
+  private final boolean rexW;
+  private final boolean ripRelative;
+  private final boolean relativeBranch;
+
+  // Lists of records of final fields are safely published even by a race; at worst two threads compute the same.
+  private @Nullable List<Operand> operands;
+
+  /** Takes over what was decoded before the scratch is used again. */
+  Instruction(Decoder decoder, Scratch scratch, long address) {
+    this.decoder = decoder;
+    this.address = address;
+    length = scratch.instructionByte(ZydisStructs.LENGTH);
+    low = scratch.input.get(ValueLayout.JAVA_LONG, 0) & lowMask(length);
+    high = scratch.input.get(ValueLayout.JAVA_LONG, 8) & lowMask(length - 8);
+    attributes = scratch.instructionLong(ZydisStructs.ATTRIBUTES);
+    mnemonic = (short) scratch.instructionInt(ZydisStructs.MNEMONIC);
+    category = (short) scratch.instructionInt(ZydisStructs.CATEGORY);
+    isaSet = (short) scratch.instructionInt(ZydisStructs.ISA_SET);
+    encoding = (byte) scratch.instructionInt(ZydisStructs.ENCODING);
+    opcodeMap = (byte) scratch.instructionInt(ZydisStructs.OPCODE_MAP);
+    opcode = scratch.instructionByte(ZydisStructs.OPCODE);
+    operandWidth = scratch.instructionByte(ZydisStructs.OPERAND_WIDTH);
+    addressWidth = scratch.instructionByte(ZydisStructs.ADDRESS_WIDTH);
+    branchKind = (byte) scratch.instructionInt(ZydisStructs.BRANCH_TYPE);
+
+    boolean hasModrm = has(Zydis.ZYDIS_ATTRIB_HAS_MODRM());
+    int mod = scratch.instructionByte(ZydisStructs.MODRM_MOD);
+    modrmReg = scratch.instructionByte(ZydisStructs.MODRM_REG);
+    modrmOffset = hasModrm ? scratch.instructionByte(ZydisStructs.MODRM_OFFSET) : NOT_THERE;
+    boolean hasDisplacement = scratch.instructionByte(ZydisStructs.DISPLACEMENT_SIZE) != 0;
+    displacementOffset = hasDisplacement
+        ? scratch.instructionByte(ZydisStructs.DISPLACEMENT_OFFSET)
+        : NOT_THERE;
+    immediateSize = scratch.instructionByte(ZydisStructs.IMMEDIATE_SIZE);
+    immediateOffset = immediateSize != 0 ? scratch.instructionByte(ZydisStructs.IMMEDIATE_OFFSET) : NOT_THERE;
+    // Where prefixes share a union, the encoding tells which of them is there.
+    boolean hasRex = encoding == Encoding.LEGACY.ordinal() && has(Zydis.ZYDIS_ATTRIB_HAS_REX());
+    rexW = hasRex && scratch.instructionByte(ZydisStructs.REX_W) != 0;
+    prefixOffset = switch (ENCODINGS.get(encoding)) {
+      case LEGACY, THREE_DNOW ->
+        has(Zydis.ZYDIS_ATTRIB_HAS_REX()) ? scratch.instructionByte(ZydisStructs.REX_OFFSET) : NOT_THERE;
+      case XOP -> scratch.instructionByte(ZydisStructs.XOP_OFFSET);
+      case VEX -> scratch.instructionByte(ZydisStructs.VEX_OFFSET);
+      case EVEX -> scratch.instructionByte(ZydisStructs.EVEX_OFFSET);
+      case MVEX -> NOT_THERE;
+    };
+
+    ripRelative = hasModrm && hasDisplacement && has(Zydis.ZYDIS_ATTRIB_IS_RELATIVE()) && mod == 0
+        && scratch.instructionByte(ZydisStructs.MODRM_RM) == 5;
+    relativeBranch = immediateSize != 0 && scratch.instructionByte(ZydisStructs.IMMEDIATE_IS_RELATIVE) != 0;
+    if (ripRelative) {
+      target = cut(address + length + scratch.instructionLong(ZydisStructs.DISPLACEMENT), addressWidth);
+    } else if (relativeBranch) {
+      target = cut(address + length + scratch.instructionLong(ZydisStructs.IMMEDIATE), operandWidth);
+    } else {
+      target = 0;
+    }
+
+    MemorySegment flags = scratch.instruction.get(Zydis.C_POINTER, ZydisStructs.CPU_FLAGS);
+    if (flags.address() == 0) {
+      flagsRead = 0;
+      flagsWritten = 0;
+    } else {
+      flagsRead = ZydisAccessedFlags_.tested(flags);
+      flagsWritten = ZydisAccessedFlags_.modified(flags) | ZydisAccessedFlags_.set_0(flags)
+          | ZydisAccessedFlags_.set_1(flags) | ZydisAccessedFlags_.undefined(flags);
+    }
+  }
+
+  private static long lowMask(int bytes) {
+    return bytes <= 0 ? 0 : bytes >= 8 ? -1 : (1L << bytes * 8) - 1;
+  }
+
+  private static long cut(long value, int bits) {
+    return bits == 64 ? value : value & (1L << bits) - 1;
+  }
+
+  private boolean has(long attribute) {
+    return (attributes & attribute) != 0;
+  }
+
+  @Override
+  public long address() {
+    return address;
+  }
+
+  /** Returns the number of bytes, 1 to 15. */
+  @Override
+  public int length() {
+    return length;
+  }
+
+  /** Returns the address behind the instruction, from which relative operands count. */
+  public long nextAddress() {
+    return address + length;
+  }
+
+  @Override
+  public byte[] bytes() {
+    byte[] bytes = new byte[length];
+    for (int i = 0; i < length; i++) {
+      bytes[i] = (byte) (i < 8 ? low >>> 8 * i : high >>> 8 * (i - 8));
+    }
+    return bytes;
+  }
+
+  /** Returns what the bytes are code for. */
+  public MachineMode mode() {
+    return decoder.mode();
+  }
+
+  /** Returns Zydis' name in lower case: {@code jnz}, not {@code jne}. */
+  public String mnemonic() {
+    return decoder.tables().mnemonics().get(mnemonic);
+  }
+
+  /** Returns Zydis' category in lower case, for instance {@code cond_br}. */
+  public String category() {
+    return decoder.tables().categories().get(category);
+  }
+
+  /** Returns Zydis' name of the set of instructions this belongs to in lower case, for instance {@code avx512f_512}. */
+  public String isaSet() {
+    return decoder.tables().isaSets().get(isaSet);
+  }
+
+  /** Returns how the instruction is encoded. */
+  public Encoding encoding() {
+    return ENCODINGS.get(encoding);
+  }
+
+  /** Returns whether it branches, and how far. */
+  public BranchKind branchKind() {
+    return BRANCH_KINDS.get(branchKind);
+  }
+
+  /** Returns the absolute target of a relative branch, also of {@code xbegin}. */
+  public OptionalLong branchTarget() {
+    return relativeBranch ? OptionalLong.of(target) : OptionalLong.empty();
+  }
+
+  /** Tells whether it has an operand relative to rip, or to eip. */
+  public boolean isRipRelative() {
+    return ripRelative;
+  }
+
+  /** Returns the absolute address of the operand that is relative to rip, or to eip, which is below 4 GiB then. */
+  public OptionalLong ripRelativeTarget() {
+    return ripRelative ? OptionalLong.of(target) : OptionalLong.empty();
+  }
+
+  /** Returns at which byte of the instruction its displacement starts, for operands relative to rip and others. */
+  public OptionalInt displacementOffset() {
+    return displacementOffset < 0 ? OptionalInt.empty() : OptionalInt.of(displacementOffset);
+  }
+
+  /** Returns at which byte of the instruction its first immediate starts, also if that is a branch displacement. */
+  public OptionalInt immediateOffset() {
+    return immediateOffset < 0 ? OptionalInt.empty() : OptionalInt.of(immediateOffset);
+  }
+
+  /** Returns how many bits an address has: 64, 32, or 16 in 32-bit code. */
+  public int addressSize() {
+    return addressWidth;
+  }
+
+  /** Returns how many bits an operand has, as the prefixes say: 8 to 64. */
+  public int operandSize() {
+    return operandWidth;
+  }
+
+  /** Tells whether a rep prefix repeats this string instruction, so that the CPU may be interrupted in the middle. */
+  public boolean isRepeated() {
+    return has(REPEATED);
+  }
+
+  /** Tells whether a lock prefix is in effect. */
+  public boolean isLocked() {
+    return has(Zydis.ZYDIS_ATTRIB_HAS_LOCK());
+  }
+
+  /** Tells whether the instruction faults in user space according to Zydis, which misses some that depend on IOPL. */
+  public boolean isPrivileged() {
+    return has(Zydis.ZYDIS_ATTRIB_IS_PRIVILEGED());
+  }
+
+  /** Returns the bits of rflags that the instruction tests. */
+  public long flagsRead() {
+    return flagsRead;
+  }
+
+  /** Returns the bits of rflags that the instruction changes, clears, sets, or leaves undefined. */
+  public long flagsWritten() {
+    return flagsWritten;
+  }
+
+  /** Returns all operands: first those of the text in the text's order, then the hidden ones. */
+  public List<Operand> operands() {
+    List<Operand> known = operands;
+    if (known == null) {
+      Scratch scratch = Scratch.take();
+      try {
+        decoder.decodeOperands(scratch, this);
+        var decoded = new ArrayList<Operand>();
+        int count = scratch.instructionByte(ZydisStructs.OPERAND_COUNT);
+        for (int i = 0; i < count; i++) {
+          decoded.add(NativeOperand.read(scratch.operands, i, decoder.tables()));
+        }
+        known = List.copyOf(decoded);
+        operands = known;
+      } finally {
+        scratch.giveBack();
+      }
+    }
+    return known;
+  }
+
+  /** Returns the registers that are read: explicitly, implicitly, hidden, or to compute an address. */
+  public Set<Register> registersRead() {
+    var registers = new LinkedHashSet<Register>();
+    for (Operand operand : operands()) {
+      switch (operand) {
+        case Operand.OfRegister r when r.read() -> registers.add(r.register());
+        case Operand.OfMemory m -> {
+          registers.add(m.segment());
+          m.base().ifPresent(registers::add);
+          m.index().ifPresent(registers::add);
+        }
+        case Operand.OfRegister _,Operand.OfImmediate _,Operand.OfFarPointer _ -> {
+        }
+      }
+    }
+    return registers;
+  }
+
+  /** Returns the registers that are written: explicitly, implicitly or hidden. */
+  public Set<Register> registersWritten() {
+    var registers = new LinkedHashSet<Register>();
+    for (Operand operand : operands()) {
+      if (operand instanceof Operand.OfRegister r && r.written()) {
+        registers.add(r.register());
+      }
+    }
+    return registers;
+  }
+
+  /** Tells whether any part of a general register is an operand, of whatever visibility, or part of an address. */
+  public boolean uses(Gpr gpr) {
+    return (gprMask() & 1 << gpr.index()) != 0;
+  }
+
+  /** Returns the instruction in Intel syntax, with absolute addresses. */
+  public String text() {
+    Scratch scratch = Scratch.take();
+    try {
+      decoder.decodeOperands(scratch, this);
+      ZydisTables.requireSuccess(Zydis.ZydisFormatterFormatInstruction(decoder.tables().formatter(),
+          scratch.instruction, scratch.operands, scratch.instructionByte(ZydisStructs.OPERAND_COUNT),
+          scratch.text,
+          scratch.text.byteSize(), address, MemorySegment.NULL));
+      return scratch.text.getString(0);
+    } finally {
+      scratch.giveBack();
+    }
+  }
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof Instruction that && address == that.address && length == that.length
+        && low == that.low
+        && high == that.high && decoder.mode() == that.decoder.mode()
+        && decoder.vendor() == that.decoder.vendor()
+        && decoder.mpx() == that.decoder.mpx();
+  }
+
+  @Override
+  public int hashCode() {
+    return Long.hashCode(address * 31 + low * 17 + high);
+  }
+
+  @Override
+  public String toString() {
+    return "0x%x: %s".formatted(address, text());
+  }
+
+  // What the rules need beyond the API.
+
+  Rule rule() {
+    return decoder.tables().rules().get(mnemonic);
+  }
+
+  /** The target of a relative branch or of a RIP-relative operand. */
+  long target() {
+    return target;
+  }
+
+  boolean isRelativeBranch() {
+    return relativeBranch;
+  }
+
+  boolean hasOperandSizePrefix() {
+    return has(Zydis.ZYDIS_ATTRIB_HAS_OPERANDSIZE());
+  }
+
+  boolean hasRexW() {
+    return rexW;
+  }
+
+  /** Opcode map in the upper byte, opcode in the lower, as Zydis understood them. */
+  int opcode() {
+    return opcodeMap << 8 | Byte.toUnsignedInt(opcode);
+  }
+
+  int modrmReg() {
+    return modrmReg;
+  }
+
+  int modrmOffset() {
+    return modrmOffset;
+  }
+
+  int prefixOffset() {
+    return prefixOffset;
+  }
+
+  void loadInto(Scratch scratch) {
+    scratch.load(low, high);
+  }
+
+  /** One bit for each general register of which a part is used. Allocates nothing. */
+  int gprMask() {
+    Scratch scratch = Scratch.take();
+    try {
+      decoder.decodeOperands(scratch, this);
+      int mask = 0;
+      int count = scratch.instructionByte(ZydisStructs.OPERAND_COUNT);
+      for (int i = 0; i < count; i++) {
+        mask |= NativeOperand.gprMask(scratch.operands, i, decoder.tables());
+      }
+      return mask;
+    } finally {
+      scratch.giveBack();
+    }
+  }
+
+  /** The first operand of the text, which every instruction that is asked for it has. */
+  Operand firstOperand() {
+    return operands().getFirst();
+  }
+}

@@ -1,0 +1,187 @@
+package io.xolotl.decoder;
+
+import io.xolotl.decoder.DecoderUnavailableException.Reason;
+import io.xolotl.decoder.zydis.Zydis;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+
+/**
+ * Loads Zydis, once, and makes sure that it is the library that the bindings were made for.
+ *
+ * <p>The file is the first of: {@code -Dxolotl.zydis.library=PATH}, the resource of the jar, the system's
+ * {@code libZydis.so.4.1} or {@code .4.0}. A path that was given but cannot be used is an error; nothing else is tried
+ * then.
+ */
+final class ZydisLibrary {
+
+  static final String PROPERTY = "xolotl.zydis.library";
+
+  private static final String RESOURCE = "linux-x86-64/libZydis.so";
+  private static final int SUPPORTED_MAJOR = 4;
+  private static final List<String> SYSTEM_NAMES = List.of("libZydis.so.4.1", "libZydis.so.4.0");
+  private static final List<Path> SYSTEM_DIRECTORIES = List.of(Path.of("/usr/local/lib"),
+      Path.of("/usr/local/lib/x86_64-linux-gnu"), Path.of("/usr/lib/x86_64-linux-gnu"), Path.of("/usr/lib64"),
+      Path.of("/usr/lib"));
+  private static final List<String> FUNCTIONS = List.of("ZydisGetVersion", "ZydisDecoderInit",
+      "ZydisDecoderEnableMode", "ZydisDecoderDecodeInstruction", "ZydisDecoderDecodeOperands",
+      "ZydisMnemonicGetString", "ZydisCategoryGetString", "ZydisISASetGetString", "ZydisRegisterGetString",
+      "ZydisRegisterGetWidth", "ZydisRegisterGetLargestEnclosing", "ZydisRegisterGetId", "ZydisFormatterInit",
+      "ZydisFormatterFormatInstruction");
+
+  private static final String HOW_TO_GET_ONE = "Install libzydis4.0 or libzydis4.1, or start Java with -D"
+      + PROPERTY
+      + "=PATH of a libZydis.so of version 4";
+
+  /** Keeps the outcome instead of throwing in an initializer: every use gets the same reason, not the first only. */
+  private static final class Holder {
+    static final Object TABLES_OR_FAILURE = tablesOrFailure();
+
+    private static Object tablesOrFailure() {
+      try {
+        load();
+        return ZydisTables.read();
+      } catch (DecoderUnavailableException e) {
+        return e;
+      }
+    }
+  }
+
+  private ZydisLibrary() {}
+
+  /**
+   * Loads the library if that has not happened yet.
+   *
+   * @return its tables
+   * @throws DecoderUnavailableException if it cannot be used
+   */
+  static ZydisTables tables() {
+    return switch (Holder.TABLES_OR_FAILURE) {
+      case ZydisTables tables -> tables;
+      case DecoderUnavailableException first ->
+        throw first.again();
+      default -> throw new AssertionError();
+    };
+  }
+
+  private static void load() {
+    String given = System.getProperty(PROPERTY);
+    String origin;
+    if (given != null) {
+      Path path = Path.of(given).toAbsolutePath();
+      if (!Files.isRegularFile(path)) {
+        throw new DecoderUnavailableException(Reason.LIBRARY_NOT_FOUND,
+            "There is no file " + path + ", which -D" + PROPERTY + " names. Correct or remove the property",
+            null);
+      }
+      origin = path.toString();
+      load(path, origin);
+    } else {
+      try (InputStream packed = ZydisLibrary.class.getResourceAsStream(RESOURCE)) {
+        if (packed != null) {
+          origin = "the Zydis library of Xolotl's own jar";
+          loadCopy(packed, origin);
+        } else {
+          Path path = systemLibrary();
+          origin = path.toString();
+          load(path, origin);
+        }
+      } catch (IOException e) {
+        throw new DecoderUnavailableException(Reason.NOT_LOADABLE, "The Zydis library could not be copied to "
+            + System.getProperty("java.io.tmpdir") + ": " + e + ". Make room there, or set -Djava.io.tmpdir",
+            e);
+      }
+    }
+    check(origin);
+  }
+
+  private static Path systemLibrary() {
+    for (String name : SYSTEM_NAMES) {
+      for (Path directory : SYSTEM_DIRECTORIES) {
+        Path path = directory.resolve(name);
+        if (Files.isRegularFile(path)) {
+          return path;
+        }
+      }
+    }
+    throw new DecoderUnavailableException(Reason.LIBRARY_NOT_FOUND,
+        "No Zydis library in Xolotl's jar or in the system. " + HOW_TO_GET_ONE, null);
+  }
+
+  private static void loadCopy(InputStream packed, String origin) throws IOException {
+    // Only its owner can read or replace it (mode 600); mapped, it lives on without a name.
+    Path copy = Files.createTempFile("xolotl-zydis", ".so");
+    try {
+      Files.copy(packed, copy, StandardCopyOption.REPLACE_EXISTING);
+      load(copy, origin);
+    } finally {
+      Files.deleteIfExists(copy);
+    }
+  }
+
+  private static void load(Path file, String origin) {
+    try {
+      System.load(file.toString());
+    } catch (IllegalCallerException e) {
+      Module module = ZydisLibrary.class.getModule();
+      throw new DecoderUnavailableException(Reason.NATIVE_ACCESS_DENIED,
+          "Java may not call native code here. Start it "
+              + "with --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED"),
+          e);
+    } catch (UnsatisfiedLinkError e) {
+      throw new DecoderUnavailableException(Reason.NOT_LOADABLE,
+          "Cannot load " + origin + ": " + e.getMessage() + ". "
+              + HOW_TO_GET_ONE + "; if programs in " + file.getParent()
+              + " may not be executed, set -Djava.io.tmpdir",
+          e);
+    }
+  }
+
+  private static void check(String origin) {
+    SymbolLookup symbols = SymbolLookup.loaderLookup();
+    for (String function : FUNCTIONS) {
+      if (symbols.find(function).isEmpty()) {
+        throw new DecoderUnavailableException(Reason.NOT_ZYDIS,
+            origin + " has no function " + function + ", so it is not Zydis. " + HOW_TO_GET_ONE, null);
+      }
+    }
+    long version = Zydis.ZydisGetVersion();
+    if (version >>> 48 != SUPPORTED_MAJOR) {
+      throw new DecoderUnavailableException(Reason.WRONG_VERSION,
+          "%s is Zydis %d.%d, but only version 4 will do. %s"
+              .formatted(origin, version >>> 48, version >>> 32 & 0xffff, HOW_TO_GET_ONE),
+          null);
+    }
+    if (bytesWrittenByDecoding() != ZydisStructs.INSTRUCTION_SIZE) {
+      throw new DecoderUnavailableException(Reason.WRONG_LAYOUT,
+          origin + " says that it is Zydis 4, but its structures have other sizes. " + HOW_TO_GET_ONE, null);
+    }
+  }
+
+  /** Decodes {@code nop} into memory full of a pattern that nothing in the result has, and looks how far it reached. */
+  private static long bytesWrittenByDecoding() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment decoder = arena.allocate(ZydisStructs.DECODER_SIZE, 8);
+      MemorySegment nop = arena.allocateFrom(ValueLayout.JAVA_BYTE, (byte) 0x90);
+      MemorySegment result = arena.allocate(1024, 8).fill((byte) 0xa5);
+      int status = Zydis.ZydisDecoderInit(decoder, Zydis.ZYDIS_MACHINE_MODE_LONG_64(),
+          Zydis.ZYDIS_STACK_WIDTH_64());
+      if (status >= 0) {
+        status = Zydis.ZydisDecoderDecodeInstruction(decoder, MemorySegment.NULL, nop, 1, result);
+      }
+      long end = result.byteSize();
+      while (end > 0 && result.get(ValueLayout.JAVA_BYTE, end - 1) == (byte) 0xa5) {
+        end--;
+      }
+      return status < 0 ? -1 : end;
+    }
+  }
+}
