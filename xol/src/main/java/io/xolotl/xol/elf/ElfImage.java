@@ -1,0 +1,314 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.xol.elf.SymbolException.Reason;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+import net.fornwall.jelf.ElfDynamicSection;
+import net.fornwall.jelf.ElfException;
+import net.fornwall.jelf.ElfFile;
+import net.fornwall.jelf.ElfSegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What an ELF file says, without its place in a process. The headers are read at once, symbols and relocations when they
+ * are asked for.
+ *
+ * <p>jelf parses what the headers promise: it allocates by sizes it has not checked and indexes by numbers it has not
+ * checked. So sizes are compared with the file first ({@link #content}), and every parse runs in {@link #guarded}, which
+ * turns what is left into a {@link SymbolException}.
+ *
+ * <p>Safe for use by several threads: images are shared by the resolvers of all processes.
+ */
+final class ElfImage {
+  private static final int FILE_HEADER_SIZE = 64;
+  private static final int PROGRAM_HEADER_SIZE = 56;
+  /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
+  private static final int LARGEST_CONTENT = 1 << 28;
+
+  /**
+   * A {@code PT_LOAD} segment.
+   *
+   * @param address where it is, in the file's own address space
+   */
+  record Segment(boolean executable, long offset, long address, long fileSize, long memorySize) {}
+
+  /** Name and CRC-32 of a separate debug file. */
+  record DebugLink(String fileName, int crc) {}
+
+  private final boolean fixedAddress;
+  private final List<Section> sections;
+  private final List<Section> executableSections;
+  private final List<Segment> segments;
+  private final @Nullable String soname;
+  private final @Nullable String buildId;
+  private final @Nullable DebugLink debugLink;
+
+  private @Nullable SymbolTable symbols;
+  private @Nullable ElfImage symbolsDebugImage;
+  private @Nullable List<RelocationSlot> relocations;
+
+  /** Reads the headers of a file. */
+  static ElfImage of(ElfSource source) {
+    return guarded(source, reader -> new ElfImage(source.name(), reader));
+  }
+
+  /** Opens a file and runs a parser on it; whatever goes wrong in there, one kind of exception comes out. */
+  static <T> T guarded(ElfSource source, Function<ElfReader, T> parser) {
+    try (ElfReader reader = source.open()) {
+      return parser.apply(reader);
+    } catch (SymbolException e) {
+      throw e;
+    } catch (UncheckedIOException e) {
+      throw new SymbolException(Reason.ELF_UNREADABLE,
+          source.name() + " cannot be read: " + e.getMessage(),
+          e);
+    } catch (ElfException e) {
+      throw new SymbolException(Reason.ELF_MALFORMED,
+          source.name() + " is no valid ELF file: " + e.getMessage(), e);
+    } catch (RuntimeException e) {
+      throw new SymbolException(Reason.ELF_MALFORMED,
+          source.name() + " is no valid ELF file: its tables contradict each other ("
+              + e.getClass().getSimpleName() + ')',
+          e);
+    }
+  }
+
+  private ElfImage(String name, ElfReader reader) {
+    if (reader.size() < FILE_HEADER_SIZE) {
+      throw new ElfException("it has only " + reader.size() + " bytes");
+    }
+    ElfFile elf = ElfFile.from(reader);
+    if (elf.ei_class != ElfFile.CLASS_64 || elf.ei_data != ElfFile.DATA_LSB
+        || elf.e_machine != ElfFile.ARCH_X86_64) {
+      throw new SymbolException(Reason.ELF_UNSUPPORTED,
+          name + " is an ELF file for machine " + elf.e_machine
+              + (elf.ei_class == ElfFile.CLASS_64 ? "" : ", 32 bits") + "; only x86-64 code can be probed");
+    }
+    if (elf.e_type != ElfFile.ET_EXEC && elf.e_type != ElfFile.ET_DYN) {
+      throw new SymbolException(Reason.ELF_UNSUPPORTED,
+          name + " is an ELF file of type " + elf.e_type + ", neither a program nor a shared library");
+    }
+    fixedAddress = elf.e_type == ElfFile.ET_EXEC;
+    sections = readSections(name, elf, reader);
+    executableSections = sections.stream().filter(Section::isExecutable).toList();
+    segments = readSegments(elf, reader);
+    soname = readSoname(elf, reader);
+    buildId = readBuildId(reader);
+    debugLink = readDebugLink(reader);
+  }
+
+  private List<Section> readSections(String name, ElfFile elf, ElfReader reader) {
+    int count = Short.toUnsignedInt(elf.e_shnum);
+    if (elf.e_shoff == 0) {
+      return List.of();
+    }
+    if (count == 0 || elf.e_shentsize != Section.HEADER_SIZE) {
+      throw new SymbolException(Reason.ELF_UNSUPPORTED,
+          name + " has " + count + " section headers of " + elf.e_shentsize
+              + " bytes, which no linker makes");
+    }
+    requireInside(reader, "section headers", elf.e_shoff, (long) count * Section.HEADER_SIZE);
+    ByteBuffer table = reader.read(elf.e_shoff, count * Section.HEADER_SIZE);
+    StringTable names = StringTable.EMPTY;
+    int namesIndex = Short.toUnsignedInt(elf.e_shstrndx);
+    if (namesIndex != 0) {
+      // The names of the sections are in a section, whose own name is not needed to read it.
+      var unnamed = Section.read(table, namesIndex, StringTable.EMPTY);
+      names = new StringTable(content(reader, unnamed).array());
+    }
+    var result = new ArrayList<Section>(count);
+    for (int i = 0; i < count; i++) {
+      result.add(Section.read(table, i, names));
+    }
+    return List.copyOf(result);
+  }
+
+  private static List<Segment> readSegments(ElfFile elf, ElfReader reader) {
+    int count = Short.toUnsignedInt(elf.e_phnum);
+    if (count != 0 && elf.e_phentsize != PROGRAM_HEADER_SIZE) {
+      throw new ElfException("its program headers have " + elf.e_phentsize + " bytes each");
+    }
+    requireInside(reader, "program headers", elf.e_phoff, (long) count * PROGRAM_HEADER_SIZE);
+    var result = new ArrayList<Segment>();
+    for (ElfSegment segment : elf.segmentsOfType(ElfSegment.PT_LOAD)) {
+      result.add(new Segment(segment.isExecutable(), segment.p_offset, segment.p_vaddr, segment.p_filesz,
+          segment.p_memsz));
+    }
+    return List.copyOf(result);
+  }
+
+  private @Nullable String readSoname(ElfFile elf, ElfReader reader) {
+    Section dynamic = firstOfType(Section.DYNAMIC).orElse(null);
+    if (dynamic == null) {
+      return null;
+    }
+    requireInside(reader, dynamic.name(), dynamic.offset(), dynamic.size());
+    for (var entry : ((ElfDynamicSection) elf.getSection(dynamic.index())).entries) {
+      if (entry.d_tag == ElfDynamicSection.DT_SONAME) {
+        return strings(reader, dynamic.link()).at(entry.d_val_or_ptr);
+      }
+    }
+    return null;
+  }
+
+  /** jelf's notes are not used: it allocates as many bytes as the note says, up to two gigabytes. */
+  private @Nullable String readBuildId(ElfReader reader) {
+    for (Section section : sections) {
+      if (section.type() != Section.NOTE) {
+        continue;
+      }
+      ByteBuffer notes = content(reader, section);
+      while (notes.remaining() >= 12) {
+        int nameSize = notes.getInt();
+        int descriptorSize = notes.getInt();
+        int type = notes.getInt();
+        if (nameSize < 0 || descriptorSize < 0 || nameSize > notes.remaining() - 3) {
+          break;
+        }
+        int name = notes.position();
+        int descriptor = name + (nameSize + 3 & ~3);
+        if (descriptor > notes.limit() || descriptorSize > notes.limit() - descriptor) {
+          break;
+        }
+        if (type == 3 && nameSize == 4 && notes.getInt(name) == 0x00554e47) { // "GNU\0"
+          return HexFormat.of().formatHex(notes.array(), descriptor, descriptor + descriptorSize);
+        }
+        notes.position(Math.min(notes.limit(), descriptor + (descriptorSize + 3 & ~3)));
+      }
+    }
+    return null;
+  }
+
+  private @Nullable DebugLink readDebugLink(ElfReader reader) {
+    for (Section section : sections) {
+      if (section.name().equals(".gnu_debuglink") && section.type() != Section.NOBITS) {
+        ByteBuffer link = content(reader, section);
+        int length = 0;
+        while (length < link.limit() && link.get(length) != 0) {
+          length++;
+        }
+        var name = new String(link.array(), 0, length, StandardCharsets.UTF_8);
+        int crc = length + 4 & ~3;
+        // A link with directories in it would lead out of the places where debug files may be.
+        return crc + 4 > link.limit() || name.isEmpty() || name.contains("/")
+            ? null
+            : new DebugLink(name, link.getInt(crc));
+      }
+    }
+    return null;
+  }
+
+  private static void requireInside(ElfReader reader, String what, long offset, long size) {
+    if (offset < 0 || size < 0 || offset > reader.size() - size) {
+      throw new ElfException(
+          "its " + what + " at offset 0x" + Long.toHexString(offset) + " of 0x" + Long.toHexString(size)
+              + " bytes end behind the file's 0x" + Long.toHexString(reader.size()) + "; is it truncated?");
+    }
+  }
+
+  /** The bytes of a section, if the file has them. */
+  ByteBuffer content(ElfReader reader, Section section) {
+    requireReadable(reader, section);
+    return reader.read(section.offset(), (int) section.size());
+  }
+
+  private static void requireReadable(ElfReader reader, Section section) {
+    requireInside(reader, section.name(), section.offset(), section.size());
+    if (section.type() == Section.NOBITS || section.size() > LARGEST_CONTENT) {
+      throw new ElfException("its " + section.name() + " is not in the file, or too large");
+    }
+  }
+
+  /** Checks what jelf assumes about a section of entries, before it gets to see it. */
+  void requireTable(ElfReader reader, Section section, int entrySize) {
+    requireReadable(reader, section);
+    if (section.entrySize() != entrySize) {
+      throw new ElfException("its " + section.name() + " has entries of " + section.entrySize() + " bytes");
+    }
+  }
+
+  StringTable strings(ElfReader reader, int sectionIndex) {
+    return new StringTable(content(reader, sections.get(sectionIndex)).array());
+  }
+
+  Optional<Section> firstOfType(int type) {
+    return sections.stream().filter(section -> section.type() == type).findFirst();
+  }
+
+  /** The executable section around an address of the file. */
+  @Nullable
+  Section executableSection(long fileAddress) {
+    for (Section section : executableSections) {
+      if (section.contains(fileAddress)) {
+        return section;
+      }
+    }
+    return null;
+  }
+
+  /** Whether the file must be loaded at the addresses it names: a program that is no PIE. */
+  boolean hasFixedAddress() {
+    return fixedAddress;
+  }
+
+  List<Section> sections() {
+    return sections;
+  }
+
+  List<Segment> segments() {
+    return segments;
+  }
+
+  @Nullable
+  String soname() {
+    return soname;
+  }
+
+  /** The build id in hexadecimal digits. */
+  @Nullable
+  String buildId() {
+    return buildId;
+  }
+
+  @Nullable
+  DebugLink debugLink() {
+    return debugLink;
+  }
+
+  /** The symbols of the file and of its separate debug file. */
+  synchronized SymbolTable symbols(ElfSource source, DebugFiles.@Nullable DebugFile debug) {
+    SymbolTable known = symbols;
+    ElfImage debugImage = debug == null ? null : debug.image();
+    if (known != null && symbolsDebugImage == debugImage) {
+      return known;
+    }
+    var parsed = guarded(source, reader -> SymbolParser.symbols(this, this, reader));
+    if (debug != null) {
+      try {
+        parsed.addAll(guarded(debug.source(), reader -> SymbolParser.symbols(debug.image(), this, reader)));
+      } catch (SymbolException e) {
+        // A damaged debug file is as good as none: the file itself still has symbols.
+      }
+    }
+    known = new SymbolTable(this, parsed);
+    symbols = known;
+    symbolsDebugImage = debugImage;
+    return known;
+  }
+
+  /** The places where the dynamic linker writes the addresses of functions. */
+  synchronized List<RelocationSlot> relocations(ElfSource source) {
+    List<RelocationSlot> known = relocations;
+    if (known == null) {
+      known = guarded(source, reader -> SymbolParser.relocations(this, reader));
+      relocations = known;
+    }
+    return known;
+  }
+}

@@ -1,0 +1,255 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.xol.elf.ElfSource.OnDisk;
+import io.xolotl.xol.elf.SymbolException.Reason;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** A file with code that a process has mapped. It is opened when something about it is asked for. */
+final class ModuleFile {
+  static final String VDSO = "[vdso]";
+
+  private static final String DELETED = " (deleted)";
+  private static final long PAGE = 4096;
+
+  /** What the kernel says of a mapped file. */
+  record Key(String device, long inode, String path) {
+    static Key of(MemoryMapping mapping) {
+      return new Key(mapping.device(), mapping.inode(), mapping.path());
+    }
+  }
+
+  private final int pid;
+  private final Key key;
+  private final String path;
+  private final String name;
+  private final List<MemoryMapping> mappings;
+  private final MemoryReader memory;
+  private final DebugFiles debugFiles;
+
+  private @Nullable ElfSource source;
+  private @Nullable ElfImage image;
+  private @Nullable SymbolTable symbols;
+  private @Nullable List<LoadedModule> instances;
+  private @Nullable SymbolException failure;
+
+  /**
+   * @param mappings all mappings of the file, in ascending order
+   * @param memory reads the process
+   */
+  ModuleFile(int pid, Key key, List<MemoryMapping> mappings, MemoryReader memory, DebugFiles debugFiles) {
+    this.pid = pid;
+    this.key = key;
+    this.mappings = List.copyOf(mappings);
+    this.memory = memory;
+    this.debugFiles = debugFiles;
+    path = key.path().endsWith(DELETED)
+        ? key.path().substring(0, key.path().length() - DELETED.length())
+        : key.path();
+    name = path.substring(path.lastIndexOf('/') + 1);
+  }
+
+  /** The same file after the mappings of the process changed: what is known of its content is kept. */
+  ModuleFile movedTo(List<MemoryMapping> changed) {
+    var moved = new ModuleFile(pid, key, changed, memory, debugFiles);
+    moved.source = source;
+    moved.image = image;
+    moved.symbols = symbols;
+    return moved;
+  }
+
+  Key key() {
+    return key;
+  }
+
+  String path() {
+    return path;
+  }
+
+  String name() {
+    return name;
+  }
+
+  List<MemoryMapping> mappings() {
+    return mappings;
+  }
+
+  /** Whether its name in the file system now stands for another file, or none. */
+  private boolean isDeleted() {
+    return path.length() != key.path().length();
+  }
+
+  ElfImage image() {
+    ElfImage known = image;
+    if (known != null) {
+      return known;
+    }
+    if (failure != null) {
+      throw new SymbolException(failure.reason(), String.valueOf(failure.getMessage()), failure);
+    }
+    try {
+      ElfSource found = locate();
+      known = ImageCache.image(found);
+      source = found;
+      image = known;
+      return known;
+    } catch (SymbolException e) {
+      failure = e;
+      throw e;
+    }
+  }
+
+  private ElfSource source() {
+    image();
+    ElfSource known = source;
+    if (known == null) {
+      throw new IllegalStateException("an image has a source");
+    }
+    return known;
+  }
+
+  SymbolTable symbols() {
+    SymbolTable known = symbols;
+    if (known == null) {
+      ElfImage own = image();
+      boolean stripped = own.firstOfType(Section.SYMTAB).isEmpty();
+      known = own.symbols(source(), stripped && key.inode() != 0 ? debugFiles.find(own, path) : null);
+      symbols = known;
+    }
+    return known;
+  }
+
+  List<RelocationSlot> relocations() {
+    return image().relocations(source());
+  }
+
+  private ElfSource locate() {
+    if (path.equals(VDSO)) {
+      return vdso();
+    }
+    OnDisk found = null;
+    if (!isDeleted()) {
+      found = mapped(debugFiles.root(), path);
+      // The kernel prints paths as seen from the reader's root: of a process in a chroot that is not its own path.
+      found = found != null ? found : mapped(Path.of("/"), path);
+    }
+    // These links lead to the file itself, whatever became of its name; but only the privileged may follow the first.
+    Path process = Path.of("/proc/" + pid);
+    for (int i = 0; found == null && i < mappings.size(); i++) {
+      MemoryMapping mapping = mappings.get(i);
+      found = mapped(process,
+          "map_files/" + Long.toHexString(mapping.start()) + '-' + Long.toHexString(mapping.end()));
+    }
+    found = found != null ? found : mapped(process, "exe");
+    if (found != null) {
+      return found;
+    }
+    throw new SymbolException(Reason.ELF_UNREADABLE,
+        path + (isDeleted() ? " was deleted" : " cannot be read or was replaced")
+            + " since process " + pid
+            + " mapped it; restart the process, or run with CAP_CHECKPOINT_RESTORE to read the mapped"
+            + " file itself");
+  }
+
+  /**
+   * The file at a path, if it is the mapped one. Devices are not compared: btrfs and overlayfs show others in
+   * /proc/PID/maps than in stat(2).
+   */
+  private @Nullable OnDisk mapped(Path root, String file) {
+    OnDisk found = OnDisk.at(name, root, file);
+    return found != null && found.identity().inode() == key.inode() ? found : null;
+  }
+
+  private ElfSource vdso() {
+    MemoryMapping mapping = mappings.getFirst();
+    var bytes = new byte[(int) Math.min(mapping.size(), 1 << 20)];
+    int length = memory.read(mapping.start(), bytes, 0, bytes.length);
+    if (length != bytes.length) {
+      throw new SymbolException(Reason.ELF_UNREADABLE,
+          "the vDSO of process " + pid + " cannot be read; does the process still exist?");
+    }
+    return new ElfSource.InMemory(name, bytes);
+  }
+
+  /** Where the file is loaded: once as a rule, several times after {@code dlmopen}. */
+  List<LoadedModule> instances() {
+    List<LoadedModule> known = instances;
+    if (known == null) {
+      known = place();
+      if (known.isEmpty()) {
+        throw new SymbolException(Reason.ELF_MALFORMED,
+            "process " + pid + " does not map " + name
+                + " the way its program headers say; it is not loaded as code");
+      }
+      instances = known;
+    }
+    return known;
+  }
+
+  /** The instance around an address, or {@code null} if the file is mapped there as data. */
+  @Nullable
+  LoadedModule instanceAt(long address) {
+    for (LoadedModule module : instances()) {
+      if (Long.compareUnsigned(module.start(), address) <= 0
+          && Long.compareUnsigned(address, module.end()) < 0) {
+        return module;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Every executable mapping that fits an executable segment votes for a load bias; the biases at which the most segments
+   * begin where the file is mapped are the true ones. So a file that is mapped once more to be read, or by a loader of its
+   * own kind, makes no module.
+   */
+  private List<LoadedModule> place() {
+    var segmentsInPlace = new HashMap<Long, Long>();
+    for (MemoryMapping mapping : mappings) {
+      for (ElfImage.Segment segment : image().segments()) {
+        long bias = mapping.start() - (segment.address() + (mapping.offset() - segment.offset()));
+        if (mapping.isExecutable() && segment.executable() && covers(segment, mapping.offset())
+            && bias % PAGE == 0
+            && (bias == 0 || !image().hasFixedAddress())) {
+          segmentsInPlace.computeIfAbsent(bias, this::segmentsAt);
+        }
+      }
+    }
+    long most = segmentsInPlace.values().stream().mapToLong(Long::longValue).max().orElse(0);
+    return segmentsInPlace.entrySet().stream().filter(entry -> entry.getValue() == most)
+        .map(entry -> loadedAt(entry.getKey())).sorted((a, b) -> Long.compareUnsigned(a.start(), b.start()))
+        .toList();
+  }
+
+  /** A mapping begins at a page, so also in front of its segment, and it may be a later piece of it. */
+  private static boolean covers(ElfImage.Segment segment, long offset) {
+    return offset >= pageOf(segment.offset()) && offset < segment.offset() + segment.fileSize();
+  }
+
+  private long segmentsAt(long bias) {
+    return image().segments().stream().filter(segment -> {
+      long address = bias + pageOf(segment.address());
+      return mappings.stream().anyMatch(mapping -> mapping.contains(address)
+          && mapping.offset() + (address - mapping.start()) == pageOf(segment.offset()));
+    }).count();
+  }
+
+  private LoadedModule loadedAt(long bias) {
+    long lowest = -1;
+    long highest = 0;
+    for (ElfImage.Segment segment : image().segments()) {
+      long start = pageOf(segment.address());
+      long end = pageOf(segment.address() + segment.memorySize() + PAGE - 1);
+      lowest = Long.compareUnsigned(start, lowest) < 0 ? start : lowest;
+      highest = Long.compareUnsigned(end, highest) > 0 ? end : highest;
+    }
+    return new LoadedModule(name, path, bias, bias + lowest, bias + highest);
+  }
+
+  private static long pageOf(long value) {
+    return value & -PAGE;
+  }
+}

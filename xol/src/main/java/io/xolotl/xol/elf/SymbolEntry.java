@@ -1,0 +1,67 @@
+package io.xolotl.xol.elf;
+
+import java.util.Comparator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A symbol that a file defines.
+ *
+ * @param name without version
+ * @param version the version it was given, or {@code null}
+ * @param defaultVersion whether references without a version mean this one ({@code @@})
+ * @param address in the file's address space; for {@link Kind#INDIRECT} that of the resolver
+ * @param size in bytes, 0 if unknown
+ */
+record SymbolEntry(String name, @Nullable String version, boolean defaultVersion, Kind kind, Binding binding,
+    long address, long size) {
+
+  enum Kind {
+    FUNCTION,
+    /** {@code STT_GNU_IFUNC}: its address is a function that returns the address of the function. */
+    INDIRECT, DATA,
+    /** {@code SHN_ABS}: a number that does not move with the module. */
+    ABSOLUTE
+  }
+
+  /** In the order in which names are preferred. */
+  enum Binding {
+    GLOBAL, WEAK, LOCAL
+  }
+
+  /** By address, and at one address the name to show first; see {@link FunctionRange}. */
+  static final Comparator<SymbolEntry> ORDER = ((Comparator<SymbolEntry>) (a, b) -> Long
+      .compareUnsigned(a.address, b.address))
+      .thenComparing(SymbolEntry::binding)
+      .thenComparing(SymbolEntry::isOldVersion)
+      .thenComparingInt(SymbolEntry::leadingUnderscores)
+      .thenComparingInt(entry -> entry.name.length())
+      .thenComparing(SymbolEntry::displayName)
+      .thenComparing(SymbolEntry::kind);
+
+  boolean isFunction() {
+    return kind == Kind.FUNCTION || kind == Kind.INDIRECT;
+  }
+
+  /** Whether only a reference that names the version means this symbol. */
+  boolean isOldVersion() {
+    return version != null && !defaultVersion;
+  }
+
+  /** The shortest name that stands for this symbol. */
+  String displayName() {
+    return isOldVersion() ? name + '@' + version : name;
+  }
+
+  /** The name with its version, as {@code readelf} writes it. */
+  String fullName() {
+    return version == null ? name : name + (defaultVersion ? "@@" : "@") + version;
+  }
+
+  private int leadingUnderscores() {
+    int count = 0;
+    while (count < name.length() && name.charAt(count) == '_') {
+      count++;
+    }
+    return count;
+  }
+}

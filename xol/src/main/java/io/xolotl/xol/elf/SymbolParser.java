@@ -1,0 +1,157 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.xol.elf.SymbolEntry.Binding;
+import io.xolotl.xol.elf.SymbolEntry.Kind;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import net.fornwall.jelf.ElfFile;
+import net.fornwall.jelf.ElfRelocationAddend;
+import net.fornwall.jelf.ElfRelocationAddendSection;
+import net.fornwall.jelf.ElfSymbol;
+import net.fornwall.jelf.ElfSymbolTableSection;
+import org.jspecify.annotations.Nullable;
+
+/** Turns jelf's symbols and relocations into ours. Called inside {@link ElfImage#guarded} only. */
+final class SymbolParser {
+  private static final int SYMBOL_SIZE = 24;
+  private static final int RELOCATION_SIZE = 24;
+  private static final short SHN_UNDEF = 0;
+  private static final short SHN_ABS = (short) 0xfff1;
+  private static final int STT_GNU_IFUNC = 10;
+
+  /** What a file defines, and the names of what it takes from others. */
+  record Symbols(List<SymbolEntry> defined, Set<String> imported) {
+    void addAll(Symbols others) {
+      defined.addAll(others.defined);
+      imported.addAll(others.imported);
+    }
+  }
+
+  private SymbolParser() {}
+
+  /**
+   * Reads {@code .dynsym} and {@code .symtab}.
+   *
+   * @param image the file that has the tables
+   * @param code the file that has the code: the same, unless {@code image} is a separate debug file
+   */
+  static Symbols symbols(ElfImage image, ElfImage code, ElfReader reader) {
+    var result = new Symbols(new ArrayList<>(), new HashSet<>());
+    ElfFile elf = ElfFile.from(reader);
+    image.firstOfType(Section.DYNSYM).ifPresent(section -> {
+      var versions = new SymbolVersions(image, reader);
+      read(elf, image, code, reader, section, versions, result);
+    });
+    image.firstOfType(Section.SYMTAB)
+        .ifPresent(section -> read(elf, image, code, reader, section, null, result));
+    return result;
+  }
+
+  private static void read(ElfFile elf, ElfImage image, ElfImage code, ElfReader reader, Section section,
+      @Nullable SymbolVersions versions, Symbols result) {
+    image.requireTable(reader, section, SYMBOL_SIZE);
+    StringTable strings = image.strings(reader, section.link());
+    ElfSymbol[] symbols = ((ElfSymbolTableSection) elf.getSection(section.index())).symbols;
+    for (int i = 1; i < symbols.length; i++) {
+      ElfSymbol symbol = symbols[i];
+      int type = symbol.getType();
+      if (symbol.st_name == 0 || type == ElfSymbol.STT_SECTION || type == ElfSymbol.STT_FILE) {
+        continue;
+      }
+      String name = strings.at(Integer.toUnsignedLong(symbol.st_name));
+      if (symbol.st_shndx == SHN_UNDEF) {
+        result.imported.add(name);
+      } else if (versions != null) {
+        String version = versions.of(i);
+        result.defined.add(entry(symbol, name, version, version != null && versions.isDefault(i), code));
+      } else {
+        result.defined.add(versionInName(symbol, name, code));
+      }
+    }
+  }
+
+  /** In {@code .symtab} linkers write the version behind the name. */
+  private static SymbolEntry versionInName(ElfSymbol symbol, String name, ElfImage code) {
+    int at = name.indexOf('@', 1);
+    if (at < 0) {
+      return entry(symbol, name, null, false, code);
+    }
+    boolean isDefault = name.startsWith("@@", at);
+    return entry(symbol, name.substring(0, at), name.substring(isDefault ? at + 2 : at + 1), isDefault, code);
+  }
+
+  private static SymbolEntry entry(ElfSymbol symbol, String name, @Nullable String version,
+      boolean defaultVersion,
+      ElfImage code) {
+    var binding = switch (symbol.getBinding()) {
+      case ElfSymbol.BINDING_LOCAL -> Binding.LOCAL;
+      case ElfSymbol.BINDING_WEAK -> Binding.WEAK;
+      default -> Binding.GLOBAL;
+    };
+    return new SymbolEntry(name, version, defaultVersion, kind(symbol, code), binding, symbol.st_value,
+        symbol.st_size);
+  }
+
+  private static Kind kind(ElfSymbol symbol, ElfImage code) {
+    int type = symbol.getType();
+    boolean mayBeCode = type == ElfSymbol.STT_FUNC || type == STT_GNU_IFUNC || type == ElfSymbol.STT_NOTYPE;
+    // An absolute symbol means an address in the file only where these are the addresses in the process.
+    if (symbol.st_shndx == SHN_ABS && !code.hasFixedAddress()) {
+      return Kind.ABSOLUTE;
+    }
+    // By address and not by st_shndx, which in a debug file may count other sections.
+    if (!mayBeCode || code.executableSection(symbol.st_value) == null) {
+      return symbol.st_shndx == SHN_ABS ? Kind.ABSOLUTE : Kind.DATA;
+    }
+    return type == STT_GNU_IFUNC ? Kind.INDIRECT : Kind.FUNCTION;
+  }
+
+  /** Reads the relocations that make the dynamic linker write the address of a function. */
+  static List<RelocationSlot> relocations(ElfImage image, ElfReader reader) {
+    var result = new ArrayList<RelocationSlot>();
+    ElfFile elf = ElfFile.from(reader);
+    Section dynsym = image.firstOfType(Section.DYNSYM).orElse(null);
+    ElfSymbol[] symbols = {};
+    StringTable strings = StringTable.EMPTY;
+    SymbolVersions versions = null;
+    @Nullable
+    String[] names = {};
+    if (dynsym != null) {
+      image.requireTable(reader, dynsym, SYMBOL_SIZE);
+      symbols = ((ElfSymbolTableSection) elf.getSection(dynsym.index())).symbols;
+      strings = image.strings(reader, dynsym.link());
+      versions = new SymbolVersions(image, reader);
+      names = new String[symbols.length];
+    }
+    long bytesLeft = reader.size();
+    for (Section section : image.sections()) {
+      // Overlapping tables could otherwise make a small file cost hours.
+      if (section.type() == Section.RELA && (bytesLeft -= section.size()) >= 0) {
+        image.requireTable(reader, section, RELOCATION_SIZE);
+        for (var relocation : ((ElfRelocationAddendSection) elf.getSection(section.index())).relocations) {
+          int type = (int) relocation.r_info;
+          if (type == RelocationSlot.IRELATIVE) {
+            result.add(new RelocationSlot(relocation.r_offset, type, relocation.r_addend, "", null));
+          } else if (namesFunction(relocation, type, symbols)) {
+            int index = relocation.getSymbolIndex();
+            if (names[index] == null) {
+              names[index] = strings.at(Integer.toUnsignedLong(symbols[index].st_name));
+            }
+            result.add(new RelocationSlot(relocation.r_offset, type, relocation.r_addend, names[index],
+                versions == null ? null : versions.of(index)));
+          }
+        }
+      }
+    }
+    return List.copyOf(result);
+  }
+
+  private static boolean namesFunction(ElfRelocationAddend relocation, int type, ElfSymbol[] symbols) {
+    int index = relocation.getSymbolIndex();
+    boolean holdsAddress = type == RelocationSlot.GLOB_DAT || type == RelocationSlot.JUMP_SLOT
+        || type == RelocationSlot.ADDRESS_64 && relocation.r_addend == 0;
+    return holdsAddress && index > 0 && index < symbols.length && symbols[index].st_name != 0;
+  }
+}

@@ -1,0 +1,244 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.xol.elf.SymbolException.Reason;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns names of functions into addresses of a process, and addresses into names.
+ *
+ * <p>Modules are the files of which the process maps code. One is named by its full path, its file name, its
+ * {@code DT_SONAME}, or else by the beginning of exactly one file name up to a {@code '.'} or {@code '-'}: {@code libc}
+ * for {@code libc.so.6}. A file is opened when one of its symbols is asked for; only a name that is neither a path nor a
+ * file name makes the resolver open all of them, for their sonames.
+ *
+ * <p>The process may run or be stopped, and needs no tracer; its mappings are those of the last {@link #update}.
+ *
+ * <p>Not safe for use by several threads at once. Parsed files are shared by all resolvers, which may be used by
+ * different threads.
+ */
+public final class SymbolResolver {
+  private final int pid;
+  private final MemoryReader memory;
+  private final DebugFiles debugFiles;
+
+  private Map<ModuleFile.Key, ModuleFile> files = Map.of();
+  /** The mappings of these files, in ascending order. */
+  private MemoryMapping[] mappings = {};
+
+  /**
+   * A resolver for one process.
+   *
+   * @param pid the process; its files are read through {@code /proc/PID}
+   * @param mappings its mappings, in ascending order
+   * @param memory reads its memory
+   */
+  public SymbolResolver(int pid, List<MemoryMapping> mappings, MemoryReader memory) {
+    this(pid, mappings, memory, new DebugFiles(Path.of("/proc/" + pid + "/root"), "/usr/lib/debug"));
+  }
+
+  SymbolResolver(int pid, List<MemoryMapping> mappings, MemoryReader memory, DebugFiles debugFiles) {
+    this.pid = pid;
+    this.memory = memory;
+    this.debugFiles = debugFiles;
+    update(mappings);
+  }
+
+  /**
+   * Takes over new mappings, after the process loaded or unloaded a library. Files that are still mapped are not read
+   * again.
+   *
+   * @param current the mappings, in ascending order
+   */
+  public void update(List<MemoryMapping> current) {
+    var grouped = new LinkedHashMap<ModuleFile.Key, List<MemoryMapping>>();
+    for (MemoryMapping mapping : current) {
+      if (mapping.inode() != 0 && mapping.path().startsWith("/") || mapping.path().equals(ModuleFile.VDSO)) {
+        grouped.computeIfAbsent(ModuleFile.Key.of(mapping), key -> new ArrayList<>()).add(mapping);
+      }
+    }
+    grouped.values().removeIf(group -> group.stream().noneMatch(MemoryMapping::isExecutable));
+    var updated = new LinkedHashMap<ModuleFile.Key, ModuleFile>();
+    grouped.forEach((key, group) -> {
+      ModuleFile known = files.get(key);
+      if (known == null) {
+        updated.put(key, new ModuleFile(pid, key, group, memory, debugFiles));
+      } else {
+        updated.put(key, known.mappings().equals(group) ? known : known.movedTo(group));
+      }
+    });
+    files = updated;
+    mappings = current.stream().filter(mapping -> updated.containsKey(ModuleFile.Key.of(mapping)))
+        .toArray(MemoryMapping[]::new);
+  }
+
+  /**
+   * Finds a function.
+   *
+   * <p>A name stands for the default version of a symbol; {@code memcpy@GLIBC_2.2.5} names another one. A global symbol
+   * wins over local ones of the same name. An IFUNC stands for the implementation that the process has chosen, as far
+   * as the process shows it: nothing is executed to find out.
+   *
+   * @param module names the module
+   * @param symbol names the function in {@code .dynsym}, {@code .symtab} or the {@code .symtab} of the separate debug file
+   * @return where it is
+   * @throws SymbolException if there is not exactly one
+   */
+  public Resolution resolve(String module, String symbol) {
+    ModuleFile file = file(module);
+    LoadedModule instance = instance(file);
+    SymbolEntry entry = file.symbols().find(instance, symbol);
+    if (entry.kind() == SymbolEntry.Kind.INDIRECT) {
+      return new Resolution(symbol, implementation(file, instance, entry), true);
+    }
+    SymbolTable.Code code = file.symbols().functionAt(entry.address());
+    if (code == null) {
+      throw new IllegalStateException("no code at the function " + entry);
+    }
+    return new Resolution(symbol, FunctionRange.of(instance, code), false);
+  }
+
+  /**
+   * Finds the function around an address. Of nested functions the innermost wins; a symbol without a size reaches to the
+   * next symbol, or the end of its section, but never wins over a function with a size.
+   *
+   * @param address an address in the process, unsigned
+   * @return empty if the address is in no module or in no function of it
+   * @throws SymbolException if the module there cannot be read
+   */
+  public Optional<FunctionRange> functionContaining(long address) {
+    ModuleFile file = fileAt(address);
+    LoadedModule instance = file == null ? null : file.instanceAt(address);
+    if (file == null || instance == null) {
+      return Optional.empty();
+    }
+    SymbolTable.Code code = file.symbols().functionContaining(address - instance.bias());
+    return code == null ? Optional.empty() : Optional.of(FunctionRange.of(instance, code));
+  }
+
+  /**
+   * Describes an address for people.
+   *
+   * @param address an address in the process, unsigned
+   * @return {@code libc.so.6:malloc+0x4}; without a function {@code libc.so.6+0x1234}, where the number is an address of
+   *     the file as {@code addr2line} takes it; outside of all modules {@code 0x7f0123456789}
+   */
+  public String describe(long address) {
+    try {
+      Optional<FunctionRange> function = functionContaining(address);
+      if (function.isPresent()) {
+        FunctionRange range = function.get();
+        long offset = address - range.start();
+        return range.module().name() + ':' + range.name()
+            + (offset == 0 ? "" : "+0x" + Long.toHexString(offset));
+      }
+      ModuleFile file = fileAt(address);
+      LoadedModule instance = file == null ? null : file.instanceAt(address);
+      if (instance != null) {
+        return instance.name() + "+0x" + Long.toHexString(address - instance.bias());
+      }
+    } catch (SymbolException e) {
+      // The module has no names to give; the address alone is still right.
+    }
+    return "0x" + Long.toHexString(address);
+  }
+
+  /**
+   * All functions of a module, in ascending order of address.
+   *
+   * @param module names the module
+   * @throws SymbolException if there is not exactly one such module, or it cannot be read
+   */
+  public List<FunctionRange> functions(String module) {
+    ModuleFile file = file(module);
+    LoadedModule instance = instance(file);
+    return file.symbols().functions().stream().map(code -> FunctionRange.of(instance, code)).toList();
+  }
+
+  /** The file names of all modules, in the order in which they are mapped; {@code [vdso]} among them. */
+  public List<String> moduleNames() {
+    return files.values().stream().map(ModuleFile::name).toList();
+  }
+
+  /**
+   * Finds a module.
+   *
+   * @param module its path, file name, soname or the beginning of its file name
+   * @throws SymbolException if there is not exactly one, or it cannot be read
+   */
+  public LoadedModule module(String module) {
+    return instance(file(module));
+  }
+
+  private FunctionRange implementation(ModuleFile file, LoadedModule instance, SymbolEntry entry) {
+    return new IndirectFunctions(files.values(), this::fileAt, memory).implementation(file, instance, entry);
+  }
+
+  private static LoadedModule instance(ModuleFile file) {
+    List<LoadedModule> instances = file.instances();
+    if (instances.size() > 1) {
+      throw new SymbolException(Reason.MODULE_AMBIGUOUS, file.name() + " is loaded " + instances.size()
+          + " times, at " + instances.stream().map(module -> "0x" + Long.toHexString(module.start()))
+              .collect(Collectors.joining(", "))
+          + "; give an address instead of a symbol");
+    }
+    return instances.getFirst();
+  }
+
+  private @Nullable ModuleFile fileAt(long address) {
+    int low = 0;
+    int high = mappings.length - 1;
+    while (low <= high) {
+      int middle = low + high >>> 1;
+      if (mappings[middle].contains(address)) {
+        return files.get(ModuleFile.Key.of(mappings[middle]));
+      }
+      if (Long.compareUnsigned(mappings[middle].start(), address) < 0) {
+        low = middle + 1;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return null;
+  }
+
+  private ModuleFile file(String module) {
+    List<Predicate<ModuleFile>> rules = List.of(
+        file -> file.path().equals(module),
+        file -> file.name().equals(module),
+        file -> module.equals(soname(file)),
+        file -> file.name().startsWith(module) && !module.isEmpty()
+            && ".-".indexOf(file.name().charAt(module.length())) >= 0);
+    for (Predicate<ModuleFile> rule : rules) {
+      List<ModuleFile> matching = files.values().stream().filter(rule).toList();
+      if (matching.size() == 1) {
+        return matching.getFirst();
+      }
+      if (!matching.isEmpty()) {
+        throw new SymbolException(Reason.MODULE_AMBIGUOUS, "'" + module + "' may be any of "
+            + matching.stream().map(ModuleFile::path).collect(Collectors.joining(", "))
+            + "; name one of them");
+      }
+    }
+    List<String> nearest = NearestNames.of(module.substring(module.lastIndexOf('/') + 1), moduleNames());
+    throw new SymbolException(Reason.MODULE_NOT_FOUND, "process " + pid + " has no module '" + module + "'; "
+        + (nearest.isEmpty() ? "it maps no code from files" : "nearest: " + String.join(", ", nearest)));
+  }
+
+  private static @Nullable String soname(ModuleFile file) {
+    try {
+      return file.image().soname();
+    } catch (SymbolException e) {
+      // A file that cannot be read must not hide the others; who names it learns what is wrong with it.
+      return null;
+    }
+  }
+}

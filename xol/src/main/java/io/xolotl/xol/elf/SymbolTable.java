@@ -1,0 +1,257 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.xol.elf.SymbolEntry.Binding;
+import io.xolotl.xol.elf.SymbolEntry.Kind;
+import io.xolotl.xol.elf.SymbolException.Reason;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/** The symbols of a file by name and by address. Immutable; all addresses are in the file's own address space. */
+final class SymbolTable {
+
+  /**
+   * A function with all its names.
+   *
+   * @param entries the symbols at {@code start}, best first
+   */
+  record Code(long start, long end, boolean sized, Section section, List<SymbolEntry> entries) {
+
+    List<String> names() {
+      return entries.stream().map(SymbolEntry::displayName).distinct().toList();
+    }
+
+    boolean isIndirect() {
+      return entries.getFirst().kind() == Kind.INDIRECT;
+    }
+
+    boolean contains(long fileAddress) {
+      return Long.compareUnsigned(start, fileAddress) <= 0 && Long.compareUnsigned(fileAddress, end) < 0;
+    }
+  }
+
+  private final Map<String, List<SymbolEntry>> byName = new HashMap<>();
+  private final Set<String> imported;
+  /** Ascending. */
+  private final List<Code> functions;
+  /** The starts of {@link #functions}, next to each other for binary search. */
+  private final long[] starts;
+  /** For each function the index of the next one before it that reaches beyond its start, or -1. */
+  private final int[] enclosing;
+
+  SymbolTable(ElfImage image, SymbolParser.Symbols symbols) {
+    imported = symbols.imported();
+    SymbolEntry[] entries = symbols.defined().toArray(SymbolEntry[]::new);
+    Arrays.sort(entries, SymbolEntry.ORDER);
+    List<SymbolEntry> distinct = withoutRepetitions(entries);
+    for (SymbolEntry entry : distinct) {
+      byName.computeIfAbsent(entry.name(), name -> new ArrayList<>(1)).add(entry);
+    }
+    functions = functions(image, distinct);
+    starts = functions.stream().mapToLong(Code::start).toArray();
+    enclosing = enclosing(functions);
+  }
+
+  /** {@code .dynsym} repeats the global symbols of {@code .symtab}. */
+  private static List<SymbolEntry> withoutRepetitions(SymbolEntry[] sorted) {
+    var result = new ArrayList<SymbolEntry>(sorted.length);
+    SymbolEntry previous = null;
+    for (SymbolEntry entry : sorted) {
+      if (previous == null || previous.address() != entry.address() || previous.kind() != entry.kind()
+          || !previous.name().equals(entry.name()) || !Objects.equals(previous.version(), entry.version())) {
+        result.add(entry);
+        previous = entry;
+      }
+    }
+    return result;
+  }
+
+  private static List<Code> functions(ElfImage image, List<SymbolEntry> sorted) {
+    List<SymbolEntry> code = sorted.stream().filter(SymbolEntry::isFunction).toList();
+    var result = new ArrayList<Code>();
+    for (int first = 0, next; first < code.size(); first = next) {
+      long start = code.get(first).address();
+      long size = 0;
+      for (next = first; next < code.size() && code.get(next).address() == start; next++) {
+        long entrySize = code.get(next).size();
+        size = Long.compareUnsigned(entrySize, size) > 0 ? entrySize : size;
+      }
+      Section section = Objects.requireNonNull(image.executableSection(start),
+          "functions are in executable sections");
+      long room = section.end() - start;
+      boolean sized = size != 0;
+      if (!sized && next < code.size()) {
+        size = code.get(next).address() - start;
+      }
+      long end = start + (size != 0 && Long.compareUnsigned(size, room) < 0 ? size : room);
+      result.add(new Code(start, end, sized, section, code.subList(first, next)));
+    }
+    return List.copyOf(result);
+  }
+
+  private static int[] enclosing(List<Code> functions) {
+    var result = new int[functions.size()];
+    for (int i = 0; i < result.length; i++) {
+      int outer = i - 1;
+      while (outer >= 0 && !functions.get(outer).contains(functions.get(i).start())) {
+        outer = result[outer];
+      }
+      result[i] = outer;
+    }
+    return result;
+  }
+
+  /** All symbols of a name, in all versions. */
+  List<SymbolEntry> named(String name) {
+    return byName.getOrDefault(name, List.of());
+  }
+
+  /** All functions, in ascending order. */
+  List<Code> functions() {
+    return functions;
+  }
+
+  /** The innermost function that covers an address, or {@code null}. */
+  @Nullable
+  Code functionContaining(long fileAddress) {
+    int nearest = atOrBefore(fileAddress);
+    Code unsized = null;
+    for (int i = nearest; i >= 0; i = enclosing[i]) {
+      Code function = functions.get(i);
+      if (function.contains(fileAddress)) {
+        if (function.sized()) {
+          return function;
+        }
+        unsized = unsized == null ? function : unsized;
+      }
+    }
+    // A label without a size belongs to the function around it; only outside of all functions it is one itself.
+    return unsized;
+  }
+
+  /** The first function that starts behind an address, or {@code null}. */
+  @Nullable
+  Code functionAfter(long fileAddress) {
+    int next = atOrBefore(fileAddress) + 1;
+    return next < functions.size() ? functions.get(next) : null;
+  }
+
+  /** The function that starts at an address, or {@code null}. */
+  @Nullable
+  Code functionAt(long fileAddress) {
+    int index = atOrBefore(fileAddress);
+    return index >= 0 && starts[index] == fileAddress ? functions.get(index) : null;
+  }
+
+  /** Index of the last function that starts at or before an address, or -1. */
+  private int atOrBefore(long fileAddress) {
+    int low = 0;
+    int high = starts.length - 1;
+    while (low <= high) {
+      int middle = low + high >>> 1;
+      if (Long.compareUnsigned(starts[middle], fileAddress) <= 0) {
+        low = middle + 1;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return high;
+  }
+
+  /**
+   * Finds the function that a symbol stands for. Of several symbols of that name the one of the default version wins,
+   * then those without a version, and of these the global and weak ones; what is left must be at one address.
+   *
+   * @param module for the messages
+   * @param symbol a name, {@code name@version} or {@code name@@version}; the last only if the version is the default
+   */
+  SymbolEntry find(LoadedModule module, String symbol) {
+    int at = symbol.indexOf('@', 1);
+    String name = at < 0 ? symbol : symbol.substring(0, at);
+    List<SymbolEntry> named = byName.get(name);
+    if (named == null) {
+      throw notFound(module, name);
+    }
+    List<SymbolEntry> wanted = at < 0 ? named : ofVersion(module, named, symbol, at);
+    List<SymbolEntry> candidates = wanted.stream().filter(SymbolEntry::isFunction).toList();
+    if (candidates.isEmpty()) {
+      String what = wanted.getFirst().kind() == Kind.ABSOLUTE ? "an absolute value" : "data";
+      throw new SymbolException(Reason.NOT_A_FUNCTION,
+          "'" + symbol + "' in " + module.name() + " is " + what
+              + ", not a function; probes go on instructions");
+    }
+    if (at < 0) {
+      candidates = withoutVersion(candidates);
+    }
+    long address = candidates.getFirst().address();
+    if (candidates.stream().anyMatch(entry -> entry.address() != address)) {
+      throw ambiguous(module, symbol, candidates);
+    }
+    return candidates.stream().filter(entry -> entry.kind() == Kind.INDIRECT).findFirst()
+        .orElse(candidates.getFirst());
+  }
+
+  private static List<SymbolEntry> ofVersion(LoadedModule module, List<SymbolEntry> named, String symbol,
+      int at) {
+    boolean onlyDefault = symbol.startsWith("@@", at);
+    String version = symbol.substring(onlyDefault ? at + 2 : at + 1);
+    List<SymbolEntry> matching = named.stream()
+        .filter(entry -> version.equals(entry.version()) && (entry.defaultVersion() || !onlyDefault))
+        .toList();
+    if (matching.isEmpty()) {
+      throw new SymbolException(Reason.SYMBOL_NOT_FOUND, module.name() + " has no '" + symbol + "'; it has "
+          + named.stream().map(SymbolEntry::fullName).distinct().collect(Collectors.joining(", ")));
+    }
+    return matching;
+  }
+
+  private static List<SymbolEntry> withoutVersion(List<SymbolEntry> candidates) {
+    List<SymbolEntry> defaults = candidates.stream().filter(SymbolEntry::defaultVersion).toList();
+    if (!defaults.isEmpty()) {
+      return defaults;
+    }
+    List<SymbolEntry> plain = candidates.stream().filter(entry -> entry.version() == null).toList();
+    if (plain.isEmpty()) {
+      return candidates;
+    }
+    List<SymbolEntry> exported = plain.stream().filter(entry -> entry.binding() != Binding.LOCAL).toList();
+    return exported.isEmpty() ? plain : exported;
+  }
+
+  private SymbolException notFound(LoadedModule module, String name) {
+    if (imported.contains(name)) {
+      return new SymbolException(Reason.SYMBOL_NOT_FOUND,
+          module.name() + " only calls '" + name + "'; name the module that defines it");
+    }
+    List<String> functionNames = byName.values().stream().flatMap(List::stream)
+        .filter(SymbolEntry::isFunction)
+        .map(SymbolEntry::name).distinct().toList();
+    List<String> nearest = NearestNames.of(name, functionNames);
+    return new SymbolException(Reason.SYMBOL_NOT_FOUND, module.name() + " has no function '" + name + "'; "
+        + (nearest.isEmpty()
+            ? "the file has no symbols at all, install its debug symbols or give an address"
+            : "nearest: " + String.join(", ", nearest)));
+  }
+
+  private static SymbolException ambiguous(LoadedModule module, String symbol, List<SymbolEntry> candidates) {
+    if (candidates.stream().allMatch(SymbolEntry::isOldVersion)) {
+      return new SymbolException(Reason.SYMBOL_AMBIGUOUS,
+          module.name() + " has no default version of '" + symbol
+              + "'; name one of "
+              + candidates.stream().map(SymbolEntry::fullName).distinct().collect(Collectors.joining(", ")));
+    }
+    List<String> places = candidates.stream().map(SymbolEntry::address).distinct()
+        .map(address -> "0x" + Long.toHexString(module.bias() + address) + " (" + module.name() + "+0x"
+            + Long.toHexString(address) + ")")
+        .toList();
+    return new SymbolException(Reason.SYMBOL_AMBIGUOUS,
+        module.name() + " has " + places.size() + " functions named '"
+            + symbol + "'; give the address of one: " + String.join(", ", places));
+  }
+}
