@@ -1,0 +1,161 @@
+/* forker MODE: processes that a program creates, or becomes. MODE is one of
+ *
+ *   fork | vfork | posix_spawn | clone_vm      create a child that calls work()
+ *   exec                                       become this program anew
+ *
+ *   -> go               (as often as wanted)
+ *   <- child PID        after the child has ended, except with exec
+ *   <- ok | BAD         whether work() returned what it should, there and here; with exec
+ *                       followed by "ready PID", from the new program
+ *   -> hold             (fork only) makes a child that calls work() and then waits
+ *   <- child PID        it has called work() and waits now
+ *   -> release          it calls work() once more and ends
+ *   <- ok | BAD
+ *
+ * A child's exit code is the low byte of its result. With clone_vm and vfork the child shares
+ * the memory of its parent; clone_vm's parent goes on meanwhile. */
+#define _GNU_SOURCE
+#include "fixture.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SELF "/proc/self/exe"
+
+static unsigned long rounds;
+
+static int exit_code(unsigned long result)
+{
+    return (int)(result & 0xff);
+}
+
+static int child(void *x)
+{
+    return exit_code(work((unsigned long)x));
+}
+
+static pid_t start_fork(unsigned long x)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(child((void *)x));
+    }
+    return pid;
+}
+
+static pid_t start_vfork(unsigned long x)
+{
+    pid_t pid = vfork();
+    if (pid == 0) {
+        _exit(exit_code(work(x)));
+    }
+    return pid;
+}
+
+static pid_t start_posix_spawn(unsigned long x)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lu", x);
+    pid_t pid;
+    errno = posix_spawn(&pid, SELF, NULL, NULL, (char *[]){"forker", "child", text, NULL}, environ);
+    return errno ? -1 : pid;
+}
+
+static pid_t start_clone_vm(unsigned long x)
+{
+    static _Alignas(16) char stack[64 * 1024];
+    return clone(child, stack + sizeof stack, CLONE_VM | SIGCHLD, (void *)x);
+}
+
+static bool ended_well(pid_t pid, unsigned long x)
+{
+    int status;
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == exit_code(expected_work(x));
+}
+
+/* Between "hold" and "release". */
+static void hold(unsigned long x)
+{
+    int called[2], released[2];
+    if (pipe(called) < 0 || pipe(released) < 0) {
+        die("pipe");
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        die("fork");
+    }
+    char byte;
+    if (pid == 0) {
+        close(released[1]);
+        bool ok = work(x) == expected_work(x);
+        close(called[0]);
+        close(called[1]);
+        ok &= read(released[0], &byte, 1) == 0;
+        _exit(ok ? child((void *)x) : ~exit_code(expected_work(x)) & 0xff);
+    }
+    close(called[1]);
+    close(released[0]);
+    bool ok = read(called[0], &byte, 1) == 0;
+    say("child %d", pid);
+    await_command("release");
+    close(called[0]);
+    close(released[1]);
+    say_verdict(ok & ended_well(pid, x));
+}
+
+static void create(pid_t (*start)(unsigned long))
+{
+    unsigned long x = ++rounds;
+    pid_t pid = start(x);
+    if (pid < 0) {
+        die("cannot create a child");
+    }
+    bool ok = work(x) == expected_work(x);
+    ok &= ended_well(pid, x);
+    say("child %d", pid);
+    say_verdict(ok);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        pid_t (*start)(unsigned long);
+    } modes[] = {{"fork", start_fork},
+                 {"vfork", start_vfork},
+                 {"posix_spawn", start_posix_spawn},
+                 {"clone_vm", start_clone_vm},
+                 {"exec", NULL}};
+
+    const char *mode = argc > 1 ? argv[1] : "fork";
+    if (strcmp(mode, "child") == 0) {
+        return child((void *)number_argument(argc, argv, 2, 0));
+    }
+    size_t m = 0;
+    while (strcmp(modes[m].name, mode) != 0) {
+        if (++m == sizeof modes / sizeof *modes) {
+            fprintf(stderr, "no such mode: %s\n", mode);
+            return 2;
+        }
+    }
+    say_ready();
+    const char *command;
+    while ((command = next_command())) {
+        if (strcmp(command, "hold") == 0) {
+            hold(++rounds);
+        } else if (strcmp(command, "go") == 0 && modes[m].start) {
+            create(modes[m].start);
+        } else if (strcmp(command, "go") == 0) {
+            say_verdict(work(1) == expected_work(1));
+            execv(SELF, argv);
+            die("exec");
+        }
+    }
+}
