@@ -1,0 +1,164 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.DecoderUnavailableException;
+import io.xolotl.decoder.Refusal;
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.xol.elf.SymbolException;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A process could not be attached to or probed as asked; it is unharmed. The message is one sentence for people that says
+ * what to do; the rest is for programs.
+ */
+public final class ProbeException extends RuntimeException {
+
+  private static final long serialVersionUID = 1L;
+
+  /** What a program may branch on. */
+  public enum Reason {
+    /** The JVM was started without {@code --enable-native-access} for a module that needs it. */
+    NATIVE_ACCESS_DENIED,
+    /** The decoder's native library cannot be used. */
+    DECODER_UNAVAILABLE,
+    /** There is no process with this id. */
+    NO_SUCH_PROCESS,
+    /** The kernel does not let this user trace the process. */
+    NOT_PERMITTED,
+    /** The process is a kernel thread. */
+    KERNEL_THREAD,
+    /** The process has ended; only its exit status is left. */
+    ZOMBIE,
+    /** Another tracer holds the process. */
+    ALREADY_TRACED,
+    /** The process is this JVM. */
+    OWN_PROCESS,
+    /** The process is a child of this JVM that this library did not start. */
+    CHILD_OF_THIS_JVM,
+    /** The program could not be started. */
+    LAUNCH_FAILED,
+    /** The process runs code that this library does not probe, for instance 32-bit code. */
+    UNSUPPORTED_PROCESS,
+    /** No mapped file has that name. */
+    MODULE_NOT_FOUND,
+    /** Several mapped files have that name. */
+    MODULE_AMBIGUOUS,
+    /** The module has no such function. */
+    SYMBOL_NOT_FOUND,
+    /** The module has several functions of that name. */
+    SYMBOL_AMBIGUOUS,
+    /** The symbol is no function. */
+    NOT_A_FUNCTION,
+    /** The process has not chosen an implementation of this IFUNC yet. */
+    IFUNC_UNRESOLVED,
+    /** A mapped file cannot be read, or is no ELF file that makes sense. */
+    ELF_UNREADABLE,
+    /** Nothing is mapped at the address. */
+    ADDRESS_NOT_MAPPED,
+    /** The memory at the address is not executable. */
+    NOT_EXECUTABLE,
+    /** The memory is shared with other processes, which a breakpoint there would stop too. */
+    SHARED_MEMORY,
+    /** The address is in the middle of an instruction. */
+    NOT_AN_INSTRUCTION_BOUNDARY,
+    /** No symbol tells whether an instruction starts at the address. */
+    BOUNDARY_UNVERIFIED,
+    /** There is a breakpoint instruction at the address that is not ours. */
+    BREAKPOINT_EXISTS,
+    /** The instruction cannot be displaced; {@link ProbeException#refusal()} says why. */
+    INSTRUCTION_REFUSED,
+    /** The technique that was asked for cannot execute this instruction. */
+    TECHNIQUE_NOT_APPLICABLE,
+    /** There is no room for the displaced instruction within reach. */
+    NO_XOL_SPACE,
+    /** The process has ended or executed another program meanwhile. */
+    PROCESS_GONE,
+    /** The session has been closed. */
+    CLOSED,
+    /** The kernel refused an operation for a reason this library does not know. */
+    SYSTEM_ERROR
+  }
+
+  private final Reason reason;
+  private final int errno;
+  private final @Nullable Long address;
+  private final @Nullable Refusal refusal;
+
+  private ProbeException(Reason reason, int errno, @Nullable Long address, @Nullable Refusal refusal, String message,
+      @Nullable Throwable cause) {
+    super(message, cause);
+    this.reason = reason;
+    this.errno = errno;
+    this.address = address;
+    this.refusal = refusal;
+  }
+
+  ProbeException(Reason reason, String message) {
+    this(reason, 0, null, null, message, null);
+  }
+
+  ProbeException(Reason reason, long address, String message) {
+    this(reason, 0, address, null, message, null);
+  }
+
+  ProbeException(Reason reason, long address, Refusal refusal, String message) {
+    this(reason, 0, address, refusal, message, null);
+  }
+
+  static ProbeException of(PtraceException e) {
+    Reason reason = switch (e.reason()) {
+      case NATIVE_ACCESS_DENIED -> Reason.NATIVE_ACCESS_DENIED;
+      case NO_SUCH_PROCESS -> Reason.NO_SUCH_PROCESS;
+      case NOT_PERMITTED -> Reason.NOT_PERMITTED;
+      case KERNEL_THREAD -> Reason.KERNEL_THREAD;
+      case ZOMBIE -> Reason.ZOMBIE;
+      case ALREADY_TRACED -> Reason.ALREADY_TRACED;
+      case OWN_PROCESS -> Reason.OWN_PROCESS;
+      case CHILD_OF_THIS_JVM -> Reason.CHILD_OF_THIS_JVM;
+      case LAUNCH_FAILED -> Reason.LAUNCH_FAILED;
+      case THREAD_GONE -> Reason.PROCESS_GONE;
+      case MEMORY_INACCESSIBLE -> Reason.ADDRESS_NOT_MAPPED;
+      case REMOTE_CALL_FAILED, NOT_STOPPING, SYSTEM_ERROR -> Reason.SYSTEM_ERROR;
+      case CLOSED -> Reason.CLOSED;
+    };
+    return new ProbeException(reason, e.errno(), null, null, String.valueOf(e.getMessage()), e);
+  }
+
+  static ProbeException of(SymbolException e) {
+    Reason reason = switch (e.reason()) {
+      case MODULE_NOT_FOUND -> Reason.MODULE_NOT_FOUND;
+      case MODULE_AMBIGUOUS -> Reason.MODULE_AMBIGUOUS;
+      case SYMBOL_NOT_FOUND -> Reason.SYMBOL_NOT_FOUND;
+      case SYMBOL_AMBIGUOUS -> Reason.SYMBOL_AMBIGUOUS;
+      case NOT_A_FUNCTION -> Reason.NOT_A_FUNCTION;
+      case IFUNC_UNRESOLVED -> Reason.IFUNC_UNRESOLVED;
+      case ELF_UNREADABLE, ELF_MALFORMED, ELF_UNSUPPORTED -> Reason.ELF_UNREADABLE;
+    };
+    return new ProbeException(reason, 0, null, null, String.valueOf(e.getMessage()), e);
+  }
+
+  static ProbeException of(DecoderUnavailableException e) {
+    return new ProbeException(Reason.DECODER_UNAVAILABLE, 0, null, null, String.valueOf(e.getMessage()), e);
+  }
+
+  /** What kept it from being done. */
+  public Reason reason() {
+    return reason;
+  }
+
+  /** The kernel's errno, or 0 if no system call failed. */
+  public int errno() {
+    return errno;
+  }
+
+  /** The address in the process that it is about, if it is about one. */
+  public OptionalLong address() {
+    return address == null ? OptionalLong.empty() : OptionalLong.of(address);
+  }
+
+  /** Why the instruction cannot be displaced, with {@link Reason#INSTRUCTION_REFUSED}. */
+  public Optional<Refusal> refusal() {
+    return Optional.ofNullable(refusal);
+  }
+}

@@ -1,0 +1,107 @@
+package io.xolotl.xol;
+
+import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.VectorState;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A thread that has arrived at a probed instruction, stopped before executing it.
+ *
+ * <p>The object is used again for the thread's next hit: it belongs to the handler until that returns. A handler may pass
+ * it to other threads as long as it waits for them.
+ */
+public final class ProbeHit {
+
+  private final Engine engine;
+  private final ThreadState thread;
+  private @Nullable Probe probe;
+  private long number;
+  private @Nullable VectorState vectorState;
+
+  ProbeHit(Engine engine, ThreadState thread) {
+    this.engine = engine;
+    this.thread = thread;
+  }
+
+  /** The probe that was hit. */
+  public Probe probe() {
+    return current();
+  }
+
+  /** Id of the thread that hit, in this JVM's pid namespace. */
+  public int threadId() {
+    current();
+    return thread.traced().tid();
+  }
+
+  /** Number of this hit among those of the probe, from 1. */
+  public long number() {
+    current();
+    return number;
+  }
+
+  /**
+   * The thread's general registers, with rip at the probed instruction. What is changed holds for the displaced
+   * instruction; if rip is changed, the displaced instruction is skipped and the thread goes on there.
+   */
+  public Registers registers() {
+    current();
+    return thread.registers();
+  }
+
+  /** The process's memory. */
+  public ProcessMemory memory() {
+    current();
+    return engine.memory();
+  }
+
+  /** The thread's x87, SSE and AVX registers, fetched when first asked for; what is changed holds from now on. */
+  public VectorState vectorState() {
+    current();
+    VectorState state = vectorState;
+    if (state == null) {
+      state = engine.tracer().call(thread.traced()::readVectorState);
+      vectorState = state;
+    }
+    return state;
+  }
+
+  /**
+   * Makes the function whose first instruction is probed return at once to its caller, by the System V ABI. Other
+   * probes' handlers at this hit still run.
+   *
+   * @param returnValue what it returns in rax
+   */
+  public void returnFromFunction(long returnValue) {
+    Registers registers = registers();
+    registers.rip(memory().readLong(registers.rsp()));
+    registers.rsp(registers.rsp() + 8);
+    registers.rax(returnValue);
+  }
+
+  private Probe current() {
+    return Objects.requireNonNull(probe, "a hit is valid only until its handler returns");
+  }
+
+  // For the engine, on the thread that runs the handler.
+
+  void begin(Probe hit, long hitNumber) {
+    probe = hit;
+    number = hitNumber;
+  }
+
+  void end() {
+    probe = null;
+  }
+
+  /** Tracer thread, when all handlers of the hit have returned. */
+  void flushVectorState() {
+    VectorState state = vectorState;
+    vectorState = null;
+    if (state != null && state.isChanged()) {
+      thread.traced().writeVectorState(state);
+    }
+  }
+}

@@ -1,0 +1,72 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.RelocationPolicy;
+import java.util.Optional;
+
+/**
+ * What to probe and how. Immutable: each method returns a changed copy.
+ *
+ * @param location where
+ * @param handler what happens at a hit
+ * @param context where the handler runs
+ * @param policy whether the copy of the displaced instruction may be changed
+ * @param technique how the displaced instruction must be executed; empty to let the engine choose
+ * @param allowUnverifiedBoundary whether to accept an address of which no symbol proves that an instruction starts there
+ */
+public record ProbeRequest(ProbeLocation location, ProbeHandler handler, HandlerContext context,
+    RelocationPolicy policy, Optional<Technique> technique, boolean allowUnverifiedBoundary) {
+
+  /**
+   * A probe on a location, with its handler in {@link HandlerContext#INTERRUPT}.
+   *
+   * @param location where
+   * @param handler what happens at a hit
+   */
+  public static ProbeRequest at(ProbeLocation location, ProbeHandler handler) {
+    return new ProbeRequest(location, handler, HandlerContext.INTERRUPT, RelocationPolicy.FULL, Optional.empty(), false);
+  }
+
+  /**
+   * A probe on an address.
+   *
+   * @param address of an instruction's first byte in the process, unsigned
+   * @param handler what happens at a hit
+   */
+  public static ProbeRequest at(long address, ProbeHandler handler) {
+    return at(new ProbeLocation.Address(address), handler);
+  }
+
+  /**
+   * A probe on the first instruction of a function.
+   *
+   * @param module names a mapped ELF file, as {@link ProbeLocation.Symbol} says
+   * @param symbol names the function
+   * @param handler what happens at a hit
+   */
+  public static ProbeRequest at(String module, String symbol, ProbeHandler handler) {
+    return at(new ProbeLocation.Symbol(module, symbol, 0), handler);
+  }
+
+  /** The same with the handler in another context. */
+  public ProbeRequest in(HandlerContext replacement) {
+    return new ProbeRequest(location, handler, replacement, policy, technique, allowUnverifiedBoundary);
+  }
+
+  /** The same under another policy. */
+  public ProbeRequest under(RelocationPolicy replacement) {
+    return new ProbeRequest(location, handler, context, replacement, technique, allowUnverifiedBoundary);
+  }
+
+  /** The same with a technique that the engine must use. */
+  public ProbeRequest with(Technique forced) {
+    return new ProbeRequest(location, handler, context, policy, Optional.of(forced), allowUnverifiedBoundary);
+  }
+
+  /**
+   * The same, insisting that an instruction starts at the location although no symbol shows it. A breakpoint in the
+   * middle of an instruction changes what the process computes.
+   */
+  public ProbeRequest trustingBoundary() {
+    return new ProbeRequest(location, handler, context, policy, technique, true);
+  }
+}
