@@ -1,5 +1,6 @@
 /** Probes on the instructions of running processes. */
 @org.jspecify.annotations.NullMarked
+@SuppressWarnings("module") // The command line is compiled after this module.
 module io.xolotl.xol {
   requires static transitive org.jspecify;
   requires transitive io.xolotl.decoder;
@@ -7,4 +8,6 @@ module io.xolotl.xol {
   requires net.fornwall.jelf;
 
   exports io.xolotl.xol;
+  exports io.xolotl.xol.elf to
+      io.xolotl.cli;
 }

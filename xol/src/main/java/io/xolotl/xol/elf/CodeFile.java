@@ -1,0 +1,73 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.xol.elf.SymbolException.Reason;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * The code in an ELF file that no process needs to have mapped. All addresses are in the file's own address space.
+ *
+ * <p>Safe for use by several threads.
+ */
+public final class CodeFile {
+
+  /**
+   * A piece of code.
+   *
+   * @param name of the section or function
+   * @param address of the first byte, unsigned
+   * @param bytes what the file has there
+   */
+  public record Code(String name, long address, byte[] bytes) {}
+
+  private final ElfSource source;
+  private final ElfImage image;
+  private final LoadedModule module;
+
+  private CodeFile(ElfSource source, Path file) {
+    this.source = source;
+    image = ElfImage.of(source);
+    module = new LoadedModule(source.name(), file.toString(), 0, 0, 0);
+  }
+
+  /**
+   * Opens a file and reads its headers.
+   *
+   * @param file a program or shared library
+   * @throws SymbolException if it cannot be read or is no ELF file with x86-64 code
+   */
+  public static CodeFile open(Path file) {
+    Path absolute = file.toAbsolutePath();
+    ElfSource source = ElfSource.OnDisk.at(file.toString(), Path.of(""), absolute.toString());
+    if (source == null) {
+      throw new SymbolException(Reason.ELF_UNREADABLE, file + (!Files.exists(file)
+          ? " does not exist"
+          : Files.isRegularFile(file) ? " may not be read by this user" : " is no regular file"));
+    }
+    return new CodeFile(source, absolute);
+  }
+
+  /** The executable sections, in the order of the file's table. */
+  public List<Code> sections() {
+    return ElfImage.guarded(source, reader -> image.sections().stream()
+        .filter(section -> section.isExecutable() && section.type() != Section.NOBITS && section.size() != 0)
+        .map(section -> new Code(section.name(), section.address(), image.content(reader, section).array())).toList());
+  }
+
+  /**
+   * A function. An IFUNC is here the function that chooses the implementation: only a process has made the choice.
+   *
+   * @param symbol its name, as {@link SymbolResolver#resolve} takes it
+   * @throws SymbolException if there is not exactly one
+   */
+  public Code function(String symbol) {
+    var debug = new DebugFiles(Path.of("/"), "/usr/lib/debug").find(image, module.path());
+    SymbolTable symbols = image.symbols(source, debug);
+    SymbolTable.Code code = Objects.requireNonNull(symbols.functionAt(symbols.find(module, symbol).address()));
+    long offset = code.section().offset() + (code.start() - code.section().address());
+    byte[] bytes = ElfImage.guarded(source, reader -> reader.read(offset, (int) (code.end() - code.start())).array());
+    return new Code(symbol, code.start(), bytes);
+  }
+}
