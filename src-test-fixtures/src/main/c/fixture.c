@@ -35,6 +35,8 @@ void say(const char *format, ...)
 
 void say_ready(void)
 {
+    /* A program that this one executes goes on reading where this one stops. */
+    setvbuf(stdin, NULL, _IONBF, 0);
     say("ready %d", getpid());
 }
 
