@@ -118,13 +118,11 @@ final class ElfImage {
     StringTable names = StringTable.EMPTY;
     int namesIndex = Short.toUnsignedInt(elf.e_shstrndx);
     if (namesIndex != 0) {
-      // The names of the sections are in a section, whose own name is not needed to read it.
-      var unnamed = Section.read(table, namesIndex, StringTable.EMPTY);
-      names = new StringTable(content(reader, unnamed).array());
+      names = new StringTable(content(reader, Section.read(table, namesIndex, ".shstrtab")).array());
     }
     var result = new ArrayList<Section>(count);
     for (int i = 0; i < count; i++) {
-      result.add(Section.read(table, i, names));
+      result.add(Section.read(table, i, namesIndex == 0 ? "" : names.at(Section.nameOffset(table, i))));
     }
     return List.copyOf(result);
   }
