@@ -7,7 +7,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Optional;
 import java.util.function.Function;
 import net.fornwall.jelf.ElfDynamicSection;
 import net.fornwall.jelf.ElfException;
@@ -142,7 +141,7 @@ final class ElfImage {
   }
 
   private @Nullable String readSoname(ElfFile elf, ElfReader reader) {
-    Section dynamic = firstOfType(Section.DYNAMIC).orElse(null);
+    Section dynamic = firstOfType(Section.DYNAMIC);
     if (dynamic == null) {
       return null;
     }
@@ -235,8 +234,14 @@ final class ElfImage {
     return new StringTable(content(reader, sections.get(sectionIndex)).array());
   }
 
-  Optional<Section> firstOfType(int type) {
-    return sections.stream().filter(section -> section.type() == type).findFirst();
+  @Nullable
+  Section firstOfType(int type) {
+    for (Section section : sections) {
+      if (section.type() == type) {
+        return section;
+      }
+    }
+    return null;
   }
 
   /** The executable section around an address of the file. */

@@ -4,8 +4,10 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.ElfSource.OnDisk;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Path;
-import java.util.HashMap;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A file with code that a process has mapped. It is opened when something about it is asked for. */
@@ -115,7 +117,7 @@ final class ModuleFile {
     SymbolTable known = symbols;
     if (known == null) {
       ElfImage own = image();
-      boolean stripped = own.firstOfType(Section.SYMTAB).isEmpty();
+      boolean stripped = own.firstOfType(Section.SYMTAB) == null;
       known = own.symbols(source(), stripped && key.inode() != 0 ? debugFiles.find(own, path) : null);
       symbols = known;
     }
@@ -207,21 +209,34 @@ final class ModuleFile {
    * own kind, makes no module.
    */
   private List<LoadedModule> place() {
-    var segmentsInPlace = new HashMap<Long, Long>();
+    var places = new ArrayList<LoadedModule>();
+    int most = 0;
+    for (long bias : possibleBiases()) {
+      int segmentsInPlace = segmentsInPlace(bias);
+      if (segmentsInPlace > most) {
+        places.clear();
+        most = segmentsInPlace;
+      }
+      if (segmentsInPlace == most) {
+        places.add(loadedAt(bias));
+      }
+    }
+    return places;
+  }
+
+  private Set<Long> possibleBiases() {
+    var biases = new LinkedHashSet<Long>();
     for (MemoryMapping mapping : mappings) {
       for (ElfImage.Segment segment : image().segments()) {
         long bias = mapping.start() - (segment.address() + (mapping.offset() - segment.offset()));
         if (mapping.isExecutable() && segment.executable() && covers(segment, mapping.offset())
             && bias % PAGE == 0
             && (bias == 0 || !image().hasFixedAddress())) {
-          segmentsInPlace.computeIfAbsent(bias, this::segmentsAt);
+          biases.add(bias);
         }
       }
     }
-    long most = segmentsInPlace.values().stream().mapToLong(Long::longValue).max().orElse(0);
-    return segmentsInPlace.entrySet().stream().filter(entry -> entry.getValue() == most)
-        .map(entry -> loadedAt(entry.getKey())).sorted((a, b) -> Long.compareUnsigned(a.start(), b.start()))
-        .toList();
+    return biases;
   }
 
   /** A mapping begins at a page, so also in front of its segment, and it may be a later piece of it. */
@@ -229,12 +244,19 @@ final class ModuleFile {
     return offset >= pageOf(segment.offset()) && offset < segment.offset() + segment.fileSize();
   }
 
-  private long segmentsAt(long bias) {
-    return image().segments().stream().filter(segment -> {
+  private int segmentsInPlace(long bias) {
+    int count = 0;
+    for (ElfImage.Segment segment : image().segments()) {
       long address = bias + pageOf(segment.address());
-      return mappings.stream().anyMatch(mapping -> mapping.contains(address)
-          && mapping.offset() + (address - mapping.start()) == pageOf(segment.offset()));
-    }).count();
+      for (MemoryMapping mapping : mappings) {
+        if (mapping.contains(address)
+            && mapping.offset() + (address - mapping.start()) == pageOf(segment.offset())) {
+          count++;
+          break;
+        }
+      }
+    }
+    return count;
   }
 
   private LoadedModule loadedAt(long bias) {

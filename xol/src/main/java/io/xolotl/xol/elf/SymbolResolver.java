@@ -4,11 +4,11 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +26,11 @@ import org.jspecify.annotations.Nullable;
  * different threads.
  */
 public final class SymbolResolver {
+  /** The ways to name a module, the more exact before the less. */
+  private enum ModuleName {
+    PATH, FILE_NAME, SONAME, BEGINNING
+  }
+
   private final int pid;
   private final MemoryReader memory;
   private final DebugFiles debugFiles;
@@ -60,24 +65,36 @@ public final class SymbolResolver {
    */
   public void update(List<MemoryMapping> current) {
     var grouped = new LinkedHashMap<ModuleFile.Key, List<MemoryMapping>>();
+    var withCode = new HashSet<ModuleFile.Key>();
     for (MemoryMapping mapping : current) {
       if (mapping.inode() != 0 && mapping.path().startsWith("/") || mapping.path().equals(ModuleFile.VDSO)) {
-        grouped.computeIfAbsent(ModuleFile.Key.of(mapping), key -> new ArrayList<>()).add(mapping);
+        var key = ModuleFile.Key.of(mapping);
+        grouped.computeIfAbsent(key, k -> new ArrayList<>()).add(mapping);
+        if (mapping.isExecutable()) {
+          withCode.add(key);
+        }
       }
     }
-    grouped.values().removeIf(group -> group.stream().noneMatch(MemoryMapping::isExecutable));
     var updated = new LinkedHashMap<ModuleFile.Key, ModuleFile>();
-    grouped.forEach((key, group) -> {
-      ModuleFile known = files.get(key);
-      if (known == null) {
-        updated.put(key, new ModuleFile(pid, key, group, memory, debugFiles));
-      } else {
-        updated.put(key, known.mappings().equals(group) ? known : known.movedTo(group));
+    var code = new ArrayList<MemoryMapping>();
+    for (var entry : grouped.entrySet()) {
+      ModuleFile.Key key = entry.getKey();
+      if (withCode.contains(key)) {
+        updated.put(key, updated(key, entry.getValue()));
+        code.addAll(entry.getValue());
       }
-    });
+    }
+    code.sort((a, b) -> Long.compareUnsigned(a.start(), b.start()));
     files = updated;
-    mappings = current.stream().filter(mapping -> updated.containsKey(ModuleFile.Key.of(mapping)))
-        .toArray(MemoryMapping[]::new);
+    mappings = code.toArray(new MemoryMapping[0]);
+  }
+
+  private ModuleFile updated(ModuleFile.Key key, List<MemoryMapping> group) {
+    ModuleFile known = files.get(key);
+    if (known == null) {
+      return new ModuleFile(pid, key, group, memory, debugFiles);
+    }
+    return known.mappings().equals(group) ? known : known.movedTo(group);
   }
 
   /**
@@ -211,14 +228,13 @@ public final class SymbolResolver {
   }
 
   private ModuleFile file(String module) {
-    List<Predicate<ModuleFile>> rules = List.of(
-        file -> file.path().equals(module),
-        file -> file.name().equals(module),
-        file -> module.equals(soname(file)),
-        file -> file.name().startsWith(module) && !module.isEmpty()
-            && ".-".indexOf(file.name().charAt(module.length())) >= 0);
-    for (Predicate<ModuleFile> rule : rules) {
-      List<ModuleFile> matching = files.values().stream().filter(rule).toList();
+    for (ModuleName kind : ModuleName.values()) {
+      var matching = new ArrayList<ModuleFile>();
+      for (ModuleFile file : files.values()) {
+        if (matches(file, kind, module)) {
+          matching.add(file);
+        }
+      }
       if (matching.size() == 1) {
         return matching.getFirst();
       }
@@ -231,6 +247,16 @@ public final class SymbolResolver {
     List<String> nearest = NearestNames.of(module.substring(module.lastIndexOf('/') + 1), moduleNames());
     throw new SymbolException(Reason.MODULE_NOT_FOUND, "process " + pid + " has no module '" + module + "'; "
         + (nearest.isEmpty() ? "it maps no code from files" : "nearest: " + String.join(", ", nearest)));
+  }
+
+  private static boolean matches(ModuleFile file, ModuleName kind, String module) {
+    return switch (kind) {
+      case PATH -> file.path().equals(module);
+      case FILE_NAME -> file.name().equals(module);
+      case SONAME -> module.equals(soname(file));
+      case BEGINNING -> !module.isEmpty() && file.name().startsWith(module)
+          && ".-".indexOf(file.name().charAt(module.length())) >= 0;
+    };
   }
 
   private static @Nullable String soname(ModuleFile file) {

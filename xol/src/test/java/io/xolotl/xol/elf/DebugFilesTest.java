@@ -123,7 +123,7 @@ class DebugFilesTest {
         .resolve("debug/.build-id/" + buildId.substring(0, 2) + '/' + buildId.substring(2) + ".debug");
     move(debug, place);
     byte[] bytes = Files.readAllBytes(place);
-    Section symtab = image(place).firstOfType(Section.SYMTAB).orElseThrow();
+    Section symtab = Objects.requireNonNull(image(place).firstOfType(Section.SYMTAB));
     // A symbol whose name lies far outside of the string table.
     bytes[(int) symtab.offset() + 10 * 24 + 3] = 0x7f;
     Files.write(place, bytes);
