@@ -17,15 +17,9 @@ final class ModuleFile {
   private static final String DELETED = " (deleted)";
   private static final long PAGE = 4096;
 
-  /** What the kernel says of a mapped file. */
-  record Key(String device, long inode, String path) {
-    static Key of(MemoryMapping mapping) {
-      return new Key(mapping.device(), mapping.inode(), mapping.path());
-    }
-  }
-
   private final int pid;
-  private final Key key;
+  private final long inode;
+  private final boolean deleted;
   private final String path;
   private final String name;
   private final List<MemoryMapping> mappings;
@@ -39,32 +33,28 @@ final class ModuleFile {
   private @Nullable SymbolException failure;
 
   /**
-   * @param mappings all mappings of the file, in ascending order
+   * @param mappings all mappings of the file, in ascending order; at least one
    * @param memory reads the process
    */
-  ModuleFile(int pid, Key key, List<MemoryMapping> mappings, MemoryReader memory, DebugFiles debugFiles) {
+  ModuleFile(int pid, List<MemoryMapping> mappings, MemoryReader memory, DebugFiles debugFiles) {
     this.pid = pid;
-    this.key = key;
     this.mappings = List.copyOf(mappings);
     this.memory = memory;
     this.debugFiles = debugFiles;
-    path = key.path().endsWith(DELETED)
-        ? key.path().substring(0, key.path().length() - DELETED.length())
-        : key.path();
+    MemoryMapping any = mappings.getFirst();
+    inode = any.inode();
+    deleted = any.path().endsWith(DELETED);
+    path = deleted ? any.path().substring(0, any.path().length() - DELETED.length()) : any.path();
     name = path.substring(path.lastIndexOf('/') + 1);
   }
 
   /** The same file after the mappings of the process changed: what is known of its content is kept. */
   ModuleFile movedTo(List<MemoryMapping> changed) {
-    var moved = new ModuleFile(pid, key, changed, memory, debugFiles);
+    var moved = new ModuleFile(pid, changed, memory, debugFiles);
     moved.source = source;
     moved.image = image;
     moved.symbols = symbols;
     return moved;
-  }
-
-  Key key() {
-    return key;
   }
 
   String path() {
@@ -77,11 +67,6 @@ final class ModuleFile {
 
   List<MemoryMapping> mappings() {
     return mappings;
-  }
-
-  /** Whether its name in the file system now stands for another file, or none. */
-  private boolean isDeleted() {
-    return path.length() != key.path().length();
   }
 
   ElfImage image() {
@@ -118,7 +103,7 @@ final class ModuleFile {
     if (known == null) {
       ElfImage own = image();
       boolean stripped = own.firstOfType(Section.SYMTAB) == null;
-      known = own.symbols(source(), stripped && key.inode() != 0 ? debugFiles.find(own, path) : null);
+      known = own.symbols(source(), stripped && inode != 0 ? debugFiles.find(own, path) : null);
       symbols = known;
     }
     return known;
@@ -133,7 +118,7 @@ final class ModuleFile {
       return vdso();
     }
     OnDisk found = null;
-    if (!isDeleted()) {
+    if (!deleted) {
       found = mapped(debugFiles.root(), path);
       // The kernel prints paths as seen from the reader's root: of a process in a chroot that is not its own path.
       found = found != null ? found : mapped(Path.of("/"), path);
@@ -150,7 +135,7 @@ final class ModuleFile {
       return found;
     }
     throw new SymbolException(Reason.ELF_UNREADABLE,
-        path + (isDeleted() ? " was deleted" : " cannot be read or was replaced")
+        path + (deleted ? " was deleted" : " cannot be read or was replaced")
             + " since process " + pid
             + " mapped it; restart the process, or run with CAP_CHECKPOINT_RESTORE to read the mapped"
             + " file itself");
@@ -162,7 +147,7 @@ final class ModuleFile {
    */
   private @Nullable OnDisk mapped(Path root, String file) {
     OnDisk found = OnDisk.at(name, root, file);
-    return found != null && found.identity().inode() == key.inode() ? found : null;
+    return found != null && found.identity().inode() == inode ? found : null;
   }
 
   private ElfSource vdso() {

@@ -35,9 +35,12 @@ public final class SymbolResolver {
   private final MemoryReader memory;
   private final DebugFiles debugFiles;
 
-  private Map<ModuleFile.Key, ModuleFile> files = Map.of();
+  /** By {@link #key}, in the order of their first mappings. */
+  private Map<String, ModuleFile> files = Map.of();
   /** The mappings of these files, in ascending order. */
   private MemoryMapping[] mappings = {};
+  /** The file of each of {@link #mappings}. */
+  private ModuleFile[] owners = {};
 
   /**
    * A resolver for one process.
@@ -64,37 +67,50 @@ public final class SymbolResolver {
    * @param current the mappings, in ascending order
    */
   public void update(List<MemoryMapping> current) {
-    var grouped = new LinkedHashMap<ModuleFile.Key, List<MemoryMapping>>();
-    var withCode = new HashSet<ModuleFile.Key>();
+    var grouped = new LinkedHashMap<String, List<MemoryMapping>>();
+    var withCode = new HashSet<String>();
     for (MemoryMapping mapping : current) {
       if (mapping.inode() != 0 && mapping.path().startsWith("/") || mapping.path().equals(ModuleFile.VDSO)) {
-        var key = ModuleFile.Key.of(mapping);
+        String key = key(mapping);
         grouped.computeIfAbsent(key, k -> new ArrayList<>()).add(mapping);
         if (mapping.isExecutable()) {
           withCode.add(key);
         }
       }
     }
-    var updated = new LinkedHashMap<ModuleFile.Key, ModuleFile>();
-    var code = new ArrayList<MemoryMapping>();
+    grouped.keySet().retainAll(withCode);
+    var updated = new LinkedHashMap<String, ModuleFile>();
     for (var entry : grouped.entrySet()) {
-      ModuleFile.Key key = entry.getKey();
-      if (withCode.contains(key)) {
-        updated.put(key, updated(key, entry.getValue()));
-        code.addAll(entry.getValue());
-      }
+      updated.put(entry.getKey(), updated(files.get(entry.getKey()), entry.getValue()));
     }
-    code.sort((a, b) -> Long.compareUnsigned(a.start(), b.start()));
     files = updated;
-    mappings = code.toArray(new MemoryMapping[0]);
+    indexMappings(current);
   }
 
-  private ModuleFile updated(ModuleFile.Key key, List<MemoryMapping> group) {
-    ModuleFile known = files.get(key);
+  private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group) {
     if (known == null) {
-      return new ModuleFile(pid, key, group, memory, debugFiles);
+      return new ModuleFile(pid, group, memory, debugFiles);
     }
     return known.mappings().equals(group) ? known : known.movedTo(group);
+  }
+
+  private void indexMappings(List<MemoryMapping> current) {
+    var ofFiles = new ArrayList<MemoryMapping>();
+    var theirFiles = new ArrayList<ModuleFile>();
+    for (MemoryMapping mapping : current) {
+      ModuleFile file = files.get(key(mapping));
+      if (file != null) {
+        ofFiles.add(mapping);
+        theirFiles.add(file);
+      }
+    }
+    mappings = ofFiles.toArray(new MemoryMapping[0]);
+    owners = theirFiles.toArray(new ModuleFile[0]);
+  }
+
+  /** The same for all mappings of one file, and for no others: a path alone may stand for a file and its replacement. */
+  private static String key(MemoryMapping mapping) {
+    return mapping.device() + ' ' + mapping.inode() + ' ' + mapping.path();
   }
 
   /**
@@ -216,7 +232,7 @@ public final class SymbolResolver {
     while (low <= high) {
       int middle = low + high >>> 1;
       if (mappings[middle].contains(address)) {
-        return files.get(ModuleFile.Key.of(mappings[middle]));
+        return owners[middle];
       }
       if (Long.compareUnsigned(mappings[middle].start(), address) < 0) {
         low = middle + 1;

@@ -24,6 +24,9 @@ final class SymbolTable {
   record Code(long start, long end, boolean sized, Section section, List<SymbolEntry> entries) {
 
     List<String> names() {
+      if (entries.size() == 1) {
+        return List.of(entries.getFirst().displayName());
+      }
       return entries.stream().map(SymbolEntry::displayName).distinct().toList();
     }
 
