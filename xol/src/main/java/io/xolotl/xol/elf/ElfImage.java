@@ -28,7 +28,7 @@ final class ElfImage {
   private static final int FILE_HEADER_SIZE = 64;
   private static final int PROGRAM_HEADER_SIZE = 56;
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
-  private static final int LARGEST_CONTENT = 1 << 28;
+  private static final int LARGEST_CONTENT = 1 << 27;
 
   /**
    * A {@code PT_LOAD} segment.

@@ -57,6 +57,11 @@ final class ModuleFile {
     return moved;
   }
 
+  /** Whether what was read of the file, if anything, is still what it contains. */
+  boolean isCurrent() {
+    return !(source instanceof OnDisk file) || file.identity().equals(ElfSource.Identity.of(file.path()));
+  }
+
   String path() {
     return path;
   }

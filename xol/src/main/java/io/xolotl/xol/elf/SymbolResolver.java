@@ -88,7 +88,8 @@ public final class SymbolResolver {
   }
 
   private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group) {
-    if (known == null) {
+    // Inodes are used again: a library that was rebuilt and loaded anew may look like the one before.
+    if (known == null || !known.isCurrent()) {
       return new ModuleFile(pid, group, memory, debugFiles);
     }
     return known.mappings().equals(group) ? known : known.movedTo(group);
@@ -165,23 +166,24 @@ public final class SymbolResolver {
    *     the file as {@code addr2line} takes it; outside of all modules {@code 0x7f0123456789}
    */
   public String describe(long address) {
+    String place = "0x" + Long.toHexString(address);
     try {
-      Optional<FunctionRange> function = functionContaining(address);
-      if (function.isPresent()) {
-        FunctionRange range = function.get();
-        long offset = address - range.start();
-        return range.module().name() + ':' + range.name()
-            + (offset == 0 ? "" : "+0x" + Long.toHexString(offset));
-      }
       ModuleFile file = fileAt(address);
-      LoadedModule instance = file == null ? null : file.instanceAt(address);
-      if (instance != null) {
-        return instance.name() + "+0x" + Long.toHexString(address - instance.bias());
+      LoadedModule module = file == null ? null : file.instanceAt(address);
+      if (file != null && module != null) {
+        long fileAddress = address - module.bias();
+        place = module.name() + "+0x" + Long.toHexString(fileAddress);
+        SymbolTable.Code code = file.symbols().functionContaining(fileAddress);
+        if (code != null) {
+          long offset = fileAddress - code.start();
+          return module.name() + ':' + code.names().getFirst()
+              + (offset == 0 ? "" : "+0x" + Long.toHexString(offset));
+        }
       }
     } catch (SymbolException e) {
-      // The module has no names to give; the address alone is still right.
+      // The module has no names to give; the place alone is still right.
     }
-    return "0x" + Long.toHexString(address);
+    return place;
   }
 
   /**

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -110,6 +112,58 @@ class LoadedLibraryTest {
       assertThat(inVdso.function().module().name()).isEqualTo("[vdso]");
       assertThat(inVdso.function().names()).contains("gettimeofday", "__vdso_gettimeofday");
       assertThat(resolver.resolve("[vdso]", "__vdso_gettimeofday").address()).isEqualTo(gettimeofday);
+    }
+  }
+
+  @Test
+  void hasNamelessImplementationsWhenStripped() throws Exception {
+    Toolchain.run("strip", "--strip-all", library.toString());
+    try (Target target = startLoader()) {
+      target.truth();
+      long picked = target.proceed().get("picked");
+      FunctionRange found = target.resolver().resolve("libfixture", "picked").function();
+      assertThat(found.start()).isEqualTo(picked);
+      assertThat(found.names()).containsExactly("picked");
+      assertThat(found.sized()).isFalse();
+      assertThat(found.end()).isGreaterThan(picked).isLessThanOrEqualTo(found.sectionEnd());
+    }
+  }
+
+  @Test
+  void isRefusedWhenItsFileWasReplaced() throws Exception {
+    try (Target target = startLoader()) {
+      target.truth();
+      target.proceed();
+      // As if another file had been mapped under that name, and nobody could get at it.
+      List<MemoryMapping> replaced = target.mappings().stream()
+          .map(m -> m.path().equals(library.toString())
+              ? new MemoryMapping(m.start(), m.end(), m.permissions(), m.offset(), m.device(),
+                  m.inode() + 1_000_000, m.path())
+              : m)
+          .toList();
+      var resolver = new SymbolResolver(target.pid(), replaced, target);
+      SymbolException refused = catchThrowableOfType(SymbolException.class,
+          () -> resolver.resolve("libfixture-1.2.so", "plain"));
+      assertThat(refused.reason()).isEqualTo(Reason.ELF_UNREADABLE);
+      assertThat(refused).hasMessageContaining(library.toString());
+      assertThat(reason(() -> resolver.resolve("libfixture-1.2.so", "plain")))
+          .isEqualTo(Reason.ELF_UNREADABLE);
+      // It does not stand in the way of others.
+      assertThat(resolver.resolve("libc", "malloc").function().name()).isEqualTo("malloc");
+    }
+  }
+
+  @Test
+  void isReadAgainAfterItChanged() throws Exception {
+    try (Target target = startLoader()) {
+      target.truth();
+      long plain = target.proceed().get("plain");
+      SymbolResolver resolver = target.resolver();
+      assertThat(resolver.module("libfixture").path()).isEqualTo(library.toString());
+      Files.setLastModifiedTime(library, FileTime.fromMillis(0));
+      assertThat(reason(() -> resolver.resolve("libfixture", "plain"))).isEqualTo(Reason.ELF_UNREADABLE);
+      resolver.update(target.mappings());
+      assertThat(resolver.resolve("libfixture", "plain").address()).isEqualTo(plain);
     }
   }
 
