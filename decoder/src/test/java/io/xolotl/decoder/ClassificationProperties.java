@@ -18,6 +18,7 @@ import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.Tuple;
 import net.jqwik.api.statistics.Statistics;
+import net.jqwik.api.statistics.StatisticsReport;
 
 /** What holds for all bytes. The seeds are fixed, so that every run tests the same. */
 class ClassificationProperties {
@@ -89,6 +90,7 @@ class ClassificationProperties {
   }
 
   @Property(tries = 100_000, seed = "5", maxDiscardRatio = 20)
+  @StatisticsReport(StatisticsReport.StatisticsReportMode.OFF)
   void scratchCopyDiffersInItsBaseOnly(@ForAll @From("relative") byte[] code, @ForAll long address) {
     Optional<Classification.ScratchRegister> plan = scratchRegister(
         DECODER.classify(code, 0, code.length, address, RelocationPolicy.FULL));
