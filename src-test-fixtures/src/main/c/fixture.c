@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,8 @@ void say(const char *format, ...)
 
 void say_ready(void)
 {
+    /* A program that this one executes goes on reading where this one stops. */
+    setvbuf(stdin, NULL, _IONBF, 0);
     say("ready %d", getpid());
 }
 
@@ -123,4 +126,32 @@ void team_begin_round(void)
 void team_end_round(void)
 {
     pthread_barrier_wait(&end);
+}
+
+static atomic_bool stopping;
+
+bool team_stopping(void)
+{
+    return atomic_load_explicit(&stopping, memory_order_relaxed);
+}
+
+void team_round_until_stop(unsigned long (*count)(void))
+{
+    await_command("go");
+    atomic_store(&stopping, false);
+    team_begin_round();
+    for (;;) {
+        const char *command = next_command();
+        if (!command) {
+            exit(0);
+        }
+        if (strcmp(command, "stop") == 0) {
+            break;
+        }
+        if (strcmp(command, "count") == 0) {
+            say("count %lu", count());
+        }
+    }
+    atomic_store(&stopping, true);
+    team_end_round();
 }

@@ -45,4 +45,9 @@ void team_create(unsigned size, team_member *member);
 void team_begin_round(void);
 void team_end_round(void);
 
+/* One round that lasts from the command "go" to the command "stop". Members return when
+ * team_stopping(). Whenever told "count" meanwhile it prints "count N", where N is count(). */
+void team_round_until_stop(unsigned long (*count)(void));
+bool team_stopping(void);
+
 #endif

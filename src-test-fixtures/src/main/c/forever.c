@@ -2,9 +2,9 @@
  *
  *   -> go             the threads begin
  *   -> count
- *   <- count N        number of calls since "go", in all threads, so far
+ *   <- count N        number of calls so far, in all threads
  *   -> stop           the threads pause
- *   <- calls N        number of calls since "go", in all threads
+ *   <- calls N        number of calls since the program began, in all threads
  *   <- ok | BAD       whether every call returned what it should
  *
  * "go" may be sent again after "stop". */
@@ -12,31 +12,33 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* A cache line each: the threads would otherwise measure one another. */
+/* A cache line each: the threads would otherwise slow one another down. Written by one thread
+ * alone, so a load and a store make an increment. */
 static struct counter {
     _Alignas(64) atomic_ulong calls;
     atomic_ulong errors;
 } *counters;
-static atomic_bool stopped;
+static unsigned n_threads;
+
+static void increment(atomic_ulong *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
 
 static void call_work(unsigned thread)
 {
-    struct counter *counter = &counters[thread];
     unsigned long x = (unsigned long)thread << 32;
-    while (!atomic_load_explicit(&stopped, memory_order_relaxed)) {
+    while (!team_stopping()) {
         if (work(x) != expected_work(x)) {
-            atomic_fetch_add(&counter->errors, 1);
+            increment(&counters[thread].errors);
         }
+        increment(&counters[thread].calls);
         x++;
-        /* Written by this thread alone. */
-        atomic_store_explicit(&counter->calls, atomic_load_explicit(&counter->calls, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
     }
 }
 
-static unsigned long sum(unsigned n_threads)
+static unsigned long calls(void)
 {
     unsigned long sum = 0;
     for (unsigned t = 0; t < n_threads; t++) {
@@ -47,32 +49,20 @@ static unsigned long sum(unsigned n_threads)
 
 int main(int argc, char **argv)
 {
-    unsigned n_threads = (unsigned)number_argument(argc, argv, 1, 1);
+    n_threads = (unsigned)number_argument(argc, argv, 1, 1);
     counters = aligned_alloc(64, n_threads * sizeof *counters);
+    for (unsigned t = 0; t < n_threads; t++) {
+        counters[t] = (struct counter){0};
+    }
     team_create(n_threads, call_work);
     say_ready();
     for (;;) {
-        await_command("go");
-        memset(counters, 0, n_threads * sizeof *counters);
-        atomic_store(&stopped, false);
-        team_begin_round();
-        for (bool running = true; running;) {
-            const char *command = next_command();
-            if (!command) {
-                exit(0);
-            }
-            if (strcmp(command, "count") == 0) {
-                say("count %lu", sum(n_threads));
-            }
-            running = strcmp(command, "stop") != 0;
-        }
-        atomic_store(&stopped, true);
-        team_end_round();
-        say("calls %lu", sum(n_threads));
-        unsigned long errors = 0;
+        team_round_until_stop(calls);
+        say("calls %lu", calls());
+        bool ok = true;
         for (unsigned t = 0; t < n_threads; t++) {
-            errors += atomic_load(&counters[t].errors);
+            ok &= atomic_load(&counters[t].errors) == 0;
         }
-        say_verdict(errors == 0);
+        say_verdict(ok);
     }
 }

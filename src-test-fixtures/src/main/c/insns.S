@@ -5,6 +5,8 @@
 // insn_call checks that everything else is as it was. What insns.c finds in insn_table for
 // each kind is struct insn there.
 
+        .file   "insns.S"
+
 #define FEATURE_NONE 0
 #define FEATURE_AVX 1
 #define FEATURE_FMA 2

@@ -71,6 +71,10 @@ static pid_t start(char **command, const char *stderr_file)
     if (pid == 0) {
         sigset_t none;
         sigemptyset(&none);
+        /* What the JVM, or a shell that started it, ignores is not ignored by the target. */
+        for (int s = 1; s < NSIG; s++) {
+            signal(s, SIG_DFL);
+        }
         int stderr_fd;
         /* A process group of its own, whose leader has a parent in the same session: so it is
          * not orphaned, and SIGTSTP stops it as it stops a job of a shell. */

@@ -1,13 +1,14 @@
 /* sysblock: threads blocked in system calls, which must not notice that they are interrupted.
  *
- *   <- thread TID NAME      for each of read, futex, poll, epoll and nanosleep, before "ready"
+ *   <- thread TID NAME      for each of read, futex, poll, epoll and nanosleep, after "ready"
  *   -> release
  *   <- NAME returns N eintr N early N
  *                           how often the call has returned, how often with EINTR, and how
  *                           often for no reason
  *   <- ok | BAD             whether all returned only when, and with what, they should
  *
- * Each thread has nothing to do any more but its call when the program says that it is ready.
+ * When the program says that it is ready, each thread has nothing to do any more but its call:
+ * one in state S is blocked in it.
  * nanosleep sleeps for 20 ms again and again, the others wait until "release". The kernel
  * lets epoll_wait fail with EINTR after any stop, whether a handler ran or not (signal(7)):
  * that is counted and does not make it bad. */
@@ -118,9 +119,11 @@ int main(void)
         while (!atomic_load(&blockers[i].begun)) {
             sched_yield();
         }
-        say("thread %d %s", atomic_load(&blockers[i].tid), blockers[i].name);
     }
     say_ready();
+    for (size_t i = 0; i < N_BLOCKERS; i++) {
+        say("thread %d %s", atomic_load(&blockers[i].tid), blockers[i].name);
+    }
 
     await_command("release");
     atomic_store(&released, true);

@@ -5,6 +5,8 @@
 //     if (x is even) y += work_table[1];
 //     return rol(y, 7) ^ x;
 
+        .file   "work.S"
+
 #define AT(name) .globl name; name:
 #define FUNCTION(name) .globl name; .type name, @function; .balign 16; name:
 #define END(name) .size name, . - name

@@ -1,6 +1,6 @@
 /* zombie: has a child that has ended and for which it does not wait.
  *
- *   <- zombie PID     before "ready" */
+ *   <- zombie PID     at once after "ready" */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ int main(void)
     if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0) {
         die("waitid");
     }
-    say("zombie %d", pid);
     say_ready();
+    say("zombie %d", pid);
     await_command("exit");
 }

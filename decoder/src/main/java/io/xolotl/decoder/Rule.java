@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What a mnemonic says about relocation. Operands, prefixes and encoding have their say in {@link Classifier}.
@@ -83,6 +84,11 @@ sealed interface Rule {
     }
 
     private Table() {}
+
+    /** All names that the rules know. */
+    static Set<String> mnemonics() {
+      return RULES.keySet();
+    }
 
     private static void all(Rule rule, String... mnemonics) {
       List.of(mnemonics).forEach(mnemonic -> RULES.put(mnemonic, rule));

@@ -153,14 +153,21 @@ final class ZydisLibrary {
             origin + " has no function " + function + ", so it is not Zydis. " + HOW_TO_GET_ONE, null);
       }
     }
-    long version = Zydis.ZydisGetVersion();
+    checkVersion(Zydis.ZydisGetVersion(), origin);
+    checkLayout(bytesWrittenByDecoding(), origin);
+  }
+
+  static void checkVersion(long version, String origin) {
     if (version >>> 48 != SUPPORTED_MAJOR) {
       throw new DecoderUnavailableException(Reason.WRONG_VERSION,
           "%s is Zydis %d.%d, but only version 4 will do. %s"
               .formatted(origin, version >>> 48, version >>> 32 & 0xffff, HOW_TO_GET_ONE),
           null);
     }
-    if (bytesWrittenByDecoding() != ZydisStructs.INSTRUCTION_SIZE) {
+  }
+
+  static void checkLayout(long bytesWritten, String origin) {
+    if (bytesWritten != ZydisStructs.INSTRUCTION_SIZE) {
       throw new DecoderUnavailableException(Reason.WRONG_LAYOUT,
           origin + " says that it is Zydis 4, but its structures have other sizes. " + HOW_TO_GET_ONE, null);
     }

@@ -64,7 +64,7 @@ final class Launcher {
   static void runToProgram(TracedThread shell, LaunchRequest request) {
     Tracer tracer = shell.process().tracer();
     int execs = 0;
-    WaitStatus.Stopped stop = shell.awaitStop();
+    WaitStatus.Stopped stop = shell.awaitStopOrExec();
     while (true) {
       switch (stop) {
         case WaitStatus.GroupStop _ -> {
@@ -84,7 +84,7 @@ final class Launcher {
           shell.cont(0);
       }
       try {
-        stop = shell.awaitStop();
+        stop = shell.awaitStopOrExec();
       } catch (PtraceException e) {
         if (e.reason() == Reason.THREAD_GONE) {
           throw failed(request, "it cannot be executed; is it a program for this machine?");

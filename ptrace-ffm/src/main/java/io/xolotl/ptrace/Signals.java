@@ -19,6 +19,8 @@ public final class Signals {
   public static final int SIGCONT = 18;
   /** Stop; cannot be caught or blocked. */
   public static final int SIGSTOP = 19;
+  /** Bad system call, from seccomp. */
+  public static final int SIGSYS = 31;
 
   private static final String[] NAMES = {"0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT",
       "SIGBUS",

@@ -214,20 +214,26 @@ public final class TracedProcess {
       }
       case WaitStatus.Stopped stopped -> {
         thread.markStopped(stopped);
-        if (thread.start()) {
-          started(thread);
-          return;
-        }
-        switch (stopped) {
-          case WaitStatus.Created _ -> {
-            announce((int) thread.eventMessage());
-            handler.stopped(thread, stopped);
-          }
-          case WaitStatus.Executed _ -> handler.executed(executed());
-          case WaitStatus.Signal _,WaitStatus.GroupStop _,WaitStatus.Interrupted _,WaitStatus.Exiting _,WaitStatus.Other _ ->
-            handler.stopped(thread, stopped);
-        }
+        noteCreation(thread, stopped);
+        route(thread, stopped);
       }
+    }
+  }
+
+  /** Takes note of the thread or process that a stop announces. */
+  void noteCreation(TracedThread thread, WaitStatus.Stopped stopped) {
+    if (stopped instanceof WaitStatus.Created) {
+      announce((int) thread.eventMessage());
+    }
+  }
+
+  void route(TracedThread thread, WaitStatus.Stopped stopped) {
+    if (thread.start()) {
+      started(thread);
+    } else if (stopped instanceof WaitStatus.Executed) {
+      handler.executed(executed());
+    } else {
+      handler.stopped(thread, stopped);
     }
   }
 

@@ -58,6 +58,11 @@ public final class TracedThread {
     stop = why;
   }
 
+  /** Tells whether the thread is new and the handler was not told of it yet. */
+  public boolean isFirstStop() {
+    return !started;
+  }
+
   /** Tells, once, whether this stop is the first that is reported of a thread that the process created. */
   boolean start() {
     boolean first = !started;
@@ -137,20 +142,65 @@ public final class TracedThread {
     return awaitStop();
   }
 
-  /** Waits for the next stop of this thread, which runs now and is known to stop soon. */
+  /**
+   * Waits for the next stop of this thread, which runs now and is known to stop soon. An exec is left to be reported in
+   * its turn, since it ends all threads of the process but one, which is another object then.
+   *
+   * @throws PtraceException as {@link #interruptAndWait}
+   */
   public WaitStatus.Stopped awaitStop() {
     int word = process.tracer().await(tid);
     switch (WaitStatus.of(word)) {
-      case WaitStatus.Stopped stopped -> {
-        stop = stopped;
-        return stopped;
-      }
-      case WaitStatus.Ended ended -> {
-        // Reported in its turn, when the caller's work is done.
+      case WaitStatus.Executed _ -> {
         process.tracer().defer(tid, word);
         throw new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
-            "thread " + tid + " has ended meanwhile: " + ended);
+            "process " + process.pid() + " executes a program");
       }
+      case WaitStatus.Stopped stopped -> {
+        stop = stopped;
+        process.noteCreation(this, stopped);
+        return stopped;
+      }
+      case WaitStatus.Ended ended -> throw gone(word, ended);
+    }
+  }
+
+  /** For the launch, which waits for the exec. */
+  WaitStatus.Stopped awaitStopOrExec() {
+    int word = process.tracer().await(tid);
+    return switch (WaitStatus.of(word)) {
+      case WaitStatus.Stopped stopped -> stop = stopped;
+      case WaitStatus.Ended ended -> throw gone(word, ended);
+    };
+  }
+
+  /** Its end is reported in its turn, when the caller's work is done. */
+  private PtraceException gone(int word, WaitStatus.Ended ended) {
+    process.tracer().defer(tid, word);
+    return new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
+        "thread " + tid + " has ended meanwhile: " + ended);
+  }
+
+  /**
+   * Gives the stop that {@link #awaitStop} or {@link #interruptAndWait} has taken to the process's handler, as if it had
+   * just been reported.
+   */
+  public void handleStop() {
+    WaitStatus.Stopped current = stop;
+    if (current != null) {
+      process.route(this, current);
+    }
+  }
+
+  /**
+   * Lets a trap that {@link #hasPendingTrap} tells of be reported, before the thread executes anything: its stop is the
+   * trap's then.
+   */
+  public void takePendingTrap() {
+    while ((stop instanceof WaitStatus.Interrupted || stop instanceof WaitStatus.GroupStop)
+        && hasPendingTrap()) {
+      cont(0);
+      awaitStop();
     }
   }
 
@@ -236,6 +286,19 @@ public final class TracedThread {
     Tracer.Scratch s = scratch();
     info.store(s.siginfo);
     request(s, Ptrace.SETSIGINFO, 0, s.siginfo.address());
+  }
+
+  /**
+   * Sends this thread a signal, as tgkill(2).
+   *
+   * @param signal number of the signal
+   */
+  public void send(int signal) {
+    Tracer.Scratch s = scratch();
+    if (Libc.syscall(s.state, WakeSignal.SYS_TGKILL, process.pid(), tid, signal, 0, 0) < 0) {
+      throw new PtraceException(Reason.THREAD_GONE, Libc.errno(s.state),
+          "tgkill of thread " + tid + " failed with " + Errno.name(Libc.errno(s.state)));
+    }
   }
 
   /** The signals that the thread blocks, bit n−1 for signal n. */

@@ -358,6 +358,17 @@ public final class Tracer implements AutoCloseable {
     System.getLogger(Tracer.class.getName()).log(System.Logger.Level.ERROR, what, e);
   }
 
+  /**
+   * Hands out the stops that were taken while the tracer thread waited for something else. Tracer thread only; the main
+   * loop does the same when it gets there.
+   */
+  public void dispatchDeferred() {
+    Integer next;
+    while ((next = deferred.poll()) != null) {
+      dispatch(next, java.util.Objects.requireNonNull(deferred.poll()));
+    }
+  }
+
   // For TracedProcess and TracedThread, on the tracer thread.
 
   Scratch scratch() {

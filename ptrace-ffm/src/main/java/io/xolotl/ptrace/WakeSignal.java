@@ -16,7 +16,7 @@ import java.lang.foreign.MemorySegment;
 final class WakeSignal {
 
   private static final long SYS_GETTID = 186;
-  private static final long SYS_TGKILL = 234;
+  static final long SYS_TGKILL = 234;
   private static final int SIG_UNBLOCK = 1;
 
   // glibc's struct sigaction on x86-64: handler 8, mask 128, flags 4 (and padding), restorer 8.

@@ -85,7 +85,8 @@ public final class ProbeException extends RuntimeException {
   private final @Nullable Long address;
   private final @Nullable Refusal refusal;
 
-  private ProbeException(Reason reason, int errno, @Nullable Long address, @Nullable Refusal refusal, String message,
+  private ProbeException(Reason reason, int errno, @Nullable Long address, @Nullable Refusal refusal,
+      String message,
       @Nullable Throwable cause) {
     super(message, cause);
     this.reason = reason;

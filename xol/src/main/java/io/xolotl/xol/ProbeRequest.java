@@ -23,7 +23,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * @param handler what happens at a hit
    */
   public static ProbeRequest at(ProbeLocation location, ProbeHandler handler) {
-    return new ProbeRequest(location, handler, HandlerContext.INTERRUPT, RelocationPolicy.FULL, Optional.empty(), false);
+    return new ProbeRequest(location, handler, HandlerContext.INTERRUPT, RelocationPolicy.FULL,
+        Optional.empty(), false);
   }
 
   /**

@@ -38,8 +38,9 @@ public final class ProbedProcess implements AutoCloseable {
 
   private ProbedProcess(Engine engine) {
     this.engine = engine;
-    symbols = new SymbolResolver(engine.pid(), List.of(), (address, destination, offset, length) -> engine.memory()
-        .tryRead(address, destination, offset, length));
+    symbols = new SymbolResolver(engine.pid(), List.of(),
+        (address, destination, offset, length) -> engine.memory()
+            .tryRead(address, destination, offset, length));
     shutdownHook = new Thread(engine::close, "xolotl-restore-" + engine.pid());
     Runtime.getRuntime().addShutdownHook(shutdownHook);
   }
@@ -168,7 +169,8 @@ public final class ProbedProcess implements AutoCloseable {
         long address = switch (request.location()) {
           case ProbeLocation.Address(long a) -> a;
           case ProbeLocation.Symbol(String module, String symbol, long offset) -> starts.computeIfAbsent(
-              new ProbeLocation.Symbol(module, symbol, 0), s -> symbols.resolve(s.module(), s.symbol()).address())
+              new ProbeLocation.Symbol(module, symbol, 0),
+              s -> symbols.resolve(s.module(), s.symbol()).address())
               + offset;
         };
         targets.add(new Engine.Target(request, address, functionAround(address)));
@@ -220,8 +222,10 @@ public final class ProbedProcess implements AutoCloseable {
     return translated(() -> {
       synchronized (symbols) {
         symbols.update(engine.mappings());
-        return symbols.functions(module).stream().map(f -> new Function(f.module().name(), f.names(), f.start(), f
-            .size())).toList();
+        return symbols.functions(module).stream()
+            .map(f -> new Function(f.module().name(), f.names(), f.start(), f
+                .size()))
+            .toList();
       }
     });
   }

@@ -18,8 +18,10 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
   }
 
   private static void log(Probe probe, Throwable thrown) {
-    System.getLogger(Probe.class.getName()).log(System.Logger.Level.ERROR, "handler of the probe at " + probe.location()
-        + " failed", thrown);
+    System.getLogger(Probe.class.getName()).log(System.Logger.Level.ERROR,
+        "handler of the probe at " + probe.location()
+            + " failed",
+        thrown);
   }
 
   /** The same with another executor. */

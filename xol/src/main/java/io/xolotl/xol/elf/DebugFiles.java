@@ -62,7 +62,7 @@ record DebugFiles(Path root, String debugDirectory) {
   private static @Nullable DebugFile open(OnDisk file, @Nullable String buildId) {
     try {
       ElfImage image = ImageCache.image(file);
-      boolean fits = image.firstOfType(Section.SYMTAB).isPresent()
+      boolean fits = image.firstOfType(Section.SYMTAB) != null
           && (buildId == null || buildId.equals(image.buildId()));
       return fits ? new DebugFile(file, image) : null;
     } catch (SymbolException e) {

@@ -7,7 +7,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Optional;
 import java.util.function.Function;
 import net.fornwall.jelf.ElfDynamicSection;
 import net.fornwall.jelf.ElfException;
@@ -29,7 +28,7 @@ final class ElfImage {
   private static final int FILE_HEADER_SIZE = 64;
   private static final int PROGRAM_HEADER_SIZE = 56;
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
-  private static final int LARGEST_CONTENT = 1 << 28;
+  private static final int LARGEST_CONTENT = 1 << 27;
 
   /**
    * A {@code PT_LOAD} segment.
@@ -118,13 +117,11 @@ final class ElfImage {
     StringTable names = StringTable.EMPTY;
     int namesIndex = Short.toUnsignedInt(elf.e_shstrndx);
     if (namesIndex != 0) {
-      // The names of the sections are in a section, whose own name is not needed to read it.
-      var unnamed = Section.read(table, namesIndex, StringTable.EMPTY);
-      names = new StringTable(content(reader, unnamed).array());
+      names = new StringTable(content(reader, Section.read(table, namesIndex, ".shstrtab")).array());
     }
     var result = new ArrayList<Section>(count);
     for (int i = 0; i < count; i++) {
-      result.add(Section.read(table, i, names));
+      result.add(Section.read(table, i, namesIndex == 0 ? "" : names.at(Section.nameOffset(table, i))));
     }
     return List.copyOf(result);
   }
@@ -144,7 +141,7 @@ final class ElfImage {
   }
 
   private @Nullable String readSoname(ElfFile elf, ElfReader reader) {
-    Section dynamic = firstOfType(Section.DYNAMIC).orElse(null);
+    Section dynamic = firstOfType(Section.DYNAMIC);
     if (dynamic == null) {
       return null;
     }
@@ -237,8 +234,14 @@ final class ElfImage {
     return new StringTable(content(reader, sections.get(sectionIndex)).array());
   }
 
-  Optional<Section> firstOfType(int type) {
-    return sections.stream().filter(section -> section.type() == type).findFirst();
+  @Nullable
+  Section firstOfType(int type) {
+    for (Section section : sections) {
+      if (section.type() == type) {
+        return section;
+      }
+    }
+    return null;
   }
 
   /** The executable section around an address of the file. */

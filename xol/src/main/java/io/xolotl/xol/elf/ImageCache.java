@@ -26,7 +26,7 @@ final class ImageCache {
     };
   }
 
-  private static @Nullable ElfImage find(ElfSource.Identity identity) {
+  static @Nullable ElfImage find(ElfSource.Identity identity) {
     synchronized (IMAGES) {
       SoftReference<ElfImage> reference = IMAGES.get(identity);
       return reference == null ? null : reference.get();

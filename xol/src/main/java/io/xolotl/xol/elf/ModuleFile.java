@@ -4,8 +4,10 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.ElfSource.OnDisk;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Path;
-import java.util.HashMap;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A file with code that a process has mapped. It is opened when something about it is asked for. */
@@ -15,15 +17,9 @@ final class ModuleFile {
   private static final String DELETED = " (deleted)";
   private static final long PAGE = 4096;
 
-  /** What the kernel says of a mapped file. */
-  record Key(String device, long inode, String path) {
-    static Key of(MemoryMapping mapping) {
-      return new Key(mapping.device(), mapping.inode(), mapping.path());
-    }
-  }
-
   private final int pid;
-  private final Key key;
+  private final long inode;
+  private final boolean deleted;
   private final String path;
   private final String name;
   private final List<MemoryMapping> mappings;
@@ -37,32 +33,33 @@ final class ModuleFile {
   private @Nullable SymbolException failure;
 
   /**
-   * @param mappings all mappings of the file, in ascending order
+   * @param mappings all mappings of the file, in ascending order; at least one
    * @param memory reads the process
    */
-  ModuleFile(int pid, Key key, List<MemoryMapping> mappings, MemoryReader memory, DebugFiles debugFiles) {
+  ModuleFile(int pid, List<MemoryMapping> mappings, MemoryReader memory, DebugFiles debugFiles) {
     this.pid = pid;
-    this.key = key;
     this.mappings = List.copyOf(mappings);
     this.memory = memory;
     this.debugFiles = debugFiles;
-    path = key.path().endsWith(DELETED)
-        ? key.path().substring(0, key.path().length() - DELETED.length())
-        : key.path();
+    MemoryMapping any = mappings.getFirst();
+    inode = any.inode();
+    deleted = any.path().endsWith(DELETED);
+    path = deleted ? any.path().substring(0, any.path().length() - DELETED.length()) : any.path();
     name = path.substring(path.lastIndexOf('/') + 1);
   }
 
   /** The same file after the mappings of the process changed: what is known of its content is kept. */
   ModuleFile movedTo(List<MemoryMapping> changed) {
-    var moved = new ModuleFile(pid, key, changed, memory, debugFiles);
+    var moved = new ModuleFile(pid, changed, memory, debugFiles);
     moved.source = source;
     moved.image = image;
     moved.symbols = symbols;
     return moved;
   }
 
-  Key key() {
-    return key;
+  /** Whether what was read of the file, if anything, is still what it contains. */
+  boolean isCurrent() {
+    return !(source instanceof OnDisk file) || file.identity().equals(ElfSource.Identity.of(file.path()));
   }
 
   String path() {
@@ -75,11 +72,6 @@ final class ModuleFile {
 
   List<MemoryMapping> mappings() {
     return mappings;
-  }
-
-  /** Whether its name in the file system now stands for another file, or none. */
-  private boolean isDeleted() {
-    return path.length() != key.path().length();
   }
 
   ElfImage image() {
@@ -115,8 +107,8 @@ final class ModuleFile {
     SymbolTable known = symbols;
     if (known == null) {
       ElfImage own = image();
-      boolean stripped = own.firstOfType(Section.SYMTAB).isEmpty();
-      known = own.symbols(source(), stripped && key.inode() != 0 ? debugFiles.find(own, path) : null);
+      boolean stripped = own.firstOfType(Section.SYMTAB) == null;
+      known = own.symbols(source(), stripped && inode != 0 ? debugFiles.find(own, path) : null);
       symbols = known;
     }
     return known;
@@ -131,7 +123,7 @@ final class ModuleFile {
       return vdso();
     }
     OnDisk found = null;
-    if (!isDeleted()) {
+    if (!deleted) {
       found = mapped(debugFiles.root(), path);
       // The kernel prints paths as seen from the reader's root: of a process in a chroot that is not its own path.
       found = found != null ? found : mapped(Path.of("/"), path);
@@ -148,7 +140,7 @@ final class ModuleFile {
       return found;
     }
     throw new SymbolException(Reason.ELF_UNREADABLE,
-        path + (isDeleted() ? " was deleted" : " cannot be read or was replaced")
+        path + (deleted ? " was deleted" : " cannot be read or was replaced")
             + " since process " + pid
             + " mapped it; restart the process, or run with CAP_CHECKPOINT_RESTORE to read the mapped"
             + " file itself");
@@ -160,7 +152,7 @@ final class ModuleFile {
    */
   private @Nullable OnDisk mapped(Path root, String file) {
     OnDisk found = OnDisk.at(name, root, file);
-    return found != null && found.identity().inode() == key.inode() ? found : null;
+    return found != null && found.identity().inode() == inode ? found : null;
   }
 
   private ElfSource vdso() {
@@ -207,21 +199,34 @@ final class ModuleFile {
    * own kind, makes no module.
    */
   private List<LoadedModule> place() {
-    var segmentsInPlace = new HashMap<Long, Long>();
+    var places = new ArrayList<LoadedModule>();
+    int most = 0;
+    for (long bias : possibleBiases()) {
+      int segmentsInPlace = segmentsInPlace(bias);
+      if (segmentsInPlace > most) {
+        places.clear();
+        most = segmentsInPlace;
+      }
+      if (segmentsInPlace == most) {
+        places.add(loadedAt(bias));
+      }
+    }
+    return places;
+  }
+
+  private Set<Long> possibleBiases() {
+    var biases = new LinkedHashSet<Long>();
     for (MemoryMapping mapping : mappings) {
       for (ElfImage.Segment segment : image().segments()) {
         long bias = mapping.start() - (segment.address() + (mapping.offset() - segment.offset()));
         if (mapping.isExecutable() && segment.executable() && covers(segment, mapping.offset())
             && bias % PAGE == 0
             && (bias == 0 || !image().hasFixedAddress())) {
-          segmentsInPlace.computeIfAbsent(bias, this::segmentsAt);
+          biases.add(bias);
         }
       }
     }
-    long most = segmentsInPlace.values().stream().mapToLong(Long::longValue).max().orElse(0);
-    return segmentsInPlace.entrySet().stream().filter(entry -> entry.getValue() == most)
-        .map(entry -> loadedAt(entry.getKey())).sorted((a, b) -> Long.compareUnsigned(a.start(), b.start()))
-        .toList();
+    return biases;
   }
 
   /** A mapping begins at a page, so also in front of its segment, and it may be a later piece of it. */
@@ -229,12 +234,19 @@ final class ModuleFile {
     return offset >= pageOf(segment.offset()) && offset < segment.offset() + segment.fileSize();
   }
 
-  private long segmentsAt(long bias) {
-    return image().segments().stream().filter(segment -> {
+  private int segmentsInPlace(long bias) {
+    int count = 0;
+    for (ElfImage.Segment segment : image().segments()) {
       long address = bias + pageOf(segment.address());
-      return mappings.stream().anyMatch(mapping -> mapping.contains(address)
-          && mapping.offset() + (address - mapping.start()) == pageOf(segment.offset()));
-    }).count();
+      for (MemoryMapping mapping : mappings) {
+        if (mapping.contains(address)
+            && mapping.offset() + (address - mapping.start()) == pageOf(segment.offset())) {
+          count++;
+          break;
+        }
+      }
+    }
+    return count;
   }
 
   private LoadedModule loadedAt(long bias) {

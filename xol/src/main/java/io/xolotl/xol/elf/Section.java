@@ -22,12 +22,17 @@ record Section(int index, String name, int type, long flags, long address, long 
   private static final int FLAG_EXECUTABLE = 4;
 
   /** Reads {@code Elf64_Shdr} number {@code index} of a table. */
-  static Section read(ByteBuffer table, int index, StringTable names) {
+  static Section read(ByteBuffer table, int index, String name) {
     int at = index * HEADER_SIZE;
-    return new Section(index, names.at(Integer.toUnsignedLong(table.getInt(at))), table.getInt(at + 4),
+    return new Section(index, name, table.getInt(at + 4),
         table.getLong(at + 8), table.getLong(at + 16),
         table.getLong(at + 24), table.getLong(at + 32), table.getInt(at + 40), table.getInt(at + 44),
         table.getLong(at + 56));
+  }
+
+  /** Where the name of section number {@code index} is in the table of section names. */
+  static long nameOffset(ByteBuffer table, int index) {
+    return Integer.toUnsignedLong(table.getInt(index * HEADER_SIZE));
   }
 
   boolean isExecutable() {

@@ -1,6 +1,5 @@
 package io.xolotl.xol.elf;
 
-import java.util.Comparator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param size in bytes, 0 if unknown
  */
 record SymbolEntry(String name, @Nullable String version, boolean defaultVersion, Kind kind, Binding binding,
-    long address, long size) {
+    long address, long size) implements Comparable<SymbolEntry> {
 
   enum Kind {
     FUNCTION,
@@ -29,14 +28,27 @@ record SymbolEntry(String name, @Nullable String version, boolean defaultVersion
   }
 
   /** By address, and at one address the name to show first; see {@link FunctionRange}. */
-  static final Comparator<SymbolEntry> ORDER = ((Comparator<SymbolEntry>) (a, b) -> Long
-      .compareUnsigned(a.address, b.address))
-      .thenComparing(SymbolEntry::binding)
-      .thenComparing(SymbolEntry::isOldVersion)
-      .thenComparingInt(SymbolEntry::leadingUnderscores)
-      .thenComparingInt(entry -> entry.name.length())
-      .thenComparing(SymbolEntry::displayName)
-      .thenComparing(SymbolEntry::kind);
+  @Override
+  public int compareTo(SymbolEntry other) {
+    // A chain of comparators reads better, but is most of the cost of the first look-up of a fresh JVM.
+    int order = Long.compareUnsigned(address, other.address);
+    if (order == 0) {
+      order = binding.compareTo(other.binding);
+    }
+    if (order == 0) {
+      order = Boolean.compare(isOldVersion(), other.isOldVersion());
+    }
+    if (order == 0) {
+      order = Integer.compare(leadingUnderscores(), other.leadingUnderscores());
+    }
+    if (order == 0) {
+      order = Integer.compare(name.length(), other.name.length());
+    }
+    if (order == 0) {
+      order = fullName().compareTo(other.fullName());
+    }
+    return order != 0 ? order : kind.compareTo(other.kind);
+  }
 
   boolean isFunction() {
     return kind == Kind.FUNCTION || kind == Kind.INDIRECT;

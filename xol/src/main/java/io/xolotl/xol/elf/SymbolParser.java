@@ -40,12 +40,14 @@ final class SymbolParser {
   static Symbols symbols(ElfImage image, ElfImage code, ElfReader reader) {
     var result = new Symbols(new ArrayList<>(), new HashSet<>());
     ElfFile elf = ElfFile.from(reader);
-    image.firstOfType(Section.DYNSYM).ifPresent(section -> {
-      var versions = new SymbolVersions(image, reader);
-      read(elf, image, code, reader, section, versions, result);
-    });
-    image.firstOfType(Section.SYMTAB)
-        .ifPresent(section -> read(elf, image, code, reader, section, null, result));
+    Section dynsym = image.firstOfType(Section.DYNSYM);
+    if (dynsym != null) {
+      read(elf, image, code, reader, dynsym, new SymbolVersions(image, reader), result);
+    }
+    Section symtab = image.firstOfType(Section.SYMTAB);
+    if (symtab != null) {
+      read(elf, image, code, reader, symtab, null, result);
+    }
     return result;
   }
 
@@ -112,7 +114,7 @@ final class SymbolParser {
   static List<RelocationSlot> relocations(ElfImage image, ElfReader reader) {
     var result = new ArrayList<RelocationSlot>();
     ElfFile elf = ElfFile.from(reader);
-    Section dynsym = image.firstOfType(Section.DYNSYM).orElse(null);
+    Section dynsym = image.firstOfType(Section.DYNSYM);
     ElfSymbol[] symbols = {};
     StringTable strings = StringTable.EMPTY;
     SymbolVersions versions = null;

@@ -4,11 +4,11 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -26,13 +26,21 @@ import org.jspecify.annotations.Nullable;
  * different threads.
  */
 public final class SymbolResolver {
+  /** The ways to name a module, the more exact before the less. */
+  private enum ModuleName {
+    PATH, FILE_NAME, SONAME, BEGINNING
+  }
+
   private final int pid;
   private final MemoryReader memory;
   private final DebugFiles debugFiles;
 
-  private Map<ModuleFile.Key, ModuleFile> files = Map.of();
+  /** By {@link #key}, in the order of their first mappings. */
+  private Map<String, ModuleFile> files = Map.of();
   /** The mappings of these files, in ascending order. */
   private MemoryMapping[] mappings = {};
+  /** The file of each of {@link #mappings}. */
+  private ModuleFile[] owners = {};
 
   /**
    * A resolver for one process.
@@ -59,25 +67,51 @@ public final class SymbolResolver {
    * @param current the mappings, in ascending order
    */
   public void update(List<MemoryMapping> current) {
-    var grouped = new LinkedHashMap<ModuleFile.Key, List<MemoryMapping>>();
+    var grouped = new LinkedHashMap<String, List<MemoryMapping>>();
+    var withCode = new HashSet<String>();
     for (MemoryMapping mapping : current) {
       if (mapping.inode() != 0 && mapping.path().startsWith("/") || mapping.path().equals(ModuleFile.VDSO)) {
-        grouped.computeIfAbsent(ModuleFile.Key.of(mapping), key -> new ArrayList<>()).add(mapping);
+        String key = key(mapping);
+        grouped.computeIfAbsent(key, k -> new ArrayList<>()).add(mapping);
+        if (mapping.isExecutable()) {
+          withCode.add(key);
+        }
       }
     }
-    grouped.values().removeIf(group -> group.stream().noneMatch(MemoryMapping::isExecutable));
-    var updated = new LinkedHashMap<ModuleFile.Key, ModuleFile>();
-    grouped.forEach((key, group) -> {
-      ModuleFile known = files.get(key);
-      if (known == null) {
-        updated.put(key, new ModuleFile(pid, key, group, memory, debugFiles));
-      } else {
-        updated.put(key, known.mappings().equals(group) ? known : known.movedTo(group));
-      }
-    });
+    grouped.keySet().retainAll(withCode);
+    var updated = new LinkedHashMap<String, ModuleFile>();
+    for (var entry : grouped.entrySet()) {
+      updated.put(entry.getKey(), updated(files.get(entry.getKey()), entry.getValue()));
+    }
     files = updated;
-    mappings = current.stream().filter(mapping -> updated.containsKey(ModuleFile.Key.of(mapping)))
-        .toArray(MemoryMapping[]::new);
+    indexMappings(current);
+  }
+
+  private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group) {
+    // Inodes are used again: a library that was rebuilt and loaded anew may look like the one before.
+    if (known == null || !known.isCurrent()) {
+      return new ModuleFile(pid, group, memory, debugFiles);
+    }
+    return known.mappings().equals(group) ? known : known.movedTo(group);
+  }
+
+  private void indexMappings(List<MemoryMapping> current) {
+    var ofFiles = new ArrayList<MemoryMapping>();
+    var theirFiles = new ArrayList<ModuleFile>();
+    for (MemoryMapping mapping : current) {
+      ModuleFile file = files.get(key(mapping));
+      if (file != null) {
+        ofFiles.add(mapping);
+        theirFiles.add(file);
+      }
+    }
+    mappings = ofFiles.toArray(new MemoryMapping[0]);
+    owners = theirFiles.toArray(new ModuleFile[0]);
+  }
+
+  /** The same for all mappings of one file, and for no others: a path alone may stand for a file and its replacement. */
+  private static String key(MemoryMapping mapping) {
+    return mapping.device() + ' ' + mapping.inode() + ' ' + mapping.path();
   }
 
   /**
@@ -132,23 +166,24 @@ public final class SymbolResolver {
    *     the file as {@code addr2line} takes it; outside of all modules {@code 0x7f0123456789}
    */
   public String describe(long address) {
+    String place = "0x" + Long.toHexString(address);
     try {
-      Optional<FunctionRange> function = functionContaining(address);
-      if (function.isPresent()) {
-        FunctionRange range = function.get();
-        long offset = address - range.start();
-        return range.module().name() + ':' + range.name()
-            + (offset == 0 ? "" : "+0x" + Long.toHexString(offset));
-      }
       ModuleFile file = fileAt(address);
-      LoadedModule instance = file == null ? null : file.instanceAt(address);
-      if (instance != null) {
-        return instance.name() + "+0x" + Long.toHexString(address - instance.bias());
+      LoadedModule module = file == null ? null : file.instanceAt(address);
+      if (file != null && module != null) {
+        long fileAddress = address - module.bias();
+        place = module.name() + "+0x" + Long.toHexString(fileAddress);
+        SymbolTable.Code code = file.symbols().functionContaining(fileAddress);
+        if (code != null) {
+          long offset = fileAddress - code.start();
+          return module.name() + ':' + code.names().getFirst()
+              + (offset == 0 ? "" : "+0x" + Long.toHexString(offset));
+        }
       }
     } catch (SymbolException e) {
-      // The module has no names to give; the address alone is still right.
+      // The module has no names to give; the place alone is still right.
     }
-    return "0x" + Long.toHexString(address);
+    return place;
   }
 
   /**
@@ -199,7 +234,7 @@ public final class SymbolResolver {
     while (low <= high) {
       int middle = low + high >>> 1;
       if (mappings[middle].contains(address)) {
-        return files.get(ModuleFile.Key.of(mappings[middle]));
+        return owners[middle];
       }
       if (Long.compareUnsigned(mappings[middle].start(), address) < 0) {
         low = middle + 1;
@@ -211,14 +246,13 @@ public final class SymbolResolver {
   }
 
   private ModuleFile file(String module) {
-    List<Predicate<ModuleFile>> rules = List.of(
-        file -> file.path().equals(module),
-        file -> file.name().equals(module),
-        file -> module.equals(soname(file)),
-        file -> file.name().startsWith(module) && !module.isEmpty()
-            && ".-".indexOf(file.name().charAt(module.length())) >= 0);
-    for (Predicate<ModuleFile> rule : rules) {
-      List<ModuleFile> matching = files.values().stream().filter(rule).toList();
+    for (ModuleName kind : ModuleName.values()) {
+      var matching = new ArrayList<ModuleFile>();
+      for (ModuleFile file : files.values()) {
+        if (matches(file, kind, module)) {
+          matching.add(file);
+        }
+      }
       if (matching.size() == 1) {
         return matching.getFirst();
       }
@@ -231,6 +265,16 @@ public final class SymbolResolver {
     List<String> nearest = NearestNames.of(module.substring(module.lastIndexOf('/') + 1), moduleNames());
     throw new SymbolException(Reason.MODULE_NOT_FOUND, "process " + pid + " has no module '" + module + "'; "
         + (nearest.isEmpty() ? "it maps no code from files" : "nearest: " + String.join(", ", nearest)));
+  }
+
+  private static boolean matches(ModuleFile file, ModuleName kind, String module) {
+    return switch (kind) {
+      case PATH -> file.path().equals(module);
+      case FILE_NAME -> file.name().equals(module);
+      case SONAME -> module.equals(soname(file));
+      case BEGINNING -> !module.isEmpty() && file.name().startsWith(module)
+          && ".-".indexOf(file.name().charAt(module.length())) >= 0;
+    };
   }
 
   private static @Nullable String soname(ModuleFile file) {

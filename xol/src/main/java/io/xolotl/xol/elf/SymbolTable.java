@@ -24,6 +24,9 @@ final class SymbolTable {
   record Code(long start, long end, boolean sized, Section section, List<SymbolEntry> entries) {
 
     List<String> names() {
+      if (entries.size() == 1) {
+        return List.of(entries.getFirst().displayName());
+      }
       return entries.stream().map(SymbolEntry::displayName).distinct().toList();
     }
 
@@ -48,13 +51,21 @@ final class SymbolTable {
   SymbolTable(ElfImage image, SymbolParser.Symbols symbols) {
     imported = symbols.imported();
     SymbolEntry[] entries = symbols.defined().toArray(SymbolEntry[]::new);
-    Arrays.sort(entries, SymbolEntry.ORDER);
+    Arrays.sort(entries);
     List<SymbolEntry> distinct = withoutRepetitions(entries);
     for (SymbolEntry entry : distinct) {
-      byName.computeIfAbsent(entry.name(), name -> new ArrayList<>(1)).add(entry);
+      List<SymbolEntry> namesakes = byName.get(entry.name());
+      if (namesakes == null) {
+        namesakes = new ArrayList<>(1);
+        byName.put(entry.name(), namesakes);
+      }
+      namesakes.add(entry);
     }
     functions = functions(image, distinct);
-    starts = functions.stream().mapToLong(Code::start).toArray();
+    starts = new long[functions.size()];
+    for (int i = 0; i < starts.length; i++) {
+      starts[i] = functions.get(i).start();
+    }
     enclosing = enclosing(functions);
   }
 
@@ -73,7 +84,12 @@ final class SymbolTable {
   }
 
   private static List<Code> functions(ElfImage image, List<SymbolEntry> sorted) {
-    List<SymbolEntry> code = sorted.stream().filter(SymbolEntry::isFunction).toList();
+    var code = new ArrayList<SymbolEntry>(sorted.size());
+    for (SymbolEntry entry : sorted) {
+      if (entry.isFunction()) {
+        code.add(entry);
+      }
+    }
     var result = new ArrayList<Code>();
     for (int first = 0, next; first < code.size(); first = next) {
       long start = code.get(first).address();

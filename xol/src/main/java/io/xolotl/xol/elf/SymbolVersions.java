@@ -20,10 +20,16 @@ final class SymbolVersions {
   private final Map<Integer, String> names = new HashMap<>();
 
   SymbolVersions(ElfImage image, ElfReader reader) {
-    Section versym = image.firstOfType(Section.GNU_VERSYM).orElse(null);
+    Section versym = image.firstOfType(Section.GNU_VERSYM);
     indices = versym == null ? null : image.content(reader, versym);
-    image.firstOfType(Section.GNU_VERDEF).ifPresent(section -> readDefined(image, reader, section));
-    image.firstOfType(Section.GNU_VERNEED).ifPresent(section -> readNeeded(image, reader, section));
+    Section defined = image.firstOfType(Section.GNU_VERDEF);
+    if (defined != null) {
+      readDefined(image, reader, defined);
+    }
+    Section needed = image.firstOfType(Section.GNU_VERNEED);
+    if (needed != null) {
+      readNeeded(image, reader, needed);
+    }
   }
 
   /** Reads the chain of {@code Elf64_Verdef}, each with its name in a first {@code Elf64_Verdaux}. */

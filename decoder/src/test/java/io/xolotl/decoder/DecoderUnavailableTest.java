@@ -1,0 +1,131 @@
+package io.xolotl.decoder;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.xolotl.decoder.DecoderUnavailableException.Reason;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Libraries that cannot be used; a JVM loads the library once, so each case needs one of its own. */
+class DecoderUnavailableTest {
+
+  /** What the child runs: prints the reason and the message of two attempts, which must not differ. */
+  static final class Attempt {
+
+    private Attempt() {}
+
+    public static void main(String[] arguments) {
+      System.out.println(RelocationPolicy.FULL + " " + Gpr.RAX + " " + MachineMode.LONG_64);
+      for (int i = 0; i < 2; i++) {
+        try {
+          System.out.println("AVAILABLE " + Decoder.forThisCpu().decode(new byte[]{(byte) 0xc3}, 0));
+        } catch (DecoderUnavailableException e) {
+          System.out.println(e.reason() + " " + e.getMessage());
+        }
+      }
+    }
+  }
+
+  @Test
+  void packedLibraryNeedsNoProperty() throws Exception {
+    assertThat(attempt("--enable-native-access=ALL-UNNAMED")).isEqualTo("AVAILABLE 0x0: ret");
+  }
+
+  @Test
+  void givenLibraryIsUsed(@TempDir Path directory) throws Exception {
+    Path copy = directory.resolve("given.so");
+    try (var packed = Decoder.class.getResourceAsStream("linux-x86-64/libZydis.so")) {
+      Files.copy(Objects.requireNonNull(packed), copy);
+    }
+    assertThat(attempt("--enable-native-access=ALL-UNNAMED", "-Dxolotl.zydis.library=" + copy))
+        .isEqualTo("AVAILABLE 0x0: ret");
+  }
+
+  @Test
+  void packedLibraryLeavesNoFileBehind(@TempDir Path directory) throws Exception {
+    attempt("--enable-native-access=ALL-UNNAMED", "-Djava.io.tmpdir=" + directory);
+    assertThat(directory).isEmptyDirectory();
+  }
+
+  @Test
+  void missingFileIsNamed() throws Exception {
+    assertThat(attempt("--enable-native-access=ALL-UNNAMED", "-Dxolotl.zydis.library=/no/such/libZydis.so"))
+        .startsWith(Reason.LIBRARY_NOT_FOUND + " ")
+        .contains("/no/such/libZydis.so", "-Dxolotl.zydis.library");
+  }
+
+  @Test
+  void fileThatIsNoLibraryIsNotLoadable(@TempDir Path directory) throws Exception {
+    Path text = Files.writeString(directory.resolve("libZydis.so"), "not a library");
+    assertThat(attempt("--enable-native-access=ALL-UNNAMED", "-Dxolotl.zydis.library=" + text))
+        .startsWith(Reason.NOT_LOADABLE + " ").contains(text.toString(), "libzydis4.0");
+  }
+
+  @Test
+  void libraryThatIsNotZydisIsRefused() throws Exception {
+    assertThat(attempt("--enable-native-access=ALL-UNNAMED", "-Dxolotl.zydis.library=" + someOtherLibrary()))
+        .startsWith(Reason.NOT_ZYDIS + " ").contains("ZydisGetVersion", "libzydis4.0");
+  }
+
+  @Test
+  void deniedNativeAccessNamesTheFlag() throws Exception {
+    assertThat(attempt("--illegal-native-access=deny")).startsWith(Reason.NATIVE_ACCESS_DENIED + " ")
+        .contains("--enable-native-access=ALL-UNNAMED");
+  }
+
+  @Test
+  void otherVersionsAreRefused() {
+    assertThatThrownBy(() -> ZydisLibrary.checkVersion(5L << 48 | 1L << 32, "libZydis.so.5.1"))
+        .isInstanceOfSatisfying(DecoderUnavailableException.class,
+            e -> assertThat(e.reason()).isEqualTo(Reason.WRONG_VERSION))
+        .hasMessageContaining("libZydis.so.5.1 is Zydis 5.1, but only version 4 will do");
+  }
+
+  @Test
+  void otherLayoutsAreRefused() {
+    assertThatThrownBy(() -> ZydisLibrary.checkLayout(336, "libZydis.so.4.2"))
+        .isInstanceOfSatisfying(DecoderUnavailableException.class,
+            e -> assertThat(e.reason()).isEqualTo(Reason.WRONG_LAYOUT))
+        .hasMessageContaining("libZydis.so.4.2");
+  }
+
+  /** Some library that every Linux JVM has. */
+  private static Path someOtherLibrary() {
+    return Path.of(System.getProperty("java.home"), "lib", "libzip.so");
+  }
+
+  private static String attempt(String... options) throws IOException, InterruptedException {
+    var command = new ArrayList<String>(
+        List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+    command.addAll(List.of(options));
+    command.addAll(
+        List.of("-cp", classes(Decoder.class) + ":" + classes(Attempt.class), Attempt.class.getName()));
+    Process child = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    try {
+      List<String> lines = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8)
+          .lines().toList();
+      assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      assertThat(lines).hasSize(3).first().isEqualTo("FULL RAX LONG_64");
+      assertThat(lines.get(2)).isEqualTo(lines.get(1));
+      return lines.get(1);
+    } finally {
+      child.destroyForcibly();
+    }
+  }
+
+  /** The directory that a class comes from; the tests themselves run in a module, the child on the class path. */
+  private static String classes(Class<?> type) {
+    String file = type.getName().replace('.', '/') + ".class";
+    var url = Objects.requireNonNull(type.getResource("/" + file));
+    return url.getPath().substring(0, url.getPath().length() - file.length());
+  }
+}

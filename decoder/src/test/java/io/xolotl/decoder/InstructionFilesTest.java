@@ -1,0 +1,90 @@
+package io.xolotl.decoder;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.xolotl.decoder.InstructionFile.Line;
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicContainer;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+/** The rules of relocation, a line of data for each case. */
+class InstructionFilesTest {
+
+  @TestFactory
+  Stream<DynamicContainer> classifiesAsTheFilesSay() {
+    return InstructionFile.NAMES.stream()
+        .map(name -> DynamicContainer.dynamicContainer(name, InstructionFile.read(name).stream()
+            .map(line -> DynamicTest.dynamicTest(line.toString(), () -> assertClassified(line)))));
+  }
+
+  private static void assertClassified(Line line) {
+    Decoding decoding = line.reader().decoder.decode(line.bytes(), InstructionFile.ADDRESS);
+    if (decoding instanceof Instruction instruction) {
+      assertThat(instruction.length()).as("length").isEqualTo(line.bytes().length);
+      assertThat(instruction.bytes()).isEqualTo(line.bytes());
+    }
+    assertThat(Rendering.of(decoding, Classification.of(decoding, RelocationPolicy.FULL))).as("FULL")
+        .isEqualTo(line.underFull());
+    assertThat(Rendering.of(decoding, Classification.of(decoding, RelocationPolicy.STRICT))).as("STRICT")
+        .isEqualTo(line.underStrict());
+  }
+
+  @Test
+  void everyRefusalOccurs() {
+    Set<Refusal> seen = classifications().stream().filter(Classification.Refuse.class::isInstance)
+        .map(refuse -> ((Classification.Refuse) refuse).reason())
+        .collect(Collectors.toCollection(() -> EnumSet.noneOf(Refusal.class)));
+    // No RIP-relative instruction uses all seven candidates; the engine refuses so for an alternative that is missing.
+    assertThat(seen)
+        .containsExactlyInAnyOrderElementsOf(EnumSet.complementOf(EnumSet.of(Refusal.NO_SCRATCH_REGISTER)));
+  }
+
+  @Test
+  void everyOutcomeAndEveryEmulationOccurs() {
+    assertThat(classifications().stream().map(Classification::outcome)).contains(Outcome.values());
+    Set<?> seen = classifications().stream().filter(Classification.Emulate.class::isInstance)
+        .map(emulate -> ((Classification.Emulate) emulate).emulation().getClass())
+        .collect(Collectors.toSet());
+    assertThat(seen).isEqualTo(Set.of(Emulation.class.getPermittedSubclasses()));
+  }
+
+  @Test
+  void everyEncodingOccurs() {
+    Set<Encoding> seen = InstructionFile.readAll().stream()
+        .map(line -> line.reader().decoder.decode(line.bytes(), InstructionFile.ADDRESS))
+        .filter(Instruction.class::isInstance).map(instruction -> ((Instruction) instruction).encoding())
+        .collect(Collectors.toSet());
+    assertThat(seen).isEqualTo(EnumSet.allOf(Encoding.class));
+  }
+
+  /** A mnemonic that Zydis spells otherwise would silently be copied. */
+  @Test
+  void zydisKnowsTheMnemonicsOfTheRules() {
+    assertThat(ZydisLibrary.tables().rules()).filteredOn(Rule.Never.class::isInstance)
+        .hasSizeGreaterThan(100);
+    assertThat(ZydisLibrary.tables().mnemonics()).containsAll(Rule.Table.mnemonics().stream()
+        .filter(mnemonic -> !LATER_THAN_ZYDIS_4_0.contains(mnemonic)).toList());
+  }
+
+  private static final Set<String> LATER_THAN_ZYDIS_4_0 = Set
+      .copyOf(Arrays.asList("prefetchit0", "prefetchit1",
+          "eretu", "erets", "vmgexit", "wbnoinvd", "rdmsrlist", "wrmsrlist", "wrmsrns", "lkgs", "rmpquery",
+          "rmpread",
+          "jkzd"));
+
+  private static List<Classification> classifications() {
+    return InstructionFile.readAll().stream()
+        .flatMap(line -> Stream.of(RelocationPolicy.values())
+            .map(policy -> line.reader().decoder.classify(line.bytes(), 0, line.bytes().length,
+                InstructionFile.ADDRESS,
+                policy)))
+        .toList();
+  }
+}

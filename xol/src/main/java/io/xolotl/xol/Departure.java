@@ -1,0 +1,172 @@
+package io.xolotl.xol;
+
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.SignalInfo;
+import io.xolotl.ptrace.Signals;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.ptrace.TracedThread;
+import io.xolotl.ptrace.WaitStatus;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.function.Function;
+
+/**
+ * Lets a process go: its breakpoints are out of memory already; now every thread is stopped, brought out of its slot, and
+ * detached with the signal it was about to receive. Tracer thread only; used once.
+ *
+ * <p>A thread that cannot be stopped (state D) or is gone is left out: the kernel detaches it when the tracer thread ends.
+ */
+final class Departure {
+
+  private final TracedProcess process;
+  private final Function<TracedThread, ThreadState> states;
+  private final Sites sites;
+  private final OutOfLine outOfLine;
+
+  /** Stopped threads that are as the program must find them, and the signal that each is resumed with. */
+  private final Map<TracedThread, Integer> ready = new LinkedHashMap<>();
+  private final Set<TracedThread> unreachable = new HashSet<>();
+
+  Departure(TracedProcess process, Function<TracedThread, ThreadState> states, Sites sites,
+      OutOfLine outOfLine) {
+    this.process = process;
+    this.states = states;
+    this.sites = sites;
+    this.outOfLine = outOfLine;
+  }
+
+  /** Threads are created while others are being stopped, so this goes on until a pass finds none that runs. */
+  void stopAll() {
+    boolean found = true;
+    while (found) {
+      found = false;
+      for (TracedThread thread : process.threads()) {
+        if (ready.containsKey(thread) || unreachable.contains(thread)) {
+          continue;
+        }
+        found = true;
+        try {
+          stop(thread);
+        } catch (PtraceException e) {
+          switch (e.reason()) {
+            case THREAD_GONE, NOT_STOPPING -> unreachable.add(thread);
+            default -> throw e;
+          }
+        }
+      }
+      process.tracer().dispatchDeferred();
+    }
+  }
+
+  private void stop(TracedThread thread) {
+    ThreadState state = states.apply(thread);
+    if (thread.stop() == null) {
+      state.interrupted = true;
+      thread.interruptAndWait();
+    }
+    if (thread.isFirstStop()) {
+      // Its creator's displaced system call may have started it in a slot.
+      thread.handleStop();
+    }
+    if (!thread.isAtUserBoundary()) {
+      // In a system call that has created a process or thread: the next pass stops it on its way to user mode.
+      thread.cont(0);
+      return;
+    }
+    thread.takePendingTrap();
+    ready.put(thread, settle(state));
+  }
+
+  /** Brings a stopped thread out of the engine's hands; returns the signal to resume it with. */
+  private int settle(ThreadState state) {
+    TracedThread thread = state.traced();
+    if (state.settled) {
+      return 0;
+    }
+    return switch (Objects.requireNonNull(thread.stop())) {
+      case WaitStatus.Signal(int signal) -> settle(state, signal);
+      case WaitStatus.Interrupted _,WaitStatus.GroupStop _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> {
+        InterruptedCalls.restart(state);
+        leaveSlot(state);
+        Signalling.requeueAll(state);
+        yield 0;
+      }
+    };
+  }
+
+  private int settle(ThreadState state, int signal) {
+    TracedThread thread = state.traced();
+    thread.readSignalInfo(state.signal);
+    boolean fault = Signalling.isFault(signal, state.signal);
+    if (state.isInSlot()) {
+      if (fault && signal != Signals.SIGTRAP) {
+        Site site = Objects.requireNonNull(state.site);
+        state.site = null;
+        outOfLine.faulted(state, site, signal);
+        sites.unpin(site);
+        Signalling.requeueAll(state);
+        return signal;
+      }
+      if (!fault) {
+        Signalling.hold(state);
+      }
+      leaveSlot(state);
+      return Signalling.release(state);
+    }
+    if (fault && signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL) {
+      state.readRegisters();
+      long address = state.registers().rip() - 1;
+      if (sites.wasRemovedFrom(address)) {
+        state.registers().rip(address);
+        state.writeRegistersIfChanged();
+        return 0;
+      }
+    }
+    Signalling.restoreOrigin(state, signal);
+    return signal;
+  }
+
+  private void leaveSlot(ThreadState state) {
+    if (state.isInSlot()) {
+      Site site = Objects.requireNonNull(state.site);
+      state.site = null;
+      state.readRegisters();
+      outOfLine.leave(state, site);
+      sites.unpin(site);
+    }
+  }
+
+  /** Unmaps the slots in one of the stopped threads. */
+  void unmapSlots() {
+    if (!sites.hasSlots()) {
+      return;
+    }
+    for (TracedThread thread : ready.keySet()) {
+      try {
+        sites.unmapSlots(thread);
+        return;
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+          throw e;
+        }
+        // Killed meanwhile; another thread can do it, unless the whole process is.
+      }
+    }
+  }
+
+  void detachAll() {
+    ready.forEach((thread, signal) -> {
+      try {
+        thread.detach(signal);
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+          throw e;
+        }
+        // Killed meanwhile: there is nothing to detach.
+      }
+    });
+  }
+}

@@ -1,0 +1,597 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.Decoder;
+import io.xolotl.ptrace.LaunchRequest;
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.SignalInfo;
+import io.xolotl.ptrace.Signals;
+import io.xolotl.ptrace.TraceHandler;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.ptrace.TracedThread;
+import io.xolotl.ptrace.Tracer;
+import io.xolotl.ptrace.WaitStatus;
+import io.xolotl.xol.ThreadState.Phase;
+import io.xolotl.xol.elf.FunctionRange;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The inside of a session: what happens at each stop of each thread of the process.
+ *
+ * <p>Everything here belongs to the tracer thread, except the methods that say so; those hand their work to it. The life
+ * of a hit:
+ *
+ * <pre>
+ *   int3 ──► breakpoint ──► HANDLING ──► nextHandler … ──► finishHit ──► emulated ─────────────► FREE
+ *                             ▲    │ TASK: executor             │
+ *                             └────┘                            └──► STEPPING, TRAPPING ──► trapped ──► FREE
+ * </pre>
+ *
+ * <p>Breakpoints stay in memory while a thread executes its copy, so no other thread can pass one unseen.
+ */
+final class Engine implements TraceHandler {
+
+  /** A request with the address that its location stands for, and the function there if a symbol tells. */
+  record Target(ProbeRequest request, long address, Optional<FunctionRange> function) {}
+
+  private static final ThreadLocal<Boolean> IN_HANDLER = ThreadLocal.withInitial(() -> false);
+
+  private final Tracer tracer;
+  private final ProbingOptions options;
+  private final CompletableFuture<ProcessEnd> end = new CompletableFuture<>();
+  /** Completes when the process is let go, or has ended. */
+  private final CompletableFuture<Boolean> released = new CompletableFuture<>();
+
+  // Set once by the first work on the tracer thread, before anyone else sees this object.
+  private @Nullable TracedProcess process;
+  private @Nullable Sites sites;
+  private @Nullable OutOfLine outOfLine;
+
+  /** Processes that run in the same memory until they execute another program or exit: children of vfork. */
+  private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
+
+  /** A launched program that was not started yet. */
+  private boolean held;
+  private boolean closing;
+  /** Threads in phase HANDLING. */
+  private int handling;
+
+  private Engine(Tracer tracer, ProbingOptions options) {
+    this.tracer = tracer;
+    this.options = options;
+  }
+
+  /** Any thread. */
+  static Engine attach(int pid, ProbingOptions options) {
+    return started("xolotl-tracer-" + pid, options,
+        engine -> TracedProcess.attach(engine.tracer, pid, engine));
+  }
+
+  /** Any thread. */
+  static Engine launch(LaunchRequest request, ProbingOptions options, ProbedProcess.LaunchStop stop) {
+    return started("xolotl-tracer", options, engine -> {
+      TracedProcess launched = TracedProcess.launch(engine.tracer, request, engine);
+      engine.held = true;
+      if (stop == ProbedProcess.LaunchStop.LIBRARIES_LOADED) {
+        Startup.runToLibraries(launched.threads().getFirst());
+      }
+      return launched;
+    });
+  }
+
+  private static Engine started(String name, ProbingOptions options,
+      java.util.function.Function<Engine, TracedProcess> how) {
+    Decoder decoder = Decoder.forThisCpu();
+    Tracer tracer = Tracer.start(name);
+    var engine = new Engine(tracer, options);
+    try {
+      tracer.call(() -> {
+        TracedProcess traced = how.apply(engine);
+        engine.process = traced;
+        engine.sites = new Sites(traced, decoder, engine::inSomeThread);
+        engine.outOfLine = new OutOfLine(traced.memory());
+        return traced;
+      });
+      return engine;
+    } catch (RuntimeException e) {
+      tracer.close();
+      throw e;
+    }
+  }
+
+  private TracedProcess process() {
+    return Objects.requireNonNull(process);
+  }
+
+  private Sites sites() {
+    return Objects.requireNonNull(sites);
+  }
+
+  private OutOfLine outOfLine() {
+    return Objects.requireNonNull(outOfLine);
+  }
+
+  // For ProbedProcess and Probe. Any thread.
+
+  Tracer tracer() {
+    return tracer;
+  }
+
+  int pid() {
+    return process().pid();
+  }
+
+  ProcessMemory memory() {
+    return process().memory();
+  }
+
+  List<MemoryMapping> mappings() {
+    return process().mappings();
+  }
+
+  CompletableFuture<ProcessEnd> end() {
+    return end;
+  }
+
+  List<Integer> threadIds() {
+    return tracer.call(() -> process().threads().stream().map(TracedThread::tid).toList());
+  }
+
+  void start() {
+    tracer.call(() -> {
+      if (held && !closing) {
+        held = false;
+        process().threads().getFirst().cont(0);
+      }
+      return held;
+    });
+  }
+
+  List<Probe> register(ProbedProcess user, List<Target> targets) {
+    return tracer.call(() -> {
+      if (closing) {
+        throw new ProbeException(ProbeException.Reason.CLOSED,
+            "the session with process " + pid() + " is closed");
+      }
+      if (process().threads().isEmpty()) {
+        throw new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
+      }
+      return sites().register(user, targets);
+    });
+  }
+
+  void unregister(Probe probe) {
+    try {
+      tracer.call(() -> {
+        sites().unregister(probe);
+        return probe;
+      });
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.CLOSED) {
+        throw e;
+      }
+      // The session has ended, and its probes with it.
+    }
+    if (!IN_HANDLER.get()) {
+      probe.awaitHandlers();
+    }
+  }
+
+  void close() {
+    try {
+      tracer.call(() -> {
+        beginClose();
+        return closing;
+      });
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.CLOSED) {
+        throw e;
+      }
+      // The process has ended, or another thread has closed the session.
+    }
+    if (!IN_HANDLER.get()) {
+      released.join();
+      tracer.close();
+    }
+  }
+
+  // What the process does. Tracer thread.
+
+  private ThreadState state(TracedThread thread) {
+    if (thread.attachment() instanceof ThreadState known) {
+      return known;
+    }
+    var state = new ThreadState(this, thread);
+    thread.attachment(state);
+    return state;
+  }
+
+  @Override
+  public void stopped(TracedThread thread, WaitStatus.Stopped status) {
+    ThreadState state = state(thread);
+    switch (status) {
+      case WaitStatus.Signal(int signal) -> signalled(state, signal);
+      case WaitStatus.GroupStop _ -> thread.listen();
+      case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+        resume(state);
+    }
+  }
+
+  /** Lets a thread go on that stopped for nothing it did itself. */
+  private void resume(ThreadState state) {
+    if (state.interrupted) {
+      state.interrupted = false;
+      InterruptedCalls.restart(state);
+    }
+    if (state.isInSlot()) {
+      OutOfLine.run(state, 0);
+    } else {
+      state.traced().cont(0);
+    }
+  }
+
+  private void signalled(ThreadState state, int signal) {
+    TracedThread thread = state.traced();
+    if (signal == Signals.SIGTRAP || state.isInSlot()) {
+      thread.readSignalInfo(state.signal);
+      boolean fault = Signalling.isFault(signal, state.signal);
+      if (fault && signal == Signals.SIGTRAP) {
+        trap(state);
+        return;
+      }
+      if (state.isInSlot()) {
+        if (fault) {
+          Site site = leaveSite(state);
+          outOfLine().faulted(state, site, signal);
+          sites().unpin(site);
+          Signalling.requeueAll(state);
+          thread.cont(signal);
+        } else {
+          Signalling.hold(state);
+          OutOfLine.run(state, 0);
+        }
+        return;
+      }
+    }
+    Signalling.restoreOrigin(state, signal);
+    thread.cont(signal);
+  }
+
+  private void trap(ThreadState state) {
+    TracedThread thread = state.traced();
+    if (state.isInSlot()) {
+      Site site = Objects.requireNonNull(state.site);
+      if (outOfLine().trapped(state, site)) {
+        leaveSite(state);
+        sites().unpin(site);
+        thread.cont(Signalling.release(state));
+      }
+    } else if (state.signal.code() == SignalInfo.SI_KERNEL) {
+      breakpoint(state);
+    } else {
+      // The program's own trap flag or debug register.
+      thread.cont(Signals.SIGTRAP);
+    }
+  }
+
+  private static Site leaveSite(ThreadState state) {
+    Site site = Objects.requireNonNull(state.site);
+    state.site = null;
+    return site;
+  }
+
+  private void breakpoint(ThreadState state) {
+    state.readRegisters();
+    long address = state.registers().rip() - 1;
+    Site site = sites().at(address);
+    if (site != null) {
+      state.registers().rip(address);
+      state.site = site;
+      site.pins++;
+      state.phase = Phase.HANDLING;
+      handling++;
+      state.chain = site.probes;
+      state.next = 0;
+      nextHandler(state);
+      return;
+    }
+    if (sites().wasRemovedFrom(address)) {
+      // The thread executed our int3 before it was taken out; the instruction is whole again.
+      state.registers().rip(address);
+      state.writeRegistersIfChanged();
+      state.traced().cont(0);
+    } else {
+      state.traced().cont(Signals.SIGTRAP);
+    }
+  }
+
+  /** Runs the handlers that are left of a hit, until one goes to the executor. */
+  private void nextHandler(ThreadState state) {
+    while (state.next < state.chain.length) {
+      Probe probe = state.chain[state.next++];
+      if (!probe.isActive()) {
+        continue;
+      }
+      long number = probe.countHit();
+      switch (probe.context()) {
+        case INTERRUPT -> runHandler(state, probe, number);
+        case TASK -> {
+          if (handOver(state, probe, number)) {
+            return;
+          }
+        }
+      }
+    }
+    finishHit(state);
+  }
+
+  private boolean handOver(ThreadState state, Probe probe, long number) {
+    probe.handlerScheduled();
+    try {
+      options.taskExecutor().execute(() -> {
+        try {
+          runHandler(state, probe, number);
+        } finally {
+          probe.handlerReturned();
+          tracer.execute(() -> guarded(state, this::nextHandler));
+        }
+      });
+      return true;
+    } catch (java.util.concurrent.RejectedExecutionException e) {
+      probe.handlerReturned();
+      options.errorListener().accept(probe, e);
+      return false;
+    }
+  }
+
+  /** A thread can be killed while its handler runs; its end has been, or will be, reported. */
+  private static void guarded(ThreadState state, java.util.function.Consumer<ThreadState> action) {
+    try {
+      action.accept(state);
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+        throw e;
+      }
+    }
+  }
+
+  private void runHandler(ThreadState state, Probe probe, long number) {
+    ProbeHit hit = state.hit;
+    hit.begin(probe, number);
+    boolean outer = IN_HANDLER.get();
+    IN_HANDLER.set(true);
+    try {
+      probe.handler().onHit(hit);
+    } catch (Throwable t) {
+      // Whatever a handler throws, an Error too, must not stop the process that it looks at.
+      options.errorListener().accept(probe, t);
+    } finally {
+      IN_HANDLER.set(outer);
+      hit.end();
+    }
+  }
+
+  private void finishHit(ThreadState state) {
+    Site site = Objects.requireNonNull(state.site);
+    handling--;
+    state.phase = Phase.FREE;
+    if (state.ended) {
+      state.site = null;
+      sites().unpin(site);
+      finishCloseIfIdle();
+      return;
+    }
+    try {
+      state.hit.flushVectorState();
+      if (closing || !site.installed || state.registers().rip() != site.address()) {
+        // Skipped by a handler, or the instruction is in its place again.
+        state.site = null;
+        sites().unpin(site);
+        state.writeRegistersIfChanged();
+        if (closing) {
+          state.settled = true;
+        } else {
+          state.traced().cont(0);
+        }
+      } else if (outOfLine().execute(state, site)) {
+        state.site = null;
+        sites().unpin(site);
+      }
+    } finally {
+      finishCloseIfIdle();
+    }
+  }
+
+  @Override
+  public void threadStarted(TracedThread thread) {
+    bringOutOfSlot(thread);
+    if (closing) {
+      return;
+    }
+    if (thread.stop() instanceof WaitStatus.GroupStop) {
+      thread.listen();
+    } else {
+      thread.cont(0);
+    }
+  }
+
+  /** The clone system call was itself displaced: its child starts behind the copy. */
+  private void bringOutOfSlot(TracedThread thread) {
+    if (sites().hasSlots()) {
+      var registers = new Registers();
+      thread.readRegisters(registers);
+      Site site = sites().ownerOfSlot(registers.rip());
+      if (site != null) {
+        outOfLine().bringOutNewcomer(thread, registers, site);
+      }
+    }
+  }
+
+  @Override
+  public void processCreated(TracedProcess parent, TracedProcess child, TracedThread thread,
+      boolean sharesMemory) {
+    bringOutOfSlot(thread);
+    if (sharesMemory) {
+      borrowers.add(child);
+      if (!closing) {
+        thread.cont(0);
+      }
+      return;
+    }
+    // fork(2): the child has copies of the breakpoints and of the slots.
+    sites().clean(child, thread);
+    thread.detach(0);
+  }
+
+  @Override
+  public void executed(TracedThread thread) {
+    if (thread.process() != process()) {
+      // A borrower has its own memory now, and nothing of ours is in it.
+      borrowers.remove(thread.process());
+      thread.detach(0);
+      return;
+    }
+    sites().forgetAll();
+    thread.cont(0);
+  }
+
+  @Override
+  public void ended(TracedThread thread, WaitStatus.Ended status) {
+    ThreadState state = state(thread);
+    state.ended = true;
+    if (state.isInSlot()) {
+      Site site = leaveSite(state);
+      state.phase = Phase.FREE;
+      sites().unpin(site);
+    }
+    if (!thread.process().threads().isEmpty()) {
+      return;
+    }
+    if (thread.process() != process()) {
+      borrowers.remove(thread.process());
+      return;
+    }
+    for (TracedProcess borrower : List.copyOf(borrowers)) {
+      letGo(borrower);
+    }
+    sites().forgetAll();
+    end.complete(switch (status) {
+      case WaitStatus.Exited(int code) -> new ProcessEnd.Exited(code);
+      case WaitStatus.Killed(int signal, boolean _) -> new ProcessEnd.Killed(signal);
+    });
+    if (handling == 0) {
+      finished();
+    } else {
+      closing = true;
+    }
+  }
+
+  /**
+   * Does something in a thread that is stopped on its way to user mode: in one that is stopped anyway, or else in one
+   * that is interrupted for it. Borrowers first: while they run, the thread that created them cannot be stopped.
+   */
+  private long inSomeThread(ToLongFunction<TracedThread> action) {
+    List<TracedThread> threads = allThreads();
+    for (TracedThread thread : threads) {
+      if (thread.isAtUserBoundary()) {
+        return action.applyAsLong(thread);
+      }
+    }
+    PtraceException last = null;
+    for (TracedThread thread : threads) {
+      try {
+        return interrupted(thread, action);
+      } catch (PtraceException e) {
+        switch (e.reason()) {
+          case THREAD_GONE, NOT_STOPPING -> last = e;
+          default -> throw e;
+        }
+      }
+    }
+    if (last != null) {
+      throw last;
+    }
+    throw new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
+  }
+
+  private long interrupted(TracedThread thread, ToLongFunction<TracedThread> action) {
+    do {
+      if (thread.stop() != null) {
+        // A stop in a system call: let it be handled, and go on from there.
+        thread.handleStop();
+      }
+      state(thread).interrupted = true;
+      thread.interruptAndWait();
+    } while (!thread.isAtUserBoundary());
+    thread.takePendingTrap();
+    try {
+      return action.applyAsLong(thread);
+    } finally {
+      thread.handleStop();
+    }
+  }
+
+  private List<TracedThread> allThreads() {
+    var all = new ArrayList<TracedThread>();
+    for (TracedProcess borrower : borrowers) {
+      all.addAll(borrower.threads());
+    }
+    all.addAll(process().threads());
+    return all;
+  }
+
+  // The end of a session. Tracer thread.
+
+  private void beginClose() {
+    if (closing) {
+      return;
+    }
+    closing = true;
+    sites().removeAll();
+    finishCloseIfIdle();
+  }
+
+  private void finishCloseIfIdle() {
+    if (closing && handling == 0 && !released.isDone()) {
+      if (!process().threads().isEmpty()) {
+        letGoOfAll();
+      }
+      finished();
+    }
+  }
+
+  private void finished() {
+    end.complete(new ProcessEnd.Detached());
+    released.complete(true);
+    tracer.close();
+  }
+
+  private void letGoOfAll() {
+    for (TracedProcess borrower : List.copyOf(borrowers)) {
+      letGo(borrower);
+    }
+    letGo(process());
+  }
+
+  /** Brings all threads of a process out of the slots and detaches them, and unmaps the slots before if it owns them. */
+  private void letGo(TracedProcess target) {
+    var departure = new Departure(target, this::state, sites(), outOfLine());
+    departure.stopAll();
+    if (target == process()) {
+      departure.unmapSlots();
+    } else {
+      borrowers.remove(target);
+    }
+    departure.detachAll();
+  }
+}

@@ -1,0 +1,218 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.Signals;
+import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.ThreadState.Phase;
+import java.util.Objects;
+
+/**
+ * Executes displaced instructions: emulates them, or brings the thread into the slot and out again.
+ *
+ * <p>A thread is in a slot between {@link #enter} and one of {@link #trapped} (the copy has been executed),
+ * {@link #faulted} (it raised a signal) and {@link #leave} (the session ends). The program never sees that: signals are
+ * held back, and whatever names the slot (rip, a pushed return address, rcx after a system call, the address of a fault)
+ * is made to name the original. Tracer thread only.
+ */
+final class OutOfLine {
+
+  private static final long TF = 0x100;
+
+  private final ProcessMemory memory;
+
+  OutOfLine(ProcessMemory memory) {
+    this.memory = memory;
+  }
+
+  /**
+   * Executes the instruction of the site at which a thread is stopped, and lets the thread go on.
+   *
+   * @return true if the thread is done with the site, false if it is in the slot now
+   */
+  boolean execute(ThreadState state, Site site) {
+    Emulation emulation = site.emulation;
+    if (site.technique == Technique.EMULATED && emulation != null) {
+      if (Emulator.emulate(emulation, site.instruction, state.registers(), memory)) {
+        state.writeRegistersIfChanged();
+        state.traced().cont(0);
+        return true;
+      }
+      enter(state, site, changesRip(emulation) ? Phase.STEPPING : Phase.TRAPPING);
+      return false;
+    }
+    enter(state, site, site.technique == Technique.TRAPPED ? Phase.TRAPPING : Phase.STEPPING);
+    return false;
+  }
+
+  /** Tells whether a copy would go elsewhere than to the trap behind it. */
+  static boolean changesRip(Emulation emulation) {
+    return switch (emulation) {
+      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Call _,Emulation.IndirectJump _,Emulation.IndirectCall _,Emulation.Return _ ->
+        true;
+      case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PushFlags _,Emulation.PopFlags _ ->
+        false;
+    };
+  }
+
+  private static void enter(ThreadState state, Site site, Phase phase) {
+    DisplacedCopy copy = Objects.requireNonNull(site.copy,
+        "an instruction that is executed out of line has a copy");
+    Registers registers = state.registers();
+    registers.rip(copy.slot());
+    Register scratch = copy.scratch();
+    if (scratch != null) {
+      state.savedScratch = registers.get(scratch);
+      registers.set(scratch, copy.scratchValue());
+    }
+    state.phase = phase;
+    state.traced().writeRegisters(registers);
+    run(state, 0);
+  }
+
+  /** Resumes a thread in a slot. */
+  static void run(ThreadState state, int signal) {
+    if (state.phase == Phase.STEPPING) {
+      state.traced().step(signal);
+    } else {
+      state.traced().cont(signal);
+    }
+  }
+
+  /**
+   * A trap of the engine has stopped a thread in a slot.
+   *
+   * @return true if the copy has been executed and the thread is out, stopped with its registers written; false if it
+   *     was resumed in the slot, because a repeated string instruction traps after each iteration
+   */
+  boolean trapped(ThreadState state, Site site) {
+    DisplacedCopy copy = Objects.requireNonNull(site.copy);
+    state.readRegisters();
+    Registers registers = state.registers();
+    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()) {
+      run(state, 0);
+      return false;
+    }
+    if (state.phase == Phase.TRAPPING && registers.rip() == copy.slot() + copy.length() + 1) {
+      // After an int3 rip is one past it.
+      registers.rip(copy.slot() + copy.length());
+    }
+    finish(state, site, copy);
+    return true;
+  }
+
+  /** Undoes what the copy's place has done to the registers and the stack, after it was executed. */
+  private void finish(ThreadState state, Site site, DisplacedCopy copy) {
+    Registers registers = state.registers();
+    restoreScratch(state, copy);
+    long next = site.instruction.nextAddress();
+    switch (site.emulation) {
+      case Emulation.Call _ -> {
+        registers.rip(registers.rip() - copy.slot() + site.address());
+        memory.writeLong(registers.rsp(), next);
+      }
+      case Emulation.IndirectCall _ -> memory.writeLong(registers.rsp(), next);
+      case Emulation.IndirectJump _,Emulation.Return _ -> {
+        // The target is absolute.
+      }
+      case Emulation.PushFlags(int width) -> {
+        registers.rip(next);
+        if (state.phase == Phase.STEPPING) {
+          clearTrapFlag(registers.rsp(), width);
+        }
+      }
+      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+        registers.rip(registers.rip() - copy.slot() + site.address());
+      case null -> finishCopy(site.instruction, copy, registers);
+    }
+    state.phase = Phase.FREE;
+    state.writeRegistersIfChanged();
+  }
+
+  private static void finishCopy(Instruction instruction, DisplacedCopy copy, Registers registers) {
+    if (!copy.contains(registers.rip())) {
+      // rt_sigreturn: all registers are those of the frame.
+      return;
+    }
+    registers.rip(registers.rip() - copy.slot() + instruction.address());
+    if (isSystemCall(instruction)) {
+      finishSystemCall(instruction, registers);
+    }
+  }
+
+  static boolean isSystemCall(Instruction instruction) {
+    return instruction.mnemonic().equals("syscall");
+  }
+
+  /** By the instruction's definition rcx is the address behind it and r11 the flags, of which TF was the tracer's. */
+  private static void finishSystemCall(Instruction instruction, Registers registers) {
+    registers.set(Register.RCX, instruction.nextAddress());
+    registers.set(Register.R11, registers.get(Register.R11) & ~TF);
+  }
+
+  /** Under the trap flag, pushf pushes that flag too. */
+  private void clearTrapFlag(long rsp, int width) {
+    byte[] image = memory.read(rsp, width / 8);
+    image[1] &= (byte) ~(TF >> 8);
+    memory.write(rsp, image);
+  }
+
+  private static void restoreScratch(ThreadState state, DisplacedCopy copy) {
+    Register scratch = copy.scratch();
+    if (scratch != null) {
+      state.registers().set(scratch, state.savedScratch);
+    }
+  }
+
+  /**
+   * The copy raised a signal: brings the thread out, as if the original had raised it. The thread is stopped with its
+   * registers and the signal's information written.
+   */
+  void faulted(ThreadState state, Site site, int signal) {
+    DisplacedCopy copy = Objects.requireNonNull(site.copy);
+    state.readRegisters();
+    leave(state, site);
+    boolean namesInstruction = signal == Signals.SIGILL || signal == Signals.SIGFPE
+        || signal == Signals.SIGSYS;
+    if (namesInstruction && copy.contains(state.signal.address())) {
+      state.signal.address(state.signal.address() - copy.slot() + site.address());
+      state.traced().writeSignalInfo(state.signal);
+    }
+  }
+
+  /**
+   * Brings a stopped thread out of its slot wherever it is: before the copy it will execute the original, behind it the
+   * copy counts. Its registers have been read, and are written.
+   */
+  void leave(ThreadState state, Site site) {
+    DisplacedCopy copy = Objects.requireNonNull(site.copy);
+    Registers registers = state.registers();
+    if (registers.rip() == copy.slot()) {
+      // Not executed, or a repeated instruction that goes on, or a fault: the original instruction restarts it.
+      restoreScratch(state, copy);
+      registers.rip(site.address());
+      state.phase = Phase.FREE;
+      state.writeRegistersIfChanged();
+      return;
+    }
+    if (registers.rip() == copy.slot() + copy.length() + 1) {
+      registers.rip(copy.slot() + copy.length());
+    }
+    finish(state, site, copy);
+  }
+
+  /**
+   * A thread or process that a displaced system call created starts in the slot, with its creator's registers.
+   *
+   * @param thread the new thread, before its first instruction
+   */
+  void bringOutNewcomer(TracedThread thread, Registers registers, Site site) {
+    DisplacedCopy copy = Objects.requireNonNull(site.copy);
+    registers.rip(registers.rip() - copy.slot() + site.address());
+    finishSystemCall(site.instruction, registers);
+    thread.writeRegisters(registers);
+  }
+}

@@ -1,0 +1,63 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.RelocationPolicy;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A probed address: what was there, how it is executed now, and whose probes they are. Owned by the tracer thread.
+ */
+final class Site {
+
+  final Instruction instruction;
+  final RelocationPolicy policy;
+  final Technique technique;
+
+  /** What the tracer computes, or null if the instruction is executed out of line. */
+  final @Nullable Emulation emulation;
+
+  /** The copy, or null if the instruction never needs one. */
+  final @Nullable DisplacedCopy copy;
+
+  /** Copied when it is changed: a hit goes through the probes it found. */
+  Probe[] probes = {};
+
+  /** The breakpoint is in the program's memory. */
+  boolean installed;
+
+  /** Threads between their hit and the end of the displaced instruction; while there are any the slot stays. */
+  int pins;
+
+  Site(Instruction instruction, RelocationPolicy policy, Classification classification, Technique technique,
+      @Nullable DisplacedCopy copy) {
+    this.instruction = instruction;
+    this.policy = policy;
+    this.technique = technique;
+    this.copy = copy;
+    emulation = classification instanceof Classification.Emulate(Emulation e) ? e : null;
+  }
+
+  long address() {
+    return instruction.address();
+  }
+
+  byte originalByte() {
+    return instruction.bytes()[0];
+  }
+
+  void add(Probe probe) {
+    probes = Arrays.copyOf(probes, probes.length + 1);
+    probes[probes.length - 1] = probe;
+  }
+
+  /** Tells whether the probe was there. */
+  boolean remove(Probe probe) {
+    Probe[] rest = Arrays.stream(probes).filter(p -> p != probe).toArray(Probe[]::new);
+    boolean removed = rest.length < probes.length;
+    probes = rest;
+    return removed;
+  }
+}

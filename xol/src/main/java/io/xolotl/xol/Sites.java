@@ -1,0 +1,447 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Decoding;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.Refusal;
+import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Undecodable;
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.ProbeException.Reason;
+import io.xolotl.xol.elf.FunctionRange;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The probed addresses of a process: checks them, puts breakpoints there and takes them out. Owned by the tracer thread.
+ *
+ * <p>Invariants: a site is in {@link #sites} exactly while its breakpoint is in memory; a slot is taken exactly while its
+ * site is there or a thread is pinned to it.
+ */
+final class Sites {
+
+  private static final byte BREAKPOINT = (byte) 0xcc;
+  private static final int LONGEST = 15;
+
+  private final TracedProcess process;
+  private final ProcessMemory memory;
+  private final Decoder decoder;
+  private final XolArea area;
+  private final XolArea.InSomeThread threads;
+
+  private final LongMap<Site> sites = new LongMap<>();
+  private final LongMap<Site> bySlot = new LongMap<>();
+
+  /**
+   * Where breakpoints have been, and what belongs there: for a thread that executed one before it was taken out, and for a
+   * child that was forked before.
+   */
+  private final LongMap<Site> removed = new LongMap<>();
+
+  Sites(TracedProcess process, Decoder decoder, XolArea.InSomeThread threads) {
+    this.process = process;
+    this.decoder = decoder;
+    this.threads = threads;
+    memory = process.memory();
+    area = new XolArea(process);
+  }
+
+  @Nullable
+  Site at(long address) {
+    return sites.get(address);
+  }
+
+  /** Tells whether there was a breakpoint of ours, and the program has put none of its own there since. */
+  boolean wasRemovedFrom(long address) {
+    return removed.get(address) != null && !holdsBreakpoint(memory, address);
+  }
+
+  boolean hasSlots() {
+    return !area.isEmpty();
+  }
+
+  @Nullable
+  Site ownerOfSlot(long address) {
+    return area.contains(address) ? bySlot.get(address & -XolArea.SLOT_BYTES) : null;
+  }
+
+  /** Registers all or none: everything that can be refused is, before the first breakpoint is written. */
+  List<Probe> register(ProbedProcess user, List<Engine.Target> targets) {
+    SupportedProcess.check(process.pid());
+    List<MemoryMapping> mappings = process.mappings();
+    var fresh = new LongMap<Site>();
+    var chosen = new ArrayList<Site>(targets.size());
+    try {
+      for (Engine.Target target : targets) {
+        Site known = sites.get(target.address());
+        known = known == null ? fresh.get(target.address()) : known;
+        if (known == null) {
+          known = prepare(target, mappings);
+          fresh.put(target.address(), known);
+        } else {
+          checkCompatible(target, known);
+        }
+        chosen.add(known);
+      }
+      var probes = new ArrayList<Probe>(targets.size());
+      for (int i = 0; i < chosen.size(); i++) {
+        Site site = chosen.get(i);
+        ProbeRequest request = targets.get(i).request();
+        var probe = new Probe(user, request, site.address(), site.technique);
+        site.add(probe);
+        probes.add(probe);
+      }
+      install(fresh.values());
+      return probes;
+    } catch (RuntimeException e) {
+      undo(fresh.values());
+      throw e;
+    }
+  }
+
+  private void install(List<Site> fresh) {
+    for (Site site : fresh) {
+      long address = site.address();
+      byte[] now = memory.readText(address, 1);
+      if (now.length == 0 || now[0] != site.originalByte()) {
+        throw new ProbeException(Reason.SYSTEM_ERROR, address,
+            "the code at 0x" + Long.toHexString(address) + " changes while it is probed; try again");
+      }
+      // In the map first: from the moment the byte is written any thread may stop there.
+      sites.put(address, site);
+      site.installed = true;
+      memory.writeText(address, BREAKPOINT);
+      removed.remove(address);
+    }
+  }
+
+  private void undo(List<Site> fresh) {
+    for (Site site : fresh) {
+      for (Probe probe : site.probes) {
+        probe.deactivate();
+      }
+      site.probes = new Probe[0];
+      if (site.installed) {
+        uninstall(site);
+      } else {
+        releaseIfUnused(site);
+      }
+    }
+  }
+
+  private static void checkCompatible(Engine.Target target, Site site) {
+    Optional<Technique> forced = target.request().technique();
+    boolean strict = target.request().policy() == RelocationPolicy.STRICT
+        && site.policy != RelocationPolicy.STRICT
+        && site.instruction.isRipRelative();
+    if (strict || forced.isPresent() && forced.get() != site.technique) {
+      throw new ProbeException(Reason.TECHNIQUE_NOT_APPLICABLE, target.address(), where(target.address())
+          + " is probed already, " + site.technique + " under policy " + site.policy
+          + "; all probes at one address share that");
+    }
+  }
+
+  /** Decides all that is to be decided about a new site, and takes its slot. */
+  private Site prepare(Engine.Target target, List<MemoryMapping> mappings) {
+    long address = target.address();
+    checkMapping(address, mappings);
+    Instruction instruction = decode(address, target.request().policy());
+    checkBoundary(target, instruction);
+    checkNeighbours(instruction);
+    Classification classification = Classification.of(instruction, target.request().policy());
+    if (classification instanceof Classification.Refuse(Refusal refusal)) {
+      throw refused(address, instruction.text(), refusal);
+    }
+    Technique technique = Techniques.choose(instruction, classification, target.request());
+    DisplacedCopy copy = Techniques.needsCopy(classification, technique, target.request().policy(),
+        instruction)
+            ? displace(instruction, classification, target.request().policy())
+            : null;
+    var site = new Site(instruction, target.request().policy(), classification, technique, copy);
+    if (copy != null) {
+      bySlot.put(copy.slot(), site);
+    }
+    return site;
+  }
+
+  private void checkMapping(long address, List<MemoryMapping> mappings) {
+    MemoryMapping mapping = mappingAt(address, mappings);
+    if (mapping == null) {
+      throw new ProbeException(Reason.ADDRESS_NOT_MAPPED, address,
+          "nothing is mapped at " + where(address) + " in process " + process.pid());
+    }
+    if (!mapping.isExecutable()) {
+      throw new ProbeException(Reason.NOT_EXECUTABLE, address, where(address) + " in process " + process.pid()
+          + " is not executable memory (" + mapping.permissions() + " " + mapping.path() + ")");
+    }
+    if (mapping.isShared()) {
+      throw new ProbeException(Reason.SHARED_MEMORY, address, where(address) + " in process " + process.pid()
+          + " is memory shared with others, which a breakpoint would reach too");
+    }
+    if (area.contains(address)) {
+      throw new ProbeException(Reason.NOT_EXECUTABLE, address,
+          where(address) + " belongs to Xolotl's own slots");
+    }
+  }
+
+  private static @Nullable MemoryMapping mappingAt(long address, List<MemoryMapping> mappings) {
+    int low = 0;
+    int high = mappings.size() - 1;
+    while (low <= high) {
+      int middle = low + high >>> 1;
+      MemoryMapping mapping = mappings.get(middle);
+      if (mapping.contains(address)) {
+        return mapping;
+      }
+      if (Long.compareUnsigned(mapping.start(), address) < 0) {
+        low = middle + 1;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return null;
+  }
+
+  private Instruction decode(long address, RelocationPolicy policy) {
+    byte[] code = programText(address, LONGEST);
+    Decoding decoding = decoder.decode(code, address);
+    return switch (decoding) {
+      case Instruction instruction -> instruction;
+      case Undecodable undecodable -> {
+        if (!(Classification.of(undecodable, policy) instanceof Classification.Refuse(Refusal refusal))) {
+          throw new IllegalStateException("an undecodable instruction is always refused");
+        }
+        throw refused(address, "what is there", refusal);
+      }
+    };
+  }
+
+  private static ProbeException refused(long address, String what, Refusal refusal) {
+    Reason reason = refusal == Refusal.BREAKPOINT_EXISTS
+        ? Reason.BREAKPOINT_EXISTS
+        : Reason.INSTRUCTION_REFUSED;
+    return new ProbeException(reason, address, refusal,
+        what + " at " + where(address) + " cannot be probed: " + refusal.description());
+  }
+
+  /** Code as the program was loaded with it, without our breakpoints. */
+  private byte[] programText(long address, int length) {
+    byte[] code = memory.readText(address, length);
+    for (int i = 0; i < code.length; i++) {
+      if (code[i] == BREAKPOINT) {
+        Site site = sites.get(address + i);
+        if (site != null) {
+          code[i] = site.originalByte();
+        }
+      }
+    }
+    return code;
+  }
+
+  /** Decodes the function from its start: an instruction that begins before the address and ends behind it disproves. */
+  private void checkBoundary(Engine.Target target, Instruction instruction) {
+    long address = target.address();
+    FunctionRange function = target.function().orElse(null);
+    boolean unverified = function == null;
+    if (function != null && function.start() != address) {
+      byte[] code = programText(function.start(), Math.toIntExact(address - function.start()) + LONGEST);
+      int offset = 0;
+      while (function.start() + offset < address) {
+        Decoding decoding = decoder.decode(code, offset, Math.min(LONGEST, code.length - offset),
+            function.start() + offset);
+        if (!(decoding instanceof Instruction before)) {
+          // Data between the instructions: from here on nothing is known.
+          unverified = true;
+          break;
+        }
+        offset += before.length();
+        if (function.start() + offset > address) {
+          throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
+              where(address) + " is in the middle of '"
+                  + before.text() + "' at " + where(before.address()) + ", an instruction of "
+                  + function.module().name() + ":"
+                  + function.name());
+        }
+      }
+    }
+    if (unverified && !target.request().allowUnverifiedBoundary()) {
+      throw new ProbeException(Reason.BOUNDARY_UNVERIFIED, address,
+          "no symbol shows that an instruction starts at "
+              + where(address) + "; if you know that '" + instruction.text()
+              + "' does, insist with trustingBoundary() (command line: --trust-boundary)");
+    }
+  }
+
+  /** A breakpoint inside another displaced instruction would be copied with it, or be jumped over. */
+  private void checkNeighbours(Instruction instruction) {
+    long address = instruction.address();
+    for (int i = 1; i < LONGEST; i++) {
+      Site before = sites.get(address - i);
+      if (before != null && before.instruction.length() > i) {
+        throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
+            where(address) + " is in the middle of '"
+                + before.instruction.text() + "' at " + where(before.address()) + ", which is probed");
+      }
+      if (i < instruction.length() && sites.get(address + i) != null) {
+        throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
+            "'" + instruction.text() + "' at "
+                + where(address) + " reaches over the probed instruction at " + where(address + i));
+      }
+    }
+  }
+
+  /** Takes a slot for a copy and writes it. */
+  private DisplacedCopy displace(Instruction instruction, Classification classification,
+      RelocationPolicy policy) {
+    long address = instruction.address();
+    if (!instruction.isRipRelative()) {
+      long slot = take(address, s -> true);
+      XolArea.write(memory, slot, instruction.bytes());
+      return DisplacedCopy.plain(instruction, slot);
+    }
+    if (!(classification instanceof Classification.ScratchRegister)) {
+      long target = instruction.ripRelativeTarget().getAsLong();
+      long slot = area.take(target, s -> DisplacedCopy.reDisplaced(instruction, s) != null, threads);
+      byte[] copy = slot == 0 ? null : DisplacedCopy.reDisplaced(instruction, slot);
+      if (copy != null) {
+        XolArea.write(memory, slot, copy);
+        return DisplacedCopy.plain(instruction, slot);
+      }
+    }
+    Classification.ScratchRegister scratch = switch (classification) {
+      case Classification.ScratchRegister s -> s;
+      case Classification.ReDisplace r when r.alternative().isPresent() -> r.alternative().get();
+      case Classification.Copy _,Classification.ReDisplace _,Classification.Emulate _,Classification.FixUp _,Classification.Refuse _ ->
+        throw noSpace(address);
+    };
+    long slot = take(address, s -> true);
+    XolArea.write(memory, slot, scratch.bytes());
+    return DisplacedCopy.withScratch(scratch, slot);
+  }
+
+  private long take(long near, java.util.function.LongPredicate suits) {
+    long slot = area.take(near, suits, threads);
+    if (slot == 0) {
+      throw noSpace(near);
+    }
+    return slot;
+  }
+
+  private static ProbeException noSpace(long address) {
+    return new ProbeException(Reason.NO_XOL_SPACE, address,
+        "there is no unmapped memory within 2 GiB of " + where(address) + " for a copy of the instruction");
+  }
+
+  /** Without effect if the probe was unregistered already, or its program is gone. */
+  void unregister(Probe probe) {
+    if (!probe.isActive()) {
+      return;
+    }
+    probe.deactivate();
+    Site site = sites.get(probe.address());
+    if (site != null && site.remove(probe) && site.probes.length == 0) {
+      uninstall(site);
+    }
+  }
+
+  void removeAll() {
+    for (Site site : sites.values()) {
+      for (Probe probe : site.probes) {
+        probe.deactivate();
+      }
+      uninstall(site);
+    }
+  }
+
+  private void uninstall(Site site) {
+    site.installed = false;
+    sites.remove(site.address());
+    removed.put(site.address(), site);
+    restore(memory, site);
+    releaseIfUnused(site);
+  }
+
+  /** Puts the program's byte back, unless something else is there by now or nothing at all. */
+  private static void restore(ProcessMemory target, Site site) {
+    try {
+      if (holdsBreakpoint(target, site.address())) {
+        target.writeText(site.address(), site.originalByte());
+      }
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
+        throw e;
+      }
+      // Unmapped between the look and the write, or the process has ended: there is nothing left to restore.
+    }
+  }
+
+  private static boolean holdsBreakpoint(ProcessMemory target, long address) {
+    byte[] now = target.readText(address, 1);
+    return now.length == 1 && now[0] == BREAKPOINT;
+  }
+
+  /** A thread is done with a site that it had pinned. */
+  void unpin(Site site) {
+    site.pins--;
+    releaseIfUnused(site);
+  }
+
+  private void releaseIfUnused(Site site) {
+    if (site.copy != null && site.pins == 0 && !site.installed && bySlot.get(site.copy.slot()) == site) {
+      bySlot.remove(site.copy.slot());
+      area.release(site.copy.slot());
+    }
+  }
+
+  /**
+   * Makes a forked child as if its parent had never been probed. Breakpoints that came or went since the fork are covered
+   * too: the byte decides.
+   */
+  void clean(TracedProcess child, TracedThread thread) {
+    for (Site site : sites.values()) {
+      restore(child.memory(), site);
+    }
+    for (Site site : removed.values()) {
+      restore(child.memory(), site);
+    }
+    if (!area.isEmpty()) {
+      child.systemCallInstruction(area.systemCallInstruction());
+      area.unmap(thread);
+    }
+  }
+
+  /** The address space is gone: the process has ended or executed another program. */
+  void forgetAll() {
+    for (Site site : sites.values()) {
+      for (Probe probe : site.probes) {
+        probe.deactivate();
+      }
+      site.installed = false;
+      sites.remove(site.address());
+    }
+    for (Site site : removed.values()) {
+      removed.remove(site.address());
+    }
+    for (Site site : bySlot.values()) {
+      bySlot.remove(java.util.Objects.requireNonNull(site.copy).slot());
+    }
+    area.clear();
+  }
+
+  /** Unmaps the slots; no thread may be in one. */
+  void unmapSlots(TracedThread thread) {
+    area.unmap(thread);
+    area.clear();
+  }
+
+  private static String where(long address) {
+    return "0x" + Long.toHexString(address);
+  }
+}

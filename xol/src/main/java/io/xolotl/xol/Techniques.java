@@ -1,0 +1,85 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.RelocationPolicy;
+
+/**
+ * The one place where the technique of a site is chosen.
+ *
+ * <pre>
+ *   classification                       chosen           can be forced to
+ *   ------------------------------------ ---------------- -----------------------------------
+ *   copy, re-displace, scratch register  TRAPPED          SINGLE_STEPPED
+ *   emulate: nop, push, pushf, lea       EMULATED         TRAPPED, SINGLE_STEPPED
+ *   emulate: popf                        EMULATED         TRAPPED
+ *   emulate: branches                    EMULATED         SINGLE_STEPPED
+ *   fix up: syscall                      SINGLE_STEPPED
+ * </pre>
+ *
+ * <p>popf under the trap flag makes the kernel take that flag for the program's own. A system call is stepped because the
+ * step ends, too, where the call does not return behind the copy (rt_sigreturn). Under STRICT nothing with a RIP-relative
+ * operand is copied.
+ */
+final class Techniques {
+
+  private Techniques() {}
+
+  static Technique choose(Instruction instruction, Classification classification, ProbeRequest request) {
+    Technique natural = switch (classification) {
+      case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _ ->
+        Technique.TRAPPED;
+      case Classification.Emulate _ -> Technique.EMULATED;
+      case Classification.FixUp _ -> Technique.SINGLE_STEPPED;
+      case Classification.Refuse _ ->
+        throw new IllegalArgumentException("a refused instruction has no technique");
+    };
+    Technique technique = request.technique().orElse(natural);
+    if (technique != natural && !applies(technique, instruction, classification, request.policy())) {
+      throw new ProbeException(ProbeException.Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
+          "'" + instruction.text()
+              + "' at 0x" + Long.toHexString(instruction.address()) + " cannot be executed " + technique
+              + "; without being told, "
+              + "the engine uses " + natural);
+    }
+    return technique;
+  }
+
+  private static boolean applies(Technique technique, Instruction instruction, Classification classification,
+      RelocationPolicy policy) {
+    return switch (classification) {
+      case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _ ->
+        technique != Technique.EMULATED;
+      case Classification.Emulate(Emulation emulation) ->
+        mayBeCopied(instruction, policy) && switch (technique) {
+          case EMULATED -> true;
+          case TRAPPED -> !OutOfLine.changesRip(emulation);
+          case SINGLE_STEPPED -> !(emulation instanceof Emulation.PopFlags);
+        };
+      case Classification.FixUp _,Classification.Refuse _ -> false;
+    };
+  }
+
+  /**
+   * Tells whether a site needs a slot: also where the effect is computed, for the case that its memory access faults and
+   * the CPU must execute it.
+   */
+  static boolean needsCopy(Classification classification, Technique technique, RelocationPolicy policy,
+      Instruction instruction) {
+    if (technique != Technique.EMULATED
+        || !(classification instanceof Classification.Emulate(Emulation emulation))) {
+      return true;
+    }
+    return mayBeCopied(instruction, policy) && switch (emulation) {
+      case Emulation.Nop _,Emulation.LoadAddress _ -> false;
+      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ -> false;
+      case Emulation.Call _,Emulation.IndirectJump _,Emulation.IndirectCall _,Emulation.Return _,Emulation.PushRegister _,Emulation.PushFlags _,Emulation.PopFlags _ ->
+        true;
+    };
+  }
+
+  private static boolean mayBeCopied(Instruction instruction, RelocationPolicy policy) {
+    return policy == RelocationPolicy.FULL || !instruction.isRipRelative();
+  }
+}

@@ -1,0 +1,90 @@
+package io.xolotl.xol;
+
+import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.SignalInfo;
+import io.xolotl.ptrace.TracedThread;
+import java.util.ArrayDeque;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the engine knows of one thread of the target.
+ *
+ * <p>Owned by the tracer thread, except while {@link #phase} is HANDLING: then {@link #registers} and {@link #hit} belong
+ * to the handler, and pass to the executor's thread and back through its queue and the tracer's.
+ */
+final class ThreadState {
+
+  /** Where the thread is. */
+  enum Phase {
+    /** In the program's own code, or in the kernel on its behalf. */
+    FREE,
+    /** Stopped at a site; handlers run. */
+    HANDLING,
+    /** In a slot, under the trap flag. */
+    STEPPING,
+    /** In a slot, running towards the breakpoint behind the copy. */
+    TRAPPING
+  }
+
+  private final TracedThread traced;
+  private final Registers registers = new Registers();
+  final SignalInfo signal = new SignalInfo();
+  final ProbeHit hit;
+
+  Phase phase = Phase.FREE;
+
+  /** The site that was hit, from the hit until the displaced instruction is executed; it is pinned meanwhile. */
+  @Nullable
+  Site site;
+
+  /** The program's value of the scratch register, while the thread is in a slot that uses one. */
+  long savedScratch;
+
+  /** Signals that arrived while the thread was in a slot, oldest first; null if none did. */
+  @Nullable
+  ArrayDeque<SignalInfo> held;
+
+  /** Signals whose origin must be put back when they are delivered: see {@link Signalling}. */
+  @Nullable
+  ArrayDeque<SignalInfo> requeued;
+
+  /** The engine has asked this thread to stop. */
+  boolean interrupted;
+
+  /** The session closes, and the registers of this stopped thread are as the program must find them. */
+  boolean settled;
+
+  /** The thread is gone. */
+  boolean ended;
+
+  /** The probes of this hit and which of them is next. */
+  Probe[] chain = {};
+  int next;
+
+  ThreadState(Engine engine, TracedThread traced) {
+    this.traced = traced;
+    hit = new ProbeHit(engine, this);
+  }
+
+  TracedThread traced() {
+    return traced;
+  }
+
+  Registers registers() {
+    return registers;
+  }
+
+  boolean isInSlot() {
+    return phase == Phase.STEPPING || phase == Phase.TRAPPING;
+  }
+
+  void readRegisters() {
+    traced.readRegisters(registers);
+  }
+
+  void writeRegistersIfChanged() {
+    if (registers.isChanged()) {
+      traced.writeRegisters(registers);
+    }
+  }
+}

@@ -1,0 +1,134 @@
+package io.xolotl.xol;
+
+import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.ptrace.TracedThread;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.function.LongPredicate;
+
+/**
+ * The slots of a process: memory mapped in the target, readable and executable there and written through
+ * {@code /proc/PID/mem}, so that no page is ever writable and executable for the program.
+ *
+ * <p>It consists of blocks, each mapped as near as possible to the code that first needed it; a slot belongs to one site
+ * for as long as any thread can be in it. Owned by the tracer thread.
+ */
+final class XolArea {
+
+  /** Room for the longest instruction, the trap behind it, and a jump back to anywhere. */
+  static final int SLOT_BYTES = 32;
+
+  private static final int BLOCK_BYTES = 64 << 10;
+  private static final int SLOTS = BLOCK_BYTES / SLOT_BYTES;
+  private static final int PROT_READ_EXEC = 1 | 4;
+
+  /** What a rel32 reaches, less a block, so that every slot of a block is in reach if the block is. */
+  private static final long REACH = (1L << 31) - (1 << 20);
+
+  private static final byte[] SYSTEM_CALL = {0x0f, 0x05, DisplacedCopy.TRAP};
+
+  private record Block(long base, BitSet used) {
+    boolean contains(long address) {
+      return address >= base && address < base + BLOCK_BYTES;
+    }
+  }
+
+  /** Does something in a thread that is stopped on its way to user mode. */
+  interface InSomeThread {
+    long run(java.util.function.ToLongFunction<TracedThread> action);
+  }
+
+  private final TracedProcess process;
+  private final List<Block> blocks = new ArrayList<>();
+
+  XolArea(TracedProcess process) {
+    this.process = process;
+  }
+
+  /**
+   * Takes a slot that suits, mapping a new block if none does.
+   *
+   * @param near address that the slot should be near to
+   * @param suits whether a slot at an address would do
+   * @param threads gives a thread to map memory in
+   * @return the slot's address, or 0 if no memory within reach of {@code near} can be had
+   */
+  long take(long near, LongPredicate suits, InSomeThread threads) {
+    for (Block block : blocks) {
+      int free = block.used.nextClearBit(0);
+      if (free < SLOTS && suits.test(block.base + (long) free * SLOT_BYTES)) {
+        block.used.set(free);
+        return block.base + (long) free * SLOT_BYTES;
+      }
+    }
+    long base = threads.run(t -> process.mapNear(t, near, REACH, BLOCK_BYTES, PROT_READ_EXEC));
+    if (base == 0) {
+      return 0;
+    }
+    var block = new Block(base, new BitSet(SLOTS));
+    blocks.add(block);
+    // The first slot is no slot but the system call instruction for calls made in the process, where no probe can be.
+    process.memory().writeText(base, SYSTEM_CALL);
+    block.used.set(0);
+    if (blocks.size() == 1) {
+      process.systemCallInstruction(base);
+    }
+    long slot = base + SLOT_BYTES;
+    if (!suits.test(slot)) {
+      return 0;
+    }
+    block.used.set(1);
+    return slot;
+  }
+
+  /** Writes a copy and the trap behind it. */
+  static void write(ProcessMemory memory, long slot, byte[] copy) {
+    byte[] bytes = new byte[SLOT_BYTES];
+    java.util.Arrays.fill(bytes, DisplacedCopy.TRAP);
+    System.arraycopy(copy, 0, bytes, 0, copy.length);
+    memory.writeText(slot, bytes);
+  }
+
+  /** Gives a slot back, which no thread is in any more. */
+  void release(long slot) {
+    for (Block block : blocks) {
+      if (block.contains(slot)) {
+        block.used.clear((int) ((slot - block.base) / SLOT_BYTES));
+      }
+    }
+  }
+
+  boolean contains(long address) {
+    for (Block block : blocks) {
+      if (block.contains(address)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  boolean isEmpty() {
+    return blocks.isEmpty();
+  }
+
+  /** Unmaps everything, in a process that has these mappings: this one, or a child forked from it. */
+  void unmap(TracedThread thread) {
+    // The system call instruction lies in the first block: it goes last, and its trap comes before the next fetch.
+    for (Block block : blocks.reversed()) {
+      thread.process().unmap(thread, block.base, BLOCK_BYTES);
+    }
+  }
+
+  /** The first block's system call instruction, or 0. */
+  long systemCallInstruction() {
+    return blocks.isEmpty() ? 0 : blocks.getFirst().base;
+  }
+
+  /** Forgets all blocks: they are unmapped, or the address space is gone. */
+  void clear() {
+    blocks.clear();
+    process.systemCallInstruction(0);
+  }
+}

@@ -1,0 +1,33 @@
+package io.xolotl.xol;
+
+import static io.xolotl.fixtures.FixtureProgram.CALLS;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.xolotl.fixtures.RunsFixture;
+import io.xolotl.fixtures.TargetProcess;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Every call of every thread is one hit, and the program computes what it computes unprobed. */
+class HitCountTest {
+
+  @ParameterizedTest
+  @CsvSource({"work_push, INTERRUPT, EMULATED", "work_push, INTERRUPT, TRAPPED", "work_push, INTERRUPT, SINGLE_STEPPED",
+      "work_push, TASK, EMULATED", "work_push, TASK, SINGLE_STEPPED", "work_rip_load, INTERRUPT, TRAPPED",
+      "work_rip_load, INTERRUPT, SINGLE_STEPPED", "work_rip_load, TASK, SINGLE_STEPPED"})
+  void eightThreadsWithTwentyThousandCallsEach(String label, HandlerContext context, Technique technique,
+      @RunsFixture(value = CALLS, args = {"8", "20000"}, timeoutSeconds = 300) TargetProcess target) {
+    var handled = new AtomicLong();
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      Probe probe = process.register(ProbeRequest.at(target.address(label), hit -> handled.incrementAndGet()).in(
+          context).with(technique));
+      assertThat(probe.technique()).isEqualTo(technique);
+      target.send("go");
+      target.awaitOk();
+      assertThat(probe.hits()).isEqualTo(160_000);
+      probe.unregister();
+      assertThat(handled).hasValue(160_000);
+    }
+  }
+}

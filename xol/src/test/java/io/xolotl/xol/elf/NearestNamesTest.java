@@ -1,0 +1,42 @@
+package io.xolotl.xol.elf;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class NearestNamesTest {
+
+  @Test
+  void ordersByEditsThenByCommonBeginning() {
+    var names = List.of("free", "calloc", "valloc", "malloc", "mallopt", "realloc", "memalign");
+    assertThat(NearestNames.of("mallox", names)).containsExactly("malloc", "mallopt", "calloc");
+    assertThat(NearestNames.of("mlaloc", names)).first().isEqualTo("malloc");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"malloc,malloc,0", "mallox,malloc,1", "mlaloc,malloc,1", "alloc,malloc,1", "mallocc,malloc,1",
+      "'',malloc,6", "ab,ba,1", "kitten,sitting,3"})
+  void countsEdits(String a, String b, int edits) {
+    assertThat(NearestNames.distance(a, b)).isEqualTo(edits);
+    assertThat(NearestNames.distance(b, a)).isEqualTo(edits);
+  }
+
+  @Test
+  void givesWhatThereIs() {
+    assertThat(NearestNames.of("x", List.of())).isEmpty();
+    assertThat(NearestNames.of("x", List.of("a-quite-different-name")))
+        .containsExactly("a-quite-different-name");
+  }
+
+  @Test
+  void staysQuickAmongManyLongNames() {
+    List<String> names = IntStream.range(0, 200_000).mapToObj(i -> "_ZN" + "4name".repeat(100) + i).toList();
+    assertTimeout(Duration.ofSeconds(5), () -> NearestNames.of("_ZN" + "5named".repeat(100), names));
+  }
+}
