@@ -1,0 +1,172 @@
+package io.xolotl.cli;
+
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Decoding;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Undecodable;
+import io.xolotl.xol.elf.CodeFile;
+import java.io.IOException;
+import java.io.Writer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
+
+/** Says what happens to instructions out of line. */
+@Command(name = "classify", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Says how instructions would be executed out of line, or why they are refused. Needs no process.",
+    customSynopsis = {"xolotl classify --hex BYTES [--address ADDRESS] [--policy POLICY] [--json]",
+        "       xolotl classify FILE[:SYMBOL] [--summary] [--policy POLICY] [--json]"})
+final class ClassifyCommand implements Callable<Integer> {
+
+  @ParentCommand
+  @SuppressWarnings("NullAway.Init") // picocli's
+  private Xolotl xolotl;
+
+  @Spec
+  @SuppressWarnings("NullAway.Init") // picocli's
+  private CommandSpec command;
+
+  @Parameters(arity = "0..1", paramLabel = "FILE[:SYMBOL]",
+      description = "All executable sections of an ELF file from beginning to end, or one of its functions.")
+  private @Nullable String file;
+
+  @Option(names = "--hex", paramLabel = "BYTES", converter = HexConverter.class,
+      description = "Instructions as hexadecimal digits; spaces do not matter.")
+  private @Nullable Bytes hex;
+
+  @Option(names = "--address", paramLabel = "ADDRESS", converter = AddressConverter.class,
+      description = "Where the first of the --hex bytes is (default: 0x0).")
+  private @Nullable Long address;
+
+  @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class,
+      defaultValue = "full", description = "full (the default), or strict: refuse what cannot be copied unchanged.")
+  private RelocationPolicy policy = RelocationPolicy.FULL;
+
+  @Option(names = "--summary", description = "Print only how many instructions have each outcome.")
+  private boolean summary;
+
+  @Option(names = "--json", description = "Print one JSON document.")
+  private boolean json;
+
+  /** Not an array by itself: picocli would take that for an option with many values. */
+  record Bytes(byte[] array) {}
+
+  /** Takes one instruction after the other. */
+  private interface Sink {
+    void accept(Decoding decoding, byte[] bytes, Classification classification) throws IOException;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    if ((hex == null) == (file == null)) {
+      throw new ParameterException(command.commandLine(), "Give either --hex BYTES or FILE[:SYMBOL]");
+    }
+    if (file == null ? summary : address != null) {
+      throw new ParameterException(command.commandLine(),
+          "--summary goes with FILE[:SYMBOL], and --address with --hex");
+    }
+    Decoder decoder = Decoder.forThisCpu();
+    List<CodeFile.Code> code = hex != null
+        ? List.of(new CodeFile.Code("", address == null ? 0 : address, hex.array()))
+        : read(String.valueOf(file));
+    xolotl.shell().print(out -> {
+      if (summary) {
+        var counts = new ClassificationSummary();
+        sweep(decoder, code, (_, _, classification) -> counts.add(classification));
+        counts.write(out, String.valueOf(file), json);
+      } else if (json) {
+        var document = new JsonWriter(out).beginObject().name("instructions").beginArray();
+        sweep(decoder, code, (decoding, bytes, classification) -> write(document, decoding, bytes, classification));
+        document.endArray().endObject();
+        out.write('\n');
+      } else {
+        sweep(decoder, code, (decoding, bytes, classification) -> write(out, decoding, bytes, classification));
+      }
+    });
+    return Xolotl.DONE;
+  }
+
+  /** A file may have a colon in its name: only what does not exist as a whole is taken apart. */
+  private static List<CodeFile.Code> read(String what) {
+    int colon = what.lastIndexOf(':');
+    if (colon < 0 || Files.exists(Path.of(what))) {
+      List<CodeFile.Code> sections = CodeFile.open(Path.of(what)).sections();
+      if (sections.isEmpty()) {
+        throw new Failure(what + " has no executable sections");
+      }
+      return sections;
+    }
+    return List.of(CodeFile.open(Path.of(what.substring(0, colon))).function(what.substring(colon + 1)));
+  }
+
+  private void sweep(Decoder decoder, List<CodeFile.Code> code, Sink sink) throws IOException {
+    for (CodeFile.Code piece : code) {
+      byte[] bytes = piece.bytes();
+      for (int offset = 0, length; offset < bytes.length; offset += length) {
+        Decoding decoding = decoder.decode(bytes, offset, bytes.length - offset, piece.address() + offset);
+        // An instruction that the end of the code cuts off is one instruction, not as many as there are bytes.
+        length = decoding instanceof Undecodable(_, _, var reason) && reason == Undecodable.Reason.TRUNCATED
+            ? bytes.length - offset
+            : decoding.length();
+        sink.accept(decoding, Arrays.copyOfRange(bytes, offset, offset + length), Classification.of(decoding, policy));
+      }
+    }
+  }
+
+  private static String text(Decoding decoding) {
+    return switch (decoding) {
+      case Instruction instruction -> instruction.text();
+      case Undecodable _ -> "(bad)";
+    };
+  }
+
+  private static void write(JsonWriter document, Decoding decoding, byte[] bytes, Classification classification)
+      throws IOException {
+    document.beginObject().name("address").value(Names.hex(decoding.address())).name("length").value(bytes.length)
+        .name("bytes").value(HexFormat.of().formatHex(bytes)).name("text").value(text(decoding))
+        .name("outcome").value(classification.outcome().label()).name("reason")
+        .value(classification instanceof Classification.Refuse(var reason) ? reason.name() : null).endObject();
+  }
+
+  private static void write(Writer out, Decoding decoding, byte[] bytes, Classification classification)
+      throws IOException {
+    String outcome = classification.outcome().label();
+    out.write(String.format(Locale.ROOT, "%14s  %-30s  %-16s  %s%s%n", Names.hex(decoding.address()),
+        HexFormat.of().formatHex(bytes), outcome, text(decoding),
+        classification instanceof Classification.Refuse(var reason) ? "  # " + reason.description() : ""));
+  }
+
+  static final class HexConverter implements ITypeConverter<Bytes> {
+    @Override
+    public Bytes convert(String value) {
+      String digits = value.replaceAll("\\s", "");
+      if (digits.isEmpty() || digits.length() % 2 != 0 || !digits.chars().allMatch(HexFormat::isHexDigit)) {
+        throw new TypeConversionException("'" + value + "' is no row of bytes such as 488b0510000000");
+      }
+      return new Bytes(HexFormat.of().parseHex(digits));
+    }
+  }
+
+  static final class AddressConverter implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String value) {
+      return Names.parseAddress(value);
+    }
+  }
+}

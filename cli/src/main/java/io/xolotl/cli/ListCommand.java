@@ -1,0 +1,121 @@
+package io.xolotl.cli;
+
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.xol.Function;
+import io.xolotl.xol.ProbingOptions;
+import java.io.IOException;
+import java.io.Writer;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+
+/** Shows what can be named in a location. */
+@Command(name = "list", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Shows the modules of a process, or the functions of a module.",
+    customSynopsis = {"xolotl list -p PID [MODULE[:GLOB]] [--json]",
+        "       xolotl list [MODULE[:GLOB]] [--json] -- COMMAND ARGS"},
+    footer = {"", "A launched program is ended when its libraries are loaded: none of its code runs."})
+final class ListCommand implements Callable<Integer> {
+
+  @ParentCommand
+  @SuppressWarnings("NullAway.Init") // picocli's
+  private Xolotl xolotl;
+
+  @Mixin
+  private final TargetOptions target = new TargetOptions();
+
+  @Parameters(arity = "0..1", paramLabel = "MODULE[:GLOB]",
+      description = "Show the functions of this module, of which a name matches the glob; * and ? stand for any characters.")
+  private @Nullable String what;
+
+  @Option(names = "--json", description = "Print one JSON document.")
+  private boolean json;
+
+  /** A file of which code is mapped. */
+  private record Module(String name, String path, long start, long end) {}
+
+  @Override
+  public Integer call() throws IOException {
+    try (Session session = target.open(xolotl, json, ProbingOptions.defaults())) {
+      if (what == null) {
+        List<Module> modules = modules(session.process().mappings());
+        xolotl.shell().print(out -> write(out, modules));
+      } else {
+        int colon = what.lastIndexOf(':');
+        String module = colon < 0 ? what : what.substring(0, colon);
+        Pattern glob = Names.glob(colon < 0 ? "*" : what.substring(colon + 1));
+        List<Function> functions = session.process().functions(module).stream()
+            .filter(function -> function.names().stream().anyMatch(name -> glob.matcher(name).matches())).toList();
+        xolotl.shell().print(out -> write(out, module, functions));
+      }
+    }
+    return Xolotl.DONE;
+  }
+
+  private static List<Module> modules(List<MemoryMapping> mappings) {
+    var byPath = new LinkedHashMap<String, List<MemoryMapping>>();
+    for (MemoryMapping mapping : mappings) {
+      if (mapping.path().startsWith("/") || mapping.path().equals("[vdso]")) {
+        byPath.computeIfAbsent(mapping.path(), _ -> new ArrayList<>()).add(mapping);
+      }
+    }
+    var modules = new ArrayList<Module>();
+    for (Map.Entry<String, List<MemoryMapping>> entry : byPath.entrySet()) {
+      List<MemoryMapping> parts = entry.getValue();
+      if (parts.stream().anyMatch(MemoryMapping::isExecutable)) {
+        String path = entry.getKey();
+        modules.add(new Module(path.substring(path.lastIndexOf('/') + 1), path, parts.getFirst().start(),
+            parts.getLast().end()));
+      }
+    }
+    return modules;
+  }
+
+  private void write(Writer out, List<Module> modules) throws IOException {
+    if (!json) {
+      for (Module module : modules) {
+        out.write(String.format(Locale.ROOT, "%14s-%-14s  %s%n", Names.hex(module.start()), Names.hex(module.end()),
+            module.path()));
+      }
+      return;
+    }
+    var document = new JsonWriter(out).beginObject().name("modules").beginArray();
+    for (Module module : modules) {
+      document.beginObject().name("name").value(module.name()).name("path").value(module.path())
+          .name("start").value(Names.hex(module.start())).name("end").value(Names.hex(module.end())).endObject();
+    }
+    document.endArray().endObject();
+    out.write('\n');
+  }
+
+  private void write(Writer out, String module, List<Function> functions) throws IOException {
+    if (!json) {
+      for (Function function : functions) {
+        out.write(String.format(Locale.ROOT, "%14s  %8d  %s%n", Names.hex(function.address()), function.size(),
+            String.join(", ", function.names())));
+      }
+      return;
+    }
+    var document = new JsonWriter(out).beginObject().name("module").value(module).name("functions").beginArray();
+    for (Function function : functions) {
+      document.beginObject().name("address").value(Names.hex(function.address()))
+          .name("size").value(function.size()).name("names").beginArray();
+      for (String name : function.names()) {
+        document.value(name);
+      }
+      document.endArray().endObject();
+    }
+    document.endArray().endObject();
+    out.write('\n');
+  }
+}

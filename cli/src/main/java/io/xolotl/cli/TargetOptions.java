@@ -1,0 +1,38 @@
+package io.xolotl.cli;
+
+import io.xolotl.xol.ProbingOptions;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Which process: {@code -p PID}, or {@code -- COMMAND ARGS}. */
+final class TargetOptions {
+  @Spec(Spec.Target.MIXEE)
+  @SuppressWarnings("NullAway.Init") // picocli's
+  private CommandSpec command;
+
+  @Option(names = {"-p", "--pid"}, paramLabel = "PID", description = "The process, which goes on running. "
+      + "Instead, a program to launch and its arguments may stand behind --.")
+  private @Nullable Integer pid;
+
+  /** Attaches or launches. A launched program waits for {@link Session#start}. */
+  Session open(Xolotl xolotl, boolean outputToError, ProbingOptions options) {
+    List<String> launched = xolotl.launched();
+    Integer found = pid;
+    if ((found == null) == launched.isEmpty()) {
+      throw new ParameterException(command.commandLine(), found == null
+          ? "Say which process: -p PID, or -- COMMAND ARGS behind everything else"
+          : "Give either -p PID or -- COMMAND, not both");
+    }
+    if (found == null) {
+      return Session.launch(Session.request(launched, outputToError), options);
+    }
+    if (found < 1) {
+      throw new ParameterException(command.commandLine(), "'" + found + "' is no process id");
+    }
+    return Session.attach(found, options);
+  }
+}

@@ -1,0 +1,81 @@
+package io.xolotl.cli;
+
+import io.xolotl.ptrace.Register;
+import io.xolotl.xol.ProbingOptions;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParentCommand;
+
+/** Prints hits. */
+@Command(name = "trace", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Prints a line for every arrival of a thread at an instruction: the time in seconds since the "
+        + "beginning, the thread, the location, and registers.",
+    customSynopsis = {
+        "xolotl trace -p PID -e LOCATION... [OPTIONS]", "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
+    footer = {"", "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed."})
+final class TraceCommand implements Callable<Integer> {
+  private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
+
+  @ParentCommand
+  @SuppressWarnings("NullAway.Init") // picocli's
+  private Xolotl xolotl;
+
+  @Mixin
+  private final TargetOptions target = new TargetOptions();
+
+  @Mixin
+  private final ProbeOptions probing = new ProbeOptions();
+
+  @Option(names = "--regs", split = ",", paramLabel = "REGISTER", converter = RegisterConverter.class,
+      description = "The registers to print, for instance rax,rdi,rip. Without it, the six that hold a function's first "
+          + "integer arguments: rdi,rsi,rdx,rcx,r8,r9.")
+  private List<Register> registers = List.of(Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8,
+      Register.R9);
+
+  @Option(names = "--json", description = "Print one JSON document; a launched program's output goes to standard error.")
+  private boolean json;
+
+  @Override
+  public Integer call() throws IOException {
+    Shell shell = xolotl.shell();
+    var failure = new CompletableFuture<Void>();
+    ProbingOptions options = ProbingOptions.defaults()
+        .withErrorListener((_, thrown) -> failure.completeExceptionally(thrown));
+    TraceFormat format = json ? TraceFormat.json(registers) : TraceFormat.text(registers);
+    try (var _ = shell.interruption().hold(); var output = new TraceOutput(shell.output(), format)) {
+      Session session = target.open(xolotl, json, options);
+      try (session) {
+        probing.register(session.process(), location -> output.handler(location.toString()), shell);
+        output.begin();
+        session.start();
+        session.await(probing.limit(), FOREVER, () -> {
+          // Hits come by themselves.
+        }, shell.interruption().requested(), output.failed(), failure);
+        output.waitNoLonger();
+        session.end();
+      }
+      // Only now does no handler run any more.
+      output.end(json ? epilogue(session.exitStatus()) : "");
+    }
+    return Xolotl.DONE;
+  }
+
+  private static String epilogue(OptionalInt exitStatus) {
+    return "]" + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "") + "}\n";
+  }
+
+  static final class RegisterConverter implements ITypeConverter<Register> {
+    @Override
+    public Register convert(String value) {
+      return Names.parse(Register.class, value);
+    }
+  }
+}

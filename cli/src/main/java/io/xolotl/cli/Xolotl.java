@@ -1,0 +1,96 @@
+package io.xolotl.cli;
+
+import io.xolotl.decoder.DecoderUnavailableException;
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.xol.ProbeException;
+import io.xolotl.xol.elf.SymbolException;
+import java.io.IOException;
+import java.io.OutputStreamWriter;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** The command line: its parts, and how every command ends. */
+@Command(name = "xolotl", mixinStandardHelpOptions = true, version = "xolotl 0.1.0-SNAPSHOT",
+    description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.",
+    subcommands = {CountCommand.class, TraceCommand.class, ListCommand.class,
+        ClassifyCommand.class},
+    footerHeading = "%nExit status:%n",
+    footer = {"  0    done", "  1    refused or failed; one line on standard error says why", "  2    wrong usage",
+        "  130  ended by Ctrl-C, 143 by SIGTERM; results are printed and the process is restored first"})
+final class Xolotl {
+  static final int DONE = CommandLine.ExitCode.OK;
+  static final int FAILED = CommandLine.ExitCode.SOFTWARE;
+  private static final int WRONG_USAGE = CommandLine.ExitCode.USAGE;
+
+  private final Shell shell;
+  private final List<String> launched;
+
+  private Xolotl(Shell shell, List<String> launched) {
+    this.shell = shell;
+    this.launched = launched;
+  }
+
+  /**
+   * Runs a command.
+   *
+   * @param shell where it is run
+   * @param args its name, options and operands
+   * @return the exit status
+   */
+  static int run(Shell shell, String... args) {
+    List<String> all = Arrays.asList(args);
+    // Taken off first, so that no option of a launched program is mistaken for ours.
+    int separator = all.indexOf("--");
+    List<String> own = separator < 0 ? all : all.subList(0, separator);
+    List<String> launched = separator < 0 ? List.of() : List.copyOf(all.subList(separator + 1, all.size()));
+    var commandLine = new CommandLine(new Xolotl(shell, launched));
+    commandLine.setOut(new PrintWriter(new OutputStreamWriter(shell.output(), StandardCharsets.UTF_8), true));
+    commandLine.setErr(shell.messages());
+    commandLine.setExpandAtFiles(false);
+    commandLine.setParameterExceptionHandler((e, _) -> {
+      shell.say(sentence(e) + "; see: xolotl " + e.getCommandLine().getCommandName() + " --help");
+      return WRONG_USAGE;
+    });
+    commandLine.setExecutionExceptionHandler((e, _, _) -> report(shell, e));
+    return commandLine.execute(own.toArray(String[]::new));
+  }
+
+  Shell shell() {
+    return shell;
+  }
+
+  /** What stands behind {@code --}: a program to launch and its arguments, or nothing. */
+  List<String> launched() {
+    return launched;
+  }
+
+  private static int report(Shell shell, Exception e) {
+    if (e instanceof IOException && Objects.equals(e.getMessage(), "Broken pipe")) {
+      // Whoever reads the results has seen enough of them.
+      return DONE;
+    }
+    shell.say(switch (e) {
+      case Failure _,ProbeException _,PtraceException _,SymbolException _,DecoderUnavailableException _ -> sentence(e);
+      case IOException _ -> "the results cannot be written: " + e.getMessage();
+      default -> internalError(e);
+    });
+    return FAILED;
+  }
+
+  /** One line, whatever the message has in it. */
+  private static String sentence(Throwable e) {
+    return String.valueOf(e.getMessage()).replace('\n', ' ');
+  }
+
+  /** One line that helps to find a mistake in this program. */
+  static String internalError(Throwable e) {
+    StackTraceElement[] trace = e.getStackTrace();
+    return "internal error, please report it: " + e.toString().replace('\n', ' ')
+        + (trace.length == 0 ? "" : " at " + trace[0]);
+  }
+}
