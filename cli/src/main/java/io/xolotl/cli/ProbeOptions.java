@@ -4,7 +4,6 @@ import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.xol.Function;
 import io.xolotl.xol.HandlerContext;
 import io.xolotl.xol.Probe;
-import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeHandler;
 import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbeRequest;
@@ -12,11 +11,8 @@ import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.Technique;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
-import java.util.Map;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -70,11 +66,12 @@ final class ProbeOptions {
     for (ProbeLocation location : locations) {
       if (isPattern(location)) {
         var pattern = (ProbeLocation.Symbol) location;
-        var refused = new EnumMap<ProbeException.Reason, Integer>(ProbeException.Reason.class);
         List<ProbeLocation> matching = matching(process, pattern);
-        registerAccepted(process, requests(matching, handlers), probes, refused);
-        if (!refused.isEmpty()) {
-          shell.say(summary(pattern, matching.size(), refused));
+        var accepted = AcceptedProbes.register(process, requests(matching, handlers));
+        probes.addAll(accepted.probes());
+        if (!accepted.refusals().isEmpty()) {
+          shell.say("skipped " + (matching.size() - accepted.probes().size()) + " of the " + matching.size()
+              + " functions that match " + pattern + ": " + accepted.refusalsText());
         }
       }
     }
@@ -110,43 +107,6 @@ final class ProbeOptions {
           + "'; './xolotl list' shows what there is");
     }
     return result;
-  }
-
-  /** A set that is refused is halved until what is refused stands alone: most sets of most modules are accepted whole. */
-  private static void registerAccepted(ProbedProcess process, List<ProbeRequest> requests, List<Probe> probes,
-      Map<ProbeException.Reason, Integer> refused) {
-    try {
-      probes.addAll(process.register(requests));
-    } catch (ProbeException e) {
-      if (!concernsOneLocation(e.reason())) {
-        throw e;
-      }
-      if (requests.size() == 1) {
-        refused.merge(e.reason(), 1, Integer::sum);
-      } else {
-        int half = requests.size() / 2;
-        registerAccepted(process, requests.subList(0, half), probes, refused);
-        registerAccepted(process, requests.subList(half, requests.size()), probes, refused);
-      }
-    }
-  }
-
-  private static boolean concernsOneLocation(ProbeException.Reason reason) {
-    return switch (reason) {
-      case MODULE_NOT_FOUND, MODULE_AMBIGUOUS, SYMBOL_NOT_FOUND, SYMBOL_AMBIGUOUS, NOT_A_FUNCTION, IFUNC_UNRESOLVED,
-          ELF_UNREADABLE, ADDRESS_NOT_MAPPED, NOT_EXECUTABLE, SHARED_MEMORY, NOT_AN_INSTRUCTION_BOUNDARY,
-          BOUNDARY_UNVERIFIED, BREAKPOINT_EXISTS, INSTRUCTION_REFUSED, TECHNIQUE_NOT_APPLICABLE, NO_XOL_SPACE -> true;
-      case NATIVE_ACCESS_DENIED, DECODER_UNAVAILABLE, NO_SUCH_PROCESS, NOT_PERMITTED, KERNEL_THREAD, ZOMBIE,
-          ALREADY_TRACED, OWN_PROCESS, CHILD_OF_THIS_JVM, LAUNCH_FAILED, UNSUPPORTED_PROCESS, PROCESS_GONE, CLOSED,
-          SYSTEM_ERROR -> false;
-    };
-  }
-
-  private static String summary(ProbeLocation.Symbol pattern, int matching, Map<ProbeException.Reason, Integer> refused) {
-    int skipped = refused.values().stream().mapToInt(Integer::intValue).sum();
-    return "skipped " + skipped + " of the " + matching + " functions that match " + pattern + ": "
-        + refused.entrySet().stream().map(entry -> entry.getValue() + " " + Names.of(entry.getKey()))
-            .collect(Collectors.joining(", "));
   }
 
   static final class LocationConverter implements ITypeConverter<ProbeLocation> {

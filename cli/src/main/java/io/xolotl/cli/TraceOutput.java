@@ -25,9 +25,11 @@ final class TraceOutput implements AutoCloseable {
 
   private final OutputStream out;
   private final TraceFormat format;
-  private final long began = System.nanoTime();
   private final CompletableFuture<Void> failed = new CompletableFuture<>();
   private final Thread writer = new Thread(this::write, "xolotl-trace-output");
+
+  /** When the first handler was made, right before its probe was registered; 0 before. */
+  private long began;
 
   // Guarded by this, which is notified when bytes come, are taken, or will no longer.
   private byte[] waiting = new byte[FIRST_SIZE];
@@ -46,6 +48,7 @@ final class TraceOutput implements AutoCloseable {
 
   /** A handler that writes its hits with this location. */
   ProbeHandler handler(String location) {
+    began = began == 0 ? System.nanoTime() : began;
     byte[] place = format.place(location);
     return hit -> append(hit, place);
   }

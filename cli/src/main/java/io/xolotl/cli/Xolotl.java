@@ -17,7 +17,7 @@ import picocli.CommandLine.Command;
 /** The command line: its parts, and how every command ends. */
 @Command(name = "xolotl", mixinStandardHelpOptions = true, version = "xolotl 0.1.0-SNAPSHOT",
     description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.",
-    subcommands = {CountCommand.class, TraceCommand.class, ListCommand.class,
+    subcommands = {DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
         ClassifyCommand.class},
     footerHeading = "%nExit status:%n",
     footer = {"  0    done", "  1    refused or failed; one line on standard error says why", "  2    wrong usage",

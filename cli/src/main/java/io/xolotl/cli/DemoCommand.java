@@ -1,0 +1,121 @@
+package io.xolotl.cli;
+
+import io.xolotl.ptrace.LaunchRequest;
+import io.xolotl.xol.ProbeHandler;
+import io.xolotl.xol.ProbeRequest;
+import io.xolotl.xol.ProbingOptions;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParentCommand;
+
+/** Shows probes at work. */
+@Command(name = "demo", mixinStandardHelpOptions = true, customSynopsis = "xolotl demo",
+    description = "Probes a program at work, shows what it sees, and checks that the program's results are right.")
+final class DemoCommand implements Callable<Integer> {
+
+  /** Enough for sort(1) to use several threads. */
+  private static final int LINES = 300_000;
+  private static final String COPY = "memcpy";
+  private static final List<String> FUNCTIONS = List.of("malloc", "free", "read", "write", "strlen", COPY,
+      "pthread_create", "pthread_mutex_lock", "pthread_cond_wait");
+  private static final Duration TICK = Duration.ofSeconds(1);
+
+  @ParentCommand
+  @SuppressWarnings("NullAway.Init") // picocli's
+  private Xolotl xolotl;
+
+  /** What the handlers see. They run in interrupt context, one at a time; read when none runs any more. */
+  private static final class Seen {
+    long bytesCopied;
+    final Set<Integer> threads = new HashSet<>();
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    try (var _ = xolotl.shell().interruption().hold()) {
+      Path directory = Files.createTempDirectory("xolotl-demo");
+      Path unsorted = directory.resolve("unsorted");
+      Path sorted = directory.resolve("sorted");
+      try {
+        run(unsorted, sorted);
+      } finally {
+        Files.deleteIfExists(unsorted);
+        Files.deleteIfExists(sorted);
+        Files.delete(directory);
+      }
+    }
+    return Xolotl.DONE;
+  }
+
+  private void run(Path unsorted, Path sorted) throws IOException {
+    Shell shell = xolotl.shell();
+    String[] lines = randomLines();
+    Files.write(unsorted, Arrays.asList(lines));
+    shell.print(out -> out.write(String.format(Locale.ROOT, """
+        sort(1) sorts %,d lines with several threads. Meanwhile each of its calls of some libc functions stops it, lets
+        a Java handler look at the arguments, executes the instruction under the breakpoint elsewhere, and goes on.
+
+        """, LINES)));
+    var command = List.of("sort", "--parallel=4", "--buffer-size=64M", "--output=" + sorted, unsorted.toString());
+    var environment = new HashMap<>(System.getenv());
+    environment.put("LC_ALL", "C");
+    environment.put("TMPDIR", String.valueOf(sorted.getParent()));
+    var seen = new Seen();
+    ProbeHandler handler = hit -> {
+      seen.threads.add(hit.threadId());
+      if (hit.probe().location().toString().endsWith(COPY)) {
+        seen.bytesCopied += hit.registers().argument(2);
+      }
+    };
+    Session session = Session.launch(LaunchRequest.of(command).withEnvironment(environment), ProbingOptions.defaults());
+    CountTable table;
+    try (session) {
+      // Another libc may have some of these functions only, or others that cannot be found before they are called.
+      var accepted = AcceptedProbes.register(session.process(),
+          FUNCTIONS.stream().map(function -> ProbeRequest.at("libc.so.6", function, handler)).toList());
+      table = new CountTable(accepted.probes());
+      session.start();
+      session.await(null, TICK, () -> {
+        // Only the end matters.
+      }, shell.interruption().requested());
+      session.end();
+    }
+    shell.print(table::write);
+    check(session, sorted, lines);
+    shell.print(out -> out.write(String.format(Locale.ROOT, """
+
+        The handlers saw %d threads, and %,d bytes copied by %s.
+        The output of sort is right, line by line, although %,d of its calls were intercepted.
+        """, seen.threads.size(), seen.bytesCopied, COPY,
+        table.probes().stream().mapToLong(probe -> probe.hits()).sum())));
+  }
+
+  private static String[] randomLines() {
+    var random = new SplittableRandom(1);
+    var lines = new String[LINES];
+    Arrays.setAll(lines, _ -> HexFormat.of().toHexDigits(random.nextLong()));
+    return lines;
+  }
+
+  private static void check(Session session, Path sorted, String[] lines) throws IOException {
+    if (session.exitStatus().orElse(-1) != 0) {
+      throw new Failure("the demo came to no end: " + session.epilogue());
+    }
+    Arrays.sort(lines);
+    if (!Files.readAllLines(sorted).equals(Arrays.asList(lines))) {
+      throw new Failure("sort's output is wrong, so probing changed what it does; please report this");
+    }
+  }
+}
