@@ -74,6 +74,7 @@ final class ClassifyCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    xolotl.refuseLaunch(command);
     if ((hex == null) == (file == null)) {
       throw new ParameterException(command.commandLine(), "Give either --hex BYTES or FILE[:SYMBOL]");
     }

@@ -3,16 +3,22 @@ package io.xolotl.cli;
 import io.xolotl.xol.Probe;
 import java.io.IOException;
 import java.io.Writer;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 
 /** A line a probe, with its hits, for people. */
 final class CountTable {
   /** ECMA-48: cursor to the beginning of the line N lines up, then erase all from there. */
   private static final String ERASE_LINES = "\033[%dF\033[J";
+  /** DECAWM: a line that is too long for the terminal must stay one line. */
+  private static final String CUT_LINES = "\033[?7l";
+  private static final String WRAP_LINES = "\033[?7h";
+  /** Fits on the smallest terminal. */
+  private static final int MOST_REFRESHED = 20;
 
   private final List<Probe> probes;
-  private final int locationWidth;
   private final int addressWidth;
   private final long began = System.nanoTime();
 
@@ -24,31 +30,33 @@ final class CountTable {
   CountTable(List<Probe> probes) {
     this.probes = List.copyOf(probes);
     shownHits = new long[probes.size()];
-    locationWidth = width(probes.stream().map(probe -> probe.location().toString()).toList(), "LOCATION");
-    addressWidth = width(probes.stream().map(probe -> Names.hex(probe.address())).toList(), "ADDRESS");
-  }
-
-  private static int width(List<String> column, String heading) {
-    return column.stream().mapToInt(String::length).reduce(heading.length(), Math::max);
+    addressWidth = probes.stream().mapToInt(probe -> Names.hex(probe.address()).length()).reduce(7, Math::max);
   }
 
   List<Probe> probes() {
     return probes;
   }
 
-  /** Replaces the table on the terminal by one of this moment, with the hits a second since the last one. */
+  /**
+   * Replaces the table on the terminal by one of this moment, with the hits a second since the last one: of many probes
+   * those that are hit most, because what has scrolled away cannot be replaced.
+   */
   void refresh(Writer out) throws IOException {
     long now = System.nanoTime();
     double seconds = (now - shownAt) / 1e9;
+    long[] hits = probes.stream().mapToLong(Probe::hits).toArray();
+    List<Integer> shown = IntStream.range(0, hits.length).boxed()
+        .sorted(Comparator.comparing((Integer i) -> -hits[i])).limit(MOST_REFRESHED).sorted().toList();
     erase(out);
+    out.write(CUT_LINES);
     heading(out);
-    for (int i = 0; i < shownHits.length; i++) {
-      long hits = probes.get(i).hits();
-      line(out, probes.get(i), hits, (hits - shownHits[i]) / seconds);
-      shownHits[i] = hits;
+    for (int i : shown) {
+      line(out, probes.get(i), hits[i], (hits[i] - shownHits[i]) / seconds);
     }
+    out.write(WRAP_LINES);
+    System.arraycopy(hits, 0, shownHits, 0, hits.length);
     shownAt = now;
-    shownLines = shownHits.length + 1;
+    shownLines = shown.size() + 1;
   }
 
   /** Writes the table in place of what was refreshed, with the hits a second since the beginning. */
@@ -70,17 +78,18 @@ final class CountTable {
   }
 
   private void heading(Writer out) throws IOException {
-    row(out, "LOCATION", "ADDRESS", "TECHNIQUE", "HITS", "HITS/S");
+    row(out, "HITS", "HITS/S", "TECHNIQUE", "ADDRESS", "LOCATION");
   }
 
   private void line(Writer out, Probe probe, long hits, double rate) throws IOException {
-    row(out, probe.location().toString(), Names.hex(probe.address()), Names.of(probe.technique()), Long.toString(hits),
-        String.format(Locale.ROOT, "%.0f", rate));
+    row(out, Long.toString(hits), String.format(Locale.ROOT, "%.0f", rate), Names.of(probe.technique()),
+        Names.hex(probe.address()), probe.location().toString());
   }
 
-  private void row(Writer out, String location, String address, String technique, String hits, String rate)
+  private void row(Writer out, String hits, String rate, String technique, String address, String location)
       throws IOException {
-    out.write(String.format(Locale.ROOT, "%-" + locationWidth + "s  %-" + addressWidth + "s  %-14s %12s %10s%n", location,
-        address, technique, hits, rate));
+    // The location last: it may be of any length.
+    out.write(String.format(Locale.ROOT, "%12s %10s  %-14s  %-" + addressWidth + "s  %s%n", hits, rate, technique,
+        address, location));
   }
 }

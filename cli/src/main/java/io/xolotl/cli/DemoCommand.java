@@ -18,7 +18,9 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
 
 /** Shows probes at work. */
 @Command(name = "demo", mixinStandardHelpOptions = true, customSynopsis = "xolotl demo",
@@ -36,6 +38,10 @@ final class DemoCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private Xolotl xolotl;
 
+  @Spec
+  @SuppressWarnings("NullAway.Init") // picocli's
+  private CommandSpec command;
+
   /** What the handlers see. They run in interrupt context, one at a time; read when none runs any more. */
   private static final class Seen {
     long bytesCopied;
@@ -44,6 +50,7 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    xolotl.refuseLaunch(command);
     try (var _ = xolotl.shell().interruption().hold()) {
       Path directory = Files.createTempDirectory("xolotl-demo");
       Path unsorted = directory.resolve("unsorted");
@@ -68,7 +75,7 @@ final class DemoCommand implements Callable<Integer> {
         a Java handler look at the arguments, executes the instruction under the breakpoint elsewhere, and goes on.
 
         """, LINES)));
-    var command = List.of("sort", "--parallel=4", "--buffer-size=64M", "--output=" + sorted, unsorted.toString());
+    var sort = List.of("sort", "--parallel=4", "--buffer-size=64M", "--output=" + sorted, unsorted.toString());
     var environment = new HashMap<>(System.getenv());
     environment.put("LC_ALL", "C");
     environment.put("TMPDIR", String.valueOf(sorted.getParent()));
@@ -79,12 +86,15 @@ final class DemoCommand implements Callable<Integer> {
         seen.bytesCopied += hit.registers().argument(2);
       }
     };
-    Session session = Session.launch(LaunchRequest.of(command).withEnvironment(environment), ProbingOptions.defaults());
+    Session session = Session.launch(LaunchRequest.of(sort).withEnvironment(environment), ProbingOptions.defaults());
     CountTable table;
     try (session) {
       // Another libc may have some of these functions only, or others that cannot be found before they are called.
       var accepted = AcceptedProbes.register(session.process(),
           FUNCTIONS.stream().map(function -> ProbeRequest.at("libc.so.6", function, handler)).toList());
+      if (accepted.probes().isEmpty()) {
+        throw new Failure("sort has no libc.so.6 with functions to probe: " + accepted.refusalsText());
+      }
       table = new CountTable(accepted.probes());
       session.start();
       session.await(null, TICK, () -> {

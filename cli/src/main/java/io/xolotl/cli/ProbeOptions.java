@@ -21,7 +21,7 @@ import picocli.CommandLine.TypeConversionException;
 /** What to probe and how. */
 final class ProbeOptions {
 
-  @Option(names = {"-e", "--at"}, required = true, paramLabel = "LOCATION", converter = LocationConverter.class,
+  @Option(names = "-e", required = true, paramLabel = "LOCATION", converter = LocationConverter.class,
       description = "Where: MODULE:SYMBOL[+OFFSET] or 0xADDRESS. In the symbol * and ? stand for any characters: "
           + "every matching function is probed, except those that are refused. May be repeated.")
   private List<ProbeLocation> locations = List.of();

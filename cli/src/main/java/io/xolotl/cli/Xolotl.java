@@ -13,6 +13,9 @@ import java.util.List;
 import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line: its parts, and how every command ends. */
 @Command(name = "xolotl", mixinStandardHelpOptions = true, version = "xolotl 0.1.0-SNAPSHOT",
@@ -53,7 +56,9 @@ final class Xolotl {
     commandLine.setErr(shell.messages());
     commandLine.setExpandAtFiles(false);
     commandLine.setParameterExceptionHandler((e, _) -> {
-      shell.say(sentence(e) + "; see: xolotl " + e.getCommandLine().getCommandName() + " --help");
+      boolean unmatched = e instanceof UnmatchedArgumentException;
+      shell.say(sentence(e) + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
+          + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
       return WRONG_USAGE;
     });
     commandLine.setExecutionExceptionHandler((e, _, _) -> report(shell, e));
@@ -67,6 +72,13 @@ final class Xolotl {
   /** What stands behind {@code --}: a program to launch and its arguments, or nothing. */
   List<String> launched() {
     return launched;
+  }
+
+  /** For commands that launch nothing. */
+  void refuseLaunch(CommandSpec command) {
+    if (!launched.isEmpty()) {
+      throw new ParameterException(command.commandLine(), "'" + command.name() + "' launches no program of yours");
+    }
   }
 
   private static int report(Shell shell, Exception e) {
