@@ -71,6 +71,8 @@ class InstructionTest {
     assertThat(instruction("c3").branchKind()).isEqualTo(BranchKind.NEAR);
     assertThat(instruction("cb").branchKind()).isEqualTo(BranchKind.FAR);
     assertThat(instruction("ff e0").branchTarget()).isEmpty();
+    var xbegin = (Instruction) DECODER.decode(HexFormat.of().parseHex("c7f800000000"), 0x7f00_0000_0000L);
+    assertThat(xbegin.branchTarget()).hasValue(0x7f00_0000_0006L);
   }
 
   @Test
