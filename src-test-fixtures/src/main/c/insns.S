@@ -770,6 +770,8 @@ SITE mid_instruction
 site_mid:
         .byte   0xb8, 0xff, 0xff, 0xff, 0xff, 0xc3, 0x90, 0x90
         ret
+        // With a size the function's symbol tells more than the label in it.
+        .size   insn_mid_instruction, . - insn_mid_instruction
 
 KIND mov_ss, 1
         mov     %ss, %ecx

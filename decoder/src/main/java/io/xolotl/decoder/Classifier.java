@@ -32,20 +32,13 @@ final class Classifier {
   private Classifier() {}
 
   static Classification classify(Instruction instruction, RelocationPolicy policy) {
-    Rule rule = instruction.rule();
-    if (instruction.encoding() == Encoding.MVEX) {
-      return new Refuse(Refusal.MVEX);
-    }
-    if (rule instanceof Rule.Never never) {
-      return new Refuse(never.reason());
-    }
     if (instruction.mode() != MachineMode.LONG_64) {
       return new Refuse(Refusal.COMPAT_MODE);
     }
-    if (instruction.isPrivileged()) {
-      return new Refuse(Refusal.PRIVILEGED);
+    if (instruction.encoding() == Encoding.MVEX) {
+      return new Refuse(Refusal.MVEX);
     }
-    return switch (rule) {
+    return switch (instruction.rule()) {
       case Rule.Simple simple -> classify(simple, instruction, policy);
       case Rule.JumpIf(Condition condition) ->
         branch(instruction, new Emulation.ConditionalJump(condition, instruction.target()));
@@ -123,7 +116,8 @@ final class Classifier {
     return switch (instruction.firstOperand()) {
       case Operand.OfRegister operand -> new BranchSource.Register(operand.register().gpr().orElseThrow());
       case Operand.OfMemory operand -> source(instruction, operand);
-      case Operand.OfImmediate _,Operand.OfFarPointer _ -> throw new AssertionError(instruction);
+      case Operand.OfImmediate _ -> throw new AssertionError(instruction);
+      case Operand.OfFarPointer _ -> throw new AssertionError(instruction);
     };
   }
 
@@ -143,6 +137,9 @@ final class Classifier {
   }
 
   private static Classification relocate(Instruction instruction, RelocationPolicy policy) {
+    if (instruction.isPrivileged()) {
+      return new Refuse(Refusal.PRIVILEGED);
+    }
     if (!instruction.isRipRelative()) {
       return COPY;
     }
@@ -181,8 +178,8 @@ final class Classifier {
       switch (instruction.encoding()) {
         case LEGACY, THREE_DNOW -> bytes[prefix] &= ~0x01;
         case VEX -> {
-          boolean threeBytes = bytes[prefix] == (byte) 0xc4;
-          if (threeBytes) {
+          // That of two bytes, c5, has no such bit.
+          if (bytes[prefix] == (byte) 0xc4) {
             bytes[prefix + 1] |= 0x20;
           }
         }

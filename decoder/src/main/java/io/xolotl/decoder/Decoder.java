@@ -191,7 +191,7 @@ public final class Decoder {
     private long offset;
 
     Sweep(MemorySegment code, long start) {
-      super(code.byteSize(), Spliterator.ORDERED | Spliterator.NONNULL | Spliterator.IMMUTABLE);
+      super(code.byteSize(), Spliterator.ORDERED | Spliterator.NONNULL);
       this.code = code;
       this.start = start;
     }

@@ -54,7 +54,6 @@ public final class Instruction implements Decoding {
   private final byte prefixOffset;
   private final byte displacementOffset;
   private final byte immediateOffset;
-  private final byte immediateSize;
   private final boolean rexW;
   private final boolean ripRelative;
   private final boolean relativeBranch;
@@ -88,8 +87,8 @@ public final class Instruction implements Decoding {
     displacementOffset = hasDisplacement
         ? scratch.instructionByte(ZydisStructs.DISPLACEMENT_OFFSET)
         : NOT_THERE;
-    immediateSize = scratch.instructionByte(ZydisStructs.IMMEDIATE_SIZE);
-    immediateOffset = immediateSize != 0 ? scratch.instructionByte(ZydisStructs.IMMEDIATE_OFFSET) : NOT_THERE;
+    boolean hasImmediate = scratch.instructionByte(ZydisStructs.IMMEDIATE_SIZE) != 0;
+    immediateOffset = hasImmediate ? scratch.instructionByte(ZydisStructs.IMMEDIATE_OFFSET) : NOT_THERE;
     // Where prefixes share a union, the encoding tells which of them is there.
     boolean hasRex = encoding == Encoding.LEGACY.ordinal() && has(Zydis.ZYDIS_ATTRIB_HAS_REX());
     rexW = hasRex && scratch.instructionByte(ZydisStructs.REX_W) != 0;
@@ -104,11 +103,11 @@ public final class Instruction implements Decoding {
 
     ripRelative = hasModrm && hasDisplacement && has(Zydis.ZYDIS_ATTRIB_IS_RELATIVE()) && mod == 0
         && scratch.instructionByte(ZydisStructs.MODRM_RM) == 5;
-    relativeBranch = immediateSize != 0 && scratch.instructionByte(ZydisStructs.IMMEDIATE_IS_RELATIVE) != 0;
+    relativeBranch = hasImmediate && scratch.instructionByte(ZydisStructs.IMMEDIATE_IS_RELATIVE) != 0;
     if (ripRelative) {
       target = cut(address + length + scratch.instructionLong(ZydisStructs.DISPLACEMENT), addressWidth);
     } else if (relativeBranch) {
-      target = cut(address + length + scratch.instructionLong(ZydisStructs.IMMEDIATE), operandWidth);
+      target = cut(address + length + scratch.instructionLong(ZydisStructs.IMMEDIATE), branchWidth());
     } else {
       target = 0;
     }
@@ -122,6 +121,17 @@ public final class Instruction implements Decoding {
       flagsWritten = ZydisAccessedFlags_.modified(flags) | ZydisAccessedFlags_.set_0(flags)
           | ZydisAccessedFlags_.set_1(flags) | ZydisAccessedFlags_.undefined(flags);
     }
+  }
+
+  /** How many bits of rip a relative branch writes; xbegin, which is none by Zydis, says 32 but means them all. */
+  private int branchWidth() {
+    if (operandWidth == 16 && branchKind != BranchKind.NONE.ordinal()) {
+      return 16;
+    }
+    return switch (decoder.mode()) {
+      case LONG_64 -> 64;
+      case COMPAT_32 -> 32;
+    };
   }
 
   private static long lowMask(int bytes) {
@@ -283,7 +293,11 @@ public final class Instruction implements Decoding {
           m.base().ifPresent(registers::add);
           m.index().ifPresent(registers::add);
         }
-        case Operand.OfRegister _,Operand.OfImmediate _,Operand.OfFarPointer _ -> {
+        case Operand.OfRegister _ -> {
+        }
+        case Operand.OfImmediate _ -> {
+        }
+        case Operand.OfFarPointer _ -> {
         }
       }
     }

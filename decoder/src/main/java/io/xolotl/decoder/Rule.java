@@ -77,7 +77,8 @@ sealed interface Rule {
           "smsw", "str",
           "rdmsr", "wrmsr", "rdmsrlist", "wrmsrlist", "wrmsrns", "rdpmc", "swapgs", "lkgs", "monitor",
           "mwait",
-          "xsetbv", "xsaves", "xsaves64", "xrstors", "xrstors64", "hreset", "pconfig", "loadiwkey", "enqcmds",
+          "xsetbv", "xsaves", "xsaves64", "xrstors", "xrstors64", "hreset", "pconfig", "pbndkb", "loadiwkey",
+          "enqcmds",
           "psmash", "pvalidate", "rmpadjust", "rmpupdate", "rmpquery", "rmpread");
       // These exist on Knights Corner only, whatever their encoding.
       never(Refusal.MVEX, "jkzd", "jknzd");

@@ -75,7 +75,7 @@ final class ZydisLibrary {
   private static void load() {
     String given = System.getProperty(PROPERTY);
     String origin;
-    if (given != null) {
+    if (given != null && !given.isBlank()) {
       Path path = Path.of(given).toAbsolutePath();
       if (!Files.isRegularFile(path)) {
         throw new DecoderUnavailableException(Reason.LIBRARY_NOT_FOUND,

@@ -16,14 +16,15 @@ final class InstructionFile {
   static final long ADDRESS = 0x401000;
 
   static final List<String> NAMES = List.of("rip_relative", "vex_evex_xop", "branches", "stack", "nops",
-      "strings",
-      "system", "copies", "undecodable", "compat_32", "mpx");
+      "strings", "system", "copies", "undecodable", "compat_32", "mpx");
 
   /** Who reads the bytes of a line. */
   enum Reader {
-    AMD(CpuVendor.AMD, MachineMode.LONG_64, false), INTEL(CpuVendor.INTEL, MachineMode.LONG_64,
-        false), COMPAT(
-            CpuVendor.INTEL, MachineMode.COMPAT_32, false), MPX(CpuVendor.INTEL, MachineMode.LONG_64, true);
+    // A comment after each keeps the formatter from joining them.
+    AMD(CpuVendor.AMD, MachineMode.LONG_64, false), //
+    INTEL(CpuVendor.INTEL, MachineMode.LONG_64, false), //
+    COMPAT(CpuVendor.INTEL, MachineMode.COMPAT_32, false), //
+    MPX(CpuVendor.INTEL, MachineMode.LONG_64, true);
 
     final Decoder decoder;
 

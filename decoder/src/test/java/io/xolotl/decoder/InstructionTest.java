@@ -71,6 +71,8 @@ class InstructionTest {
     assertThat(instruction("c3").branchKind()).isEqualTo(BranchKind.NEAR);
     assertThat(instruction("cb").branchKind()).isEqualTo(BranchKind.FAR);
     assertThat(instruction("ff e0").branchTarget()).isEmpty();
+    var xbegin = (Instruction) DECODER.decode(HexFormat.of().parseHex("c7f800000000"), 0x7f00_0000_0000L);
+    assertThat(xbegin.branchTarget()).hasValue(0x7f00_0000_0006L);
   }
 
   @Test
@@ -128,7 +130,8 @@ class InstructionTest {
   @Test
   void noBaseUnderAnAddressSizePrefixIsNoR13() {
     Instruction mov = instruction("67 41 8b 04 25 44 33 22 11");
-    assertThat(mov.text()).isEqualTo("mov eax, [0x0000000011223344]");
+    // Zydis 4.0 prints leading zeros, 4.1 does not.
+    assertThat(mov.text()).matches("mov eax, \\[0x0*11223344\\]");
     assertThat(mov.uses(Gpr.R13)).isFalse();
     assertThat(mov.operands().get(1)).isInstanceOfSatisfying(Operand.OfMemory.class, memory -> {
       assertThat(memory.base()).isEmpty();

@@ -65,10 +65,10 @@ final class Attachability {
   }
 
   private static PtraceException alreadyTraced(int pid, int tracer) {
-    ProcessStatus holder = ProcessStatus.of(tracer);
-    String name = holder == null
-        ? "thread " + tracer
-        : "process " + holder.tgid() + " (" + holder.name() + ")";
+    // The kernel names the tracing thread; people know the process.
+    ProcessStatus thread = ProcessStatus.of(tracer);
+    ProcessStatus holder = thread == null ? null : ProcessStatus.of(thread.tgid());
+    String name = holder == null ? "thread " + tracer : "process " + holder.tgid() + " (" + holder.name() + ")";
     return new PtraceException(Reason.ALREADY_TRACED, Libc.EPERM,
         "process " + pid + " is already traced by " + name + ": end that first, Linux allows one tracer");
   }

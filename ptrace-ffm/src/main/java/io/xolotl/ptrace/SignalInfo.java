@@ -20,6 +20,8 @@ public final class SignalInfo {
   /** {@code si_code} of a single-step behind a system call. */
   public static final int TRAP_BRKPT = 1;
 
+  private static final int SEGV_MAPERR = 1;
+
   static final int BYTES = 128;
 
   // An array of longs, because the layouts need eight-byte alignment.
@@ -67,6 +69,19 @@ public final class SignalInfo {
   /** Changes {@code si_addr}. */
   public void address(long value) {
     bytes.set(JAVA_LONG, 16, value);
+  }
+
+  /**
+   * Makes this the information on an access to memory that is not mapped.
+   *
+   * @param signal SIGSEGV or SIGBUS
+   * @param address the memory
+   */
+  public void fault(int signal, long address) {
+    bytes.fill((byte) 0);
+    bytes.set(JAVA_INT, 0, signal);
+    bytes.set(JAVA_INT, 8, SEGV_MAPERR);
+    address(address);
   }
 
   /** {@code si_pid}: the process that sent the signal, if one did. */

@@ -41,11 +41,28 @@ final class OutOfLine {
         state.traced().cont(0);
         return true;
       }
+      if (site.copy == null) {
+        deliverFault(state, site);
+        return true;
+      }
       enter(state, site, changesRip(emulation) ? Phase.STEPPING : Phase.TRAPPING);
       return false;
     }
     enter(state, site, site.technique == Technique.TRAPPED ? Phase.TRAPPING : Phase.STEPPING);
     return false;
+  }
+
+  /**
+   * Raises the fault of an instruction that must not be copied, in place of the trap that the thread is stopped for. What
+   * the kernel keeps of a fault besides (cr2, the error code) is that of an earlier one.
+   */
+  private void deliverFault(ThreadState state, Site site) {
+    long operand = site.instruction.ripRelativeTarget().orElse(0);
+    boolean readable = operand == 0 || memory.tryRead(operand, new byte[8], 0, 8) == 8;
+    state.signal.fault(Signals.SIGSEGV, readable ? state.registers().rsp() - 8 : operand);
+    state.writeRegistersIfChanged();
+    state.traced().writeSignalInfo(state.signal);
+    state.traced().cont(Signals.SIGSEGV);
   }
 
   /** Tells whether a copy would go elsewhere than to the trap behind it. */

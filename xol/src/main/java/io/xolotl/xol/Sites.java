@@ -151,8 +151,9 @@ final class Sites {
   /** Decides all that is to be decided about a new site, and takes its slot. */
   private Site prepare(Engine.Target target, List<MemoryMapping> mappings) {
     long address = target.address();
-    checkMapping(address, mappings);
-    Instruction instruction = decode(address, target.request().policy());
+    MemoryMapping mapping = checkMapping(address, mappings);
+    Instruction instruction = decode(address, executableFrom(address, mapping, mappings),
+        target.request().policy());
     checkBoundary(target, instruction);
     checkNeighbours(instruction);
     Classification classification = Classification.of(instruction, target.request().policy());
@@ -171,7 +172,7 @@ final class Sites {
     return site;
   }
 
-  private void checkMapping(long address, List<MemoryMapping> mappings) {
+  private MemoryMapping checkMapping(long address, List<MemoryMapping> mappings) {
     MemoryMapping mapping = mappingAt(address, mappings);
     if (mapping == null) {
       throw new ProbeException(Reason.ADDRESS_NOT_MAPPED, address,
@@ -189,6 +190,20 @@ final class Sites {
       throw new ProbeException(Reason.NOT_EXECUTABLE, address,
           where(address) + " belongs to Xolotl's own slots");
     }
+    return mapping;
+  }
+
+  /** How many bytes from an address on can be executed, up to the length of the longest instruction. */
+  private static int executableFrom(long address, MemoryMapping mapping, List<MemoryMapping> mappings) {
+    MemoryMapping last = mapping;
+    while (last.end() - address < LONGEST) {
+      MemoryMapping next = mappingAt(last.end(), mappings);
+      if (next == null || !next.isExecutable()) {
+        break;
+      }
+      last = next;
+    }
+    return (int) Math.min(LONGEST, last.end() - address);
   }
 
   private static @Nullable MemoryMapping mappingAt(long address, List<MemoryMapping> mappings) {
@@ -209,8 +224,8 @@ final class Sites {
     return null;
   }
 
-  private Instruction decode(long address, RelocationPolicy policy) {
-    byte[] code = programText(address, LONGEST);
+  private Instruction decode(long address, int available, RelocationPolicy policy) {
+    byte[] code = programText(address, available);
     Decoding decoding = decoder.decode(code, address);
     return switch (decoding) {
       case Instruction instruction -> instruction;

@@ -13,15 +13,17 @@ import org.junit.jupiter.params.provider.CsvSource;
 class HitCountTest {
 
   @ParameterizedTest
-  @CsvSource({"work_push, INTERRUPT, EMULATED", "work_push, INTERRUPT, TRAPPED", "work_push, INTERRUPT, SINGLE_STEPPED",
+  @CsvSource({"work_push, INTERRUPT, EMULATED", "work_push, INTERRUPT, TRAPPED",
+      "work_push, INTERRUPT, SINGLE_STEPPED",
       "work_push, TASK, EMULATED", "work_push, TASK, SINGLE_STEPPED", "work_rip_load, INTERRUPT, TRAPPED",
       "work_rip_load, INTERRUPT, SINGLE_STEPPED", "work_rip_load, TASK, SINGLE_STEPPED"})
   void eightThreadsWithTwentyThousandCallsEach(String label, HandlerContext context, Technique technique,
       @RunsFixture(value = CALLS, args = {"8", "20000"}, timeoutSeconds = 300) TargetProcess target) {
     var handled = new AtomicLong();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe probe = process.register(ProbeRequest.at(target.address(label), hit -> handled.incrementAndGet()).in(
-          context).with(technique));
+      Probe probe = process
+          .register(ProbeRequest.at(target.address(label), hit -> handled.incrementAndGet()).in(
+              context).with(technique));
       assertThat(probe.technique()).isEqualTo(technique);
       target.send("go");
       target.awaitOk();

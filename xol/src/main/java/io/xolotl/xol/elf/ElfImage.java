@@ -30,6 +30,9 @@ final class ElfImage {
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
   private static final int LARGEST_CONTENT = 1 << 27;
 
+  /** Linkers make two to six. Segments are compared with mappings pair by pair, which must not take minutes. */
+  private static final int MOST_SEGMENTS = 200;
+
   /**
    * A {@code PT_LOAD} segment.
    *
@@ -86,12 +89,13 @@ final class ElfImage {
     if (elf.ei_class != ElfFile.CLASS_64 || elf.ei_data != ElfFile.DATA_LSB
         || elf.e_machine != ElfFile.ARCH_X86_64) {
       throw new SymbolException(Reason.ELF_UNSUPPORTED,
-          name + " is an ELF file for machine " + elf.e_machine
+          name + " is an ELF file for machine " + Short.toUnsignedInt(elf.e_machine)
               + (elf.ei_class == ElfFile.CLASS_64 ? "" : ", 32 bits") + "; only x86-64 code can be probed");
     }
     if (elf.e_type != ElfFile.ET_EXEC && elf.e_type != ElfFile.ET_DYN) {
       throw new SymbolException(Reason.ELF_UNSUPPORTED,
-          name + " is an ELF file of type " + elf.e_type + ", neither a program nor a shared library");
+          name + " is an ELF file of type " + Short.toUnsignedInt(elf.e_type)
+              + ", neither a program nor a shared library");
     }
     fixedAddress = elf.e_type == ElfFile.ET_EXEC;
     sections = readSections(name, elf, reader);
@@ -107,10 +111,14 @@ final class ElfImage {
     if (elf.e_shoff == 0) {
       return List.of();
     }
-    if (count == 0 || elf.e_shentsize != Section.HEADER_SIZE) {
+    if (count == 0) {
+      // The count is then in the first section header; only files with more than 65279 sections need that.
       throw new SymbolException(Reason.ELF_UNSUPPORTED,
-          name + " has " + count + " section headers of " + elf.e_shentsize
-              + " bytes, which no linker makes");
+          name + " has more sections than the file header can count; no linker makes such programs");
+    }
+    if (elf.e_shentsize != Section.HEADER_SIZE) {
+      throw new ElfException(
+          "its section headers have " + Short.toUnsignedInt(elf.e_shentsize) + " bytes each");
     }
     requireInside(reader, "section headers", elf.e_shoff, (long) count * Section.HEADER_SIZE);
     ByteBuffer table = reader.read(elf.e_shoff, count * Section.HEADER_SIZE);
@@ -129,11 +137,15 @@ final class ElfImage {
   private static List<Segment> readSegments(ElfFile elf, ElfReader reader) {
     int count = Short.toUnsignedInt(elf.e_phnum);
     if (count != 0 && elf.e_phentsize != PROGRAM_HEADER_SIZE) {
-      throw new ElfException("its program headers have " + elf.e_phentsize + " bytes each");
+      throw new ElfException(
+          "its program headers have " + Short.toUnsignedInt(elf.e_phentsize) + " bytes each");
     }
     requireInside(reader, "program headers", elf.e_phoff, (long) count * PROGRAM_HEADER_SIZE);
     var result = new ArrayList<Segment>();
     for (ElfSegment segment : elf.segmentsOfType(ElfSegment.PT_LOAD)) {
+      if (result.size() == MOST_SEGMENTS) {
+        throw new ElfException("it has more than " + MOST_SEGMENTS + " segments to load");
+      }
       result.add(new Segment(segment.isExecutable(), segment.p_offset, segment.p_vaddr, segment.p_filesz,
           segment.p_memsz));
     }

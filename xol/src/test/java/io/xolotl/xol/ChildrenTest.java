@@ -1,0 +1,101 @@
+package io.xolotl.xol;
+
+import static io.xolotl.fixtures.FixtureProgram.FORKER;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.xolotl.fixtures.FixtureProgram;
+import io.xolotl.fixtures.ProcFs;
+import io.xolotl.fixtures.TargetProcess;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Processes that a probed process creates run free; a program that it executes is not probed. */
+@Timeout(120)
+class ChildrenTest {
+
+  private static List<Probe> probeWork(ProbedProcess process, TargetProcess target) {
+    return process.register(List.of(ProbeRequest.at(target.address("work_push"), hit -> {}),
+        ProbeRequest.at(target.address("work_rip_load"), hit -> {}),
+        ProbeRequest.at(target.address("work_ret"), hit -> {}).in(HandlerContext.TASK)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fork", "vfork", "posix_spawn", "clone_vm"})
+  void childrenOfEveryKind(String kind) throws Exception {
+    try (TargetProcess target = TargetProcess.start(FixtureProgram.FORKER, kind)) {
+      Aftermath before = Aftermath.expectedOf(target.pid(),
+          List.of(target.address("work_push"), target.address(
+              "work_rip_load"), target.address("work_ret")));
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        probeWork(process, target);
+        for (int i = 0; i < 50; i++) {
+          target.send("go");
+          target.awaitOk();
+        }
+      }
+      before.assertNoTrace();
+      target.send("go");
+      target.awaitOk();
+    }
+  }
+
+  @Test
+  void aForkedChildHasNothingOfOurs() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FORKER, "fork")) {
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        Probe probe = probeWork(process, target).getFirst();
+        long parentHits = probe.hits();
+        target.send("hold");
+        int child = Integer.parseInt(target.awaitLine("child ").substring("child ".length()).strip());
+        assertThat(ProcFs.tracerPid(child)).isZero();
+        assertThat(ProcFs.memory(child, target.address("work_push"), 1)).isEqualTo(new byte[]{0x53});
+        assertThat(ProcFs.mappings(child).stream().filter(m -> m.contains("r-xp 00000000 00:00 0 ")))
+            .noneMatch(m -> m
+                .strip().endsWith(" 0"));
+        target.send("release");
+        target.awaitOk();
+        assertThat(probe.hits()).isGreaterThanOrEqualTo(parentHits);
+      }
+    }
+  }
+
+  @Test
+  void executingAnotherProgramUnregisters() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FORKER, "exec")) {
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        List<Probe> probes = probeWork(process, target);
+        target.send("go");
+        target.awaitOk();
+        target.awaitLine("ready ");
+        assertThat(probes).noneMatch(Probe::isActive);
+        probes.forEach(Probe::unregister);
+        Probe again = process.register(ProbeRequest.at("forker", "work", hit -> {}));
+        target.send("go");
+        target.awaitOk();
+        assertThat(again.hits()).isPositive();
+      }
+    }
+  }
+
+  @Test
+  void theEndOfTheProcessIsReported() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FixtureProgram.FOREVER, "4")) {
+      target.send("go");
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        Probe probe = process.register(ProbeRequest.at("forever", "work_rip_load", hit -> {}));
+        io.xolotl.fixtures.Await.until(() -> probe.hits() > 10, () -> "hits");
+        target.signal("KILL");
+        assertThat(process.end().get(20, java.util.concurrent.TimeUnit.SECONDS))
+            .isEqualTo(new ProcessEnd.Killed(9));
+        assertThat(probe.isActive()).isFalse();
+        probe.unregister();
+        org.assertj.core.api.Assertions
+            .assertThatThrownBy(() -> process.register(ProbeRequest.at("forever", "work", hit -> {})))
+            .isInstanceOf(ProbeException.class);
+      }
+    }
+  }
+}

@@ -1,0 +1,137 @@
+package io.xolotl.xol;
+
+import static io.xolotl.fixtures.FixtureProgram.FOREVER;
+import static io.xolotl.fixtures.FixtureProgram.SIGNALS;
+import static io.xolotl.fixtures.FixtureProgram.SYSBLOCK;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ProcFs;
+import io.xolotl.fixtures.RunsFixture;
+import io.xolotl.fixtures.TargetProcess;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Signals, job control and blocking system calls go on as if nobody watched. */
+class SignalsTest {
+
+  private static final List<String> WORK = List.of("work_push", "work_mov", "work_rip_load", "work_lea",
+      "work_add",
+      "work_nop", "work_test", "work_jcc", "work_add_mem", "work_call", "work_pop", "work_ret", "work_helper",
+      "work_xor",
+      "work_helper_ret");
+
+  @Test
+  void aThousandSignalsASecondLoseNothing(
+      @RunsFixture(value = SIGNALS, args = {"1000", "2"}, timeoutSeconds = 120) TargetProcess target)
+      throws Exception {
+    runsRight(target, null, HandlerContext.INTERRUPT);
+  }
+
+  /** Two stops a hit: at a thousand a second the handler alone would take more time than there is. */
+  @ParameterizedTest
+  @CsvSource({"TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT", "SINGLE_STEPPED, TASK"})
+  void signalsThatArriveInSlots(Technique technique, HandlerContext context,
+      @RunsFixture(value = SIGNALS, args = {"150", "4"}, timeoutSeconds = 120) TargetProcess target)
+      throws Exception {
+    runsRight(target, technique, context);
+  }
+
+  private static void runsRight(TargetProcess target, @org.jspecify.annotations.Nullable Technique forced,
+      HandlerContext context) throws Exception {
+    Aftermath before = Aftermath.expectedOf(target.pid(), WORK.stream().map(target::address).toList());
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      for (String label : WORK) {
+        ProbeRequest request = ProbeRequest.at(target.address(label), hit -> {}).in(context);
+        try {
+          process.register(Optional.ofNullable(forced).map(request::with).orElse(request));
+        } catch (ProbeException e) {
+          assertThat(e.reason()).isEqualTo(ProbeException.Reason.TECHNIQUE_NOT_APPLICABLE);
+        }
+      }
+      target.send("go");
+      target.awaitOk(Duration.ofSeconds(60));
+    }
+    before.assertNoTrace();
+  }
+
+  @Test
+  void sessionsComeAndGoInASignalStorm(
+      @RunsFixture(value = SIGNALS, args = {"1000", "4"}, timeoutSeconds = 120) TargetProcess target)
+      throws Exception {
+    Aftermath before = Aftermath.expectedOf(target.pid(), WORK.stream().map(target::address).toList());
+    target.send("go");
+    for (int i = 0; i < 40; i++) {
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        Probe probe = process.register(ProbeRequest.at(target.address("work_rip_load"), hit -> {})
+            .with(i % 2 == 0 ? Technique.TRAPPED : Technique.SINGLE_STEPPED));
+        process.register(ProbeRequest.at(target.address("work_ret"), hit -> {}));
+        Await.until(() -> probe.hits() > 20, () -> "hits " + probe.hits());
+      }
+      before.assertNoTrace();
+    }
+    target.awaitOk(Duration.ofSeconds(60));
+  }
+
+  @Test
+  void stoppingAndContinuingByJobControl(@RunsFixture(value = FOREVER, args = "4") TargetProcess target)
+      throws Exception {
+    target.send("go");
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      Probe probe = process.register(ProbeRequest.at(target.address("work_rip_load"), hit -> {}));
+      Await.until(() -> probe.hits() > 100, () -> "hits " + probe.hits());
+      for (int i = 0; i < 10; i++) {
+        target.signal("STOP");
+        // Traced threads in a group-stop are in state t.
+        ProcFs.awaitState(target.pid(), "tT");
+        Probe second = process.register(ProbeRequest.at(target.address("work_push"), hit -> {}));
+        second.unregister();
+        target.signal("CONT");
+        long before = probe.hits();
+        Await.until(() -> probe.hits() > before + 100, () -> "hits " + probe.hits());
+      }
+    }
+    target.send("stop");
+    target.awaitOk();
+  }
+
+  @Test
+  void aStoppedProcessIsAttachedProbedAndLeftStopped(
+      @RunsFixture(value = FOREVER, args = "2") TargetProcess target)
+      throws Exception {
+    target.send("go");
+    target.signal("STOP");
+    ProcFs.awaitState(target.pid(), "T");
+    Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("work_rip_load")));
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      process.register(ProbeRequest.at(target.address("work_rip_load"), hit -> {}));
+    }
+    ProcFs.awaitState(target.pid(), "T");
+    before.assertNoTrace();
+    target.signal("CONT");
+    target.send("stop");
+    target.awaitOk();
+  }
+
+  /** Attaching, making system calls in its threads, and detaching interrupt them, and none of them notices. */
+  @Test
+  void blockedSystemCallsAreNotDisturbed(
+      @RunsFixture(value = SYSBLOCK, timeoutSeconds = 120) TargetProcess target)
+      throws Exception {
+    for (int i = 0; i < 30; i++) {
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        process.register(ProbeRequest.at("libc.so.6", "malloc", hit -> {}));
+      }
+    }
+    target.send("release");
+    target.awaitOk(Duration.ofSeconds(60));
+    assertThat(target.output().stream().filter(line -> line.contains(" returns ")))
+        .hasSizeGreaterThanOrEqualTo(4)
+        .allSatisfy(line -> assertThat(line).contains(" eintr 0 early 0"));
+    Aftermath.expectedOf(target.pid(), List.of()).assertNoTrace();
+  }
+}
