@@ -1,0 +1,91 @@
+package io.xolotl.bench;
+
+import io.xolotl.fixtures.FixtureProgram;
+import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.xol.HandlerContext;
+import io.xolotl.xol.Probe;
+import io.xolotl.xol.ProbeRequest;
+import io.xolotl.xol.ProbedProcess;
+import io.xolotl.xol.Technique;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OperationsPerInvocation;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * Time from hit to hit of a thread that does almost nothing else, for each technique and context.
+ *
+ * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
+ * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main HitBenchmark}. The control is the technique: a hit cannot take
+ * less than one ptrace stop, and EMULATED takes just one.
+ */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
+public class HitBenchmark {
+
+  /** Hits an invocation. */
+  static final int HITS = 1_000;
+
+  /** How the probed push is executed. */
+  @Param({"EMULATED", "TRAPPED", "SINGLE_STEPPED"})
+  public Technique technique = Technique.EMULATED;
+
+  /** Where the empty handler runs. */
+  @Param({"INTERRUPT", "TASK"})
+  public HandlerContext context = HandlerContext.INTERRUPT;
+
+  private @Nullable TargetProcess target;
+  private @Nullable ProbedProcess process;
+  private @Nullable Probe probe;
+
+  /** Starts the program and probes it. */
+  @Setup
+  public void start() {
+    TargetProcess started = TargetProcess.start(FixtureProgram.FOREVER, "1");
+    target = started;
+    ProbedProcess attached = ProbedProcess.attach(started.pid());
+    process = attached;
+    probe = attached
+        .register(ProbeRequest.at(started.address("work_push"), hit -> {}).in(context).with(technique));
+    started.send("go");
+  }
+
+  /** Ends the session, then the program. */
+  @TearDown
+  public void stop() {
+    if (process != null) {
+      process.close();
+    }
+    if (target != null) {
+      target.close();
+    }
+  }
+
+  /** Lets the program run through as many hits; the result is their number. */
+  @Benchmark
+  @OperationsPerInvocation(HITS)
+  public long hits() {
+    Probe hit = java.util.Objects.requireNonNull(probe);
+    long before = hit.hits();
+    while (hit.hits() - before < HITS) {
+      // The tracer and its tracee need both CPUs of a small machine: no spinning.
+      java.util.concurrent.locks.LockSupport.parkNanos(50_000);
+    }
+    return hit.hits() - before;
+  }
+}

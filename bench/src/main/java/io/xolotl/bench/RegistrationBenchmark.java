@@ -1,0 +1,83 @@
+package io.xolotl.bench;
+
+import io.xolotl.fixtures.FixtureProgram;
+import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.xol.Probe;
+import io.xolotl.xol.ProbeRequest;
+import io.xolotl.xol.ProbedProcess;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * Time to look a symbol up, and to register and unregister a probe on it, in a process that sleeps.
+ *
+ * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
+ * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main RegistrationBenchmark}. The control is {@link #readMappings},
+ * which both others do too.
+ */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
+public class RegistrationBenchmark {
+
+  private @Nullable TargetProcess target;
+  private @Nullable ProbedProcess process;
+
+  /** Starts the program. */
+  @Setup
+  public void start() {
+    TargetProcess started = TargetProcess.start(FixtureProgram.SLEEPER);
+    target = started;
+    process = ProbedProcess.attach(started.pid());
+  }
+
+  /** Ends the session, then the program. */
+  @TearDown
+  public void stop() {
+    if (process != null) {
+      process.close();
+    }
+    if (target != null) {
+      target.close();
+    }
+  }
+
+  private ProbedProcess process() {
+    return java.util.Objects.requireNonNull(process);
+  }
+
+  /** The control: the result is the number of mappings. */
+  @Benchmark
+  public int readMappings() {
+    return process().mappings().size();
+  }
+
+  /** Describes the address of a function. */
+  @Benchmark
+  public String describe() {
+    TargetProcess started = java.util.Objects.requireNonNull(target);
+    return process().describe(started.address("main"));
+  }
+
+  /** Registers and unregisters; the result is the probe. */
+  @Benchmark
+  public Probe registerAndUnregister() {
+    Probe probe = process().register(ProbeRequest.at("libc.so.6", "malloc", hit -> {}));
+    probe.unregister();
+    return probe;
+  }
+}

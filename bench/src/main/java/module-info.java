@@ -1,0 +1,11 @@
+/** Benchmarks of the decoder and the probes. */
+@org.jspecify.annotations.NullMarked
+@SuppressWarnings("requires-automatic") // JMH has no module descriptor.
+module io.xolotl.bench {
+  requires static transitive org.jspecify;
+  requires io.xolotl.fixtures;
+  requires io.xolotl.xol;
+  requires jmh.core;
+
+  opens io.xolotl.bench;
+}
