@@ -25,9 +25,11 @@ final class Libc {
 
   static final int ESRCH = 3;
   static final int EPERM = 1;
+  static final int ENOENT = 2;
   static final int EINTR = 4;
   static final int EIO = 5;
   static final int ECHILD = 10;
+  static final int EACCES = 13;
   static final int EFAULT = 14;
 
   static final int WNOHANG = 1;

@@ -75,6 +75,10 @@ public final class ProcessMemory {
       int fd = Libc.open(state, arena.allocateFrom("/proc/" + pid + "/mem"), Libc.O_RDWR | Libc.O_CLOEXEC);
       if (fd < 0) {
         int errno = Libc.errno(state);
+        if (errno == Libc.EACCES || errno == Libc.ENOENT) {
+          // The first that attaching needs, so it is the first to be refused; ptrace(2) would say EPERM and ESRCH.
+          throw Attachability.explain(pid, errno == Libc.EACCES ? Libc.EPERM : Libc.ESRCH);
+        }
         throw new PtraceException(PtraceException.Reason.SYSTEM_ERROR, errno,
             "open of /proc/" + pid + "/mem failed with " + Errno.name(errno));
       }
