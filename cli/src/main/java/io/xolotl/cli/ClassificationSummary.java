@@ -43,7 +43,8 @@ final class ClassificationSummary {
   }
 
   private void writeJson(Writer out, String file) throws IOException {
-    var document = new JsonWriter(out).beginObject().name("file").value(file).name("instructions").value(instructions)
+    var document = new JsonWriter(out).beginObject().name("file").value(file).name("instructions")
+        .value(instructions)
         .name("outcomes").beginObject();
     for (Outcome outcome : Outcome.values()) {
       document.name(outcome.label()).value(outcomes[outcome.ordinal()]);

@@ -28,10 +28,9 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /** Says what happens to instructions out of line. */
-@Command(name = "classify", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Says how instructions would be executed out of line, or why they are refused. Needs no process.",
-    customSynopsis = {"xolotl classify --hex BYTES [--address ADDRESS] [--policy POLICY] [--json]",
-        "       xolotl classify FILE[:SYMBOL] [--summary] [--policy POLICY] [--json]"})
+@Command(name = "classify", mixinStandardHelpOptions = true, sortOptions = false, description = "Says how instructions would be executed out of line, or why they are refused. Needs no process.", customSynopsis = {
+    "xolotl classify --hex BYTES [--address ADDRESS] [--policy POLICY] [--json]",
+    "       xolotl classify FILE[:SYMBOL] [--summary] [--policy POLICY] [--json]"})
 final class ClassifyCommand implements Callable<Integer> {
 
   @ParentCommand
@@ -42,20 +41,16 @@ final class ClassifyCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Parameters(arity = "0..1", paramLabel = "FILE[:SYMBOL]",
-      description = "All executable sections of an ELF file from beginning to end, or one of its functions.")
+  @Parameters(arity = "0..1", paramLabel = "FILE[:SYMBOL]", description = "All executable sections of an ELF file from beginning to end, or one of its functions.")
   private @Nullable String file;
 
-  @Option(names = "--hex", paramLabel = "BYTES", converter = HexConverter.class,
-      description = "Instructions as hexadecimal digits; spaces do not matter.")
+  @Option(names = "--hex", paramLabel = "BYTES", converter = HexConverter.class, description = "Instructions as hexadecimal digits; spaces do not matter.")
   private @Nullable Bytes hex;
 
-  @Option(names = "--address", paramLabel = "ADDRESS", converter = AddressConverter.class,
-      description = "Where the first of the --hex bytes is (default: 0x0).")
+  @Option(names = "--address", paramLabel = "ADDRESS", converter = AddressConverter.class, description = "Where the first of the --hex bytes is (default: 0x0).")
   private @Nullable Long address;
 
-  @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class,
-      defaultValue = "full", description = "full (the default), or strict: refuse what cannot be copied unchanged.")
+  @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class, defaultValue = "full", description = "full (the default), or strict: refuse what cannot be copied unchanged.")
   private RelocationPolicy policy = RelocationPolicy.FULL;
 
   @Option(names = "--summary", description = "Print only how many instructions have each outcome.")
@@ -93,11 +88,13 @@ final class ClassifyCommand implements Callable<Integer> {
         counts.write(out, String.valueOf(file), json);
       } else if (json) {
         var document = new JsonWriter(out).beginObject().name("instructions").beginArray();
-        sweep(decoder, code, (decoding, bytes, classification) -> write(document, decoding, bytes, classification));
+        sweep(decoder, code,
+            (decoding, bytes, classification) -> write(document, decoding, bytes, classification));
         document.endArray().endObject();
         out.write('\n');
       } else {
-        sweep(decoder, code, (decoding, bytes, classification) -> write(out, decoding, bytes, classification));
+        sweep(decoder, code,
+            (decoding, bytes, classification) -> write(out, decoding, bytes, classification));
       }
     });
     return Xolotl.DONE;
@@ -125,7 +122,8 @@ final class ClassifyCommand implements Callable<Integer> {
         length = decoding instanceof Undecodable(_, _, var reason) && reason == Undecodable.Reason.TRUNCATED
             ? bytes.length - offset
             : decoding.length();
-        sink.accept(decoding, Arrays.copyOfRange(bytes, offset, offset + length), Classification.of(decoding, policy));
+        sink.accept(decoding, Arrays.copyOfRange(bytes, offset, offset + length),
+            Classification.of(decoding, policy));
       }
     }
   }
@@ -137,12 +135,15 @@ final class ClassifyCommand implements Callable<Integer> {
     };
   }
 
-  private static void write(JsonWriter document, Decoding decoding, byte[] bytes, Classification classification)
+  private static void write(JsonWriter document, Decoding decoding, byte[] bytes,
+      Classification classification)
       throws IOException {
-    document.beginObject().name("address").value(Names.hex(decoding.address())).name("length").value(bytes.length)
+    document.beginObject().name("address").value(Names.hex(decoding.address())).name("length")
+        .value(bytes.length)
         .name("bytes").value(HexFormat.of().formatHex(bytes)).name("text").value(text(decoding))
         .name("outcome").value(classification.outcome().label()).name("reason")
-        .value(classification instanceof Classification.Refuse(var reason) ? reason.name() : null).endObject();
+        .value(classification instanceof Classification.Refuse(var reason) ? reason.name() : null)
+        .endObject();
   }
 
   private static void write(Writer out, Decoding decoding, byte[] bytes, Classification classification)

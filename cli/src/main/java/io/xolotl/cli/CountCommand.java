@@ -15,11 +15,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 
 /** Counts hits. */
-@Command(name = "count", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Counts how often threads arrive at instructions.",
-    customSynopsis = {
-        "xolotl count -p PID -e LOCATION... [OPTIONS]", "       xolotl count -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
-    footer = {"", "Ends with the process, after --for, or by Ctrl-C or SIGTERM, and then prints its table. A table on a",
+@Command(name = "count", mixinStandardHelpOptions = true, sortOptions = false, description = "Counts how often threads arrive at instructions.", customSynopsis = {
+    "xolotl count -p PID -e LOCATION... [OPTIONS]",
+    "       xolotl count -e LOCATION... [OPTIONS] -- COMMAND ARGS"}, footer = {"",
+        "Ends with the process, after --for, or by Ctrl-C or SIGTERM, and then prints its table. A table on a",
         "terminal is refreshed meanwhile, unless a launched program may be writing there."})
 final class CountCommand implements Callable<Integer> {
   private static final Duration REFRESH = Duration.ofMillis(500);

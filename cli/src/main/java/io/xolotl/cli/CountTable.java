@@ -30,7 +30,8 @@ final class CountTable {
   CountTable(List<Probe> probes) {
     this.probes = List.copyOf(probes);
     shownHits = new long[probes.size()];
-    addressWidth = probes.stream().mapToInt(probe -> Names.hex(probe.address()).length()).reduce(7, Math::max);
+    addressWidth = probes.stream().mapToInt(probe -> Names.hex(probe.address()).length()).reduce(7,
+        Math::max);
   }
 
   List<Probe> probes() {
@@ -89,7 +90,8 @@ final class CountTable {
   private void row(Writer out, String hits, String rate, String technique, String address, String location)
       throws IOException {
     // The location last: it may be of any length.
-    out.write(String.format(Locale.ROOT, "%12s %10s  %-14s  %-" + addressWidth + "s  %s%n", hits, rate, technique,
-        address, location));
+    out.write(
+        String.format(Locale.ROOT, "%12s %10s  %-14s  %-" + addressWidth + "s  %s%n", hits, rate, technique,
+            address, location));
   }
 }

@@ -23,8 +23,7 @@ import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
 /** Shows probes at work. */
-@Command(name = "demo", mixinStandardHelpOptions = true, customSynopsis = "xolotl demo",
-    description = "Probes a program at work, shows what it sees, and checks that the program's results are right.")
+@Command(name = "demo", mixinStandardHelpOptions = true, customSynopsis = "xolotl demo", description = "Probes a program at work, shows what it sees, and checks that the program's results are right.")
 final class DemoCommand implements Callable<Integer> {
 
   /** Enough for sort(1) to use several threads. */
@@ -70,12 +69,15 @@ final class DemoCommand implements Callable<Integer> {
     Shell shell = xolotl.shell();
     String[] lines = randomLines();
     Files.write(unsorted, Arrays.asList(lines));
-    shell.print(out -> out.write(String.format(Locale.ROOT, """
-        sort(1) sorts %,d lines with several threads. Meanwhile each of its calls of some libc functions stops it, lets
-        a Java handler look at the arguments, executes the instruction under the breakpoint elsewhere, and goes on.
+    shell.print(out -> out.write(String.format(Locale.ROOT,
+        """
+            sort(1) sorts %,d lines with several threads. Meanwhile each of its calls of some libc functions stops it, lets
+            a Java handler look at the arguments, executes the instruction under the breakpoint elsewhere, and goes on.
 
-        """, LINES)));
-    var sort = List.of("sort", "--parallel=4", "--buffer-size=64M", "--output=" + sorted, unsorted.toString());
+            """,
+        LINES)));
+    var sort = List.of("sort", "--parallel=4", "--buffer-size=64M", "--output=" + sorted,
+        unsorted.toString());
     var environment = new HashMap<>(System.getenv());
     environment.put("LC_ALL", "C");
     environment.put("TMPDIR", String.valueOf(sorted.getParent()));
@@ -86,7 +88,8 @@ final class DemoCommand implements Callable<Integer> {
         seen.bytesCopied += hit.registers().argument(2);
       }
     };
-    Session session = Session.launch(LaunchRequest.of(sort).withEnvironment(environment), ProbingOptions.defaults());
+    Session session = Session.launch(LaunchRequest.of(sort).withEnvironment(environment),
+        ProbingOptions.defaults());
     CountTable table;
     try (session) {
       // Another libc may have some of these functions only, or others that cannot be found before they are called.

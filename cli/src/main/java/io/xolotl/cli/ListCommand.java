@@ -20,11 +20,10 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 
 /** Shows what can be named in a location. */
-@Command(name = "list", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Shows the modules of a process, or the functions of a module.",
-    customSynopsis = {"xolotl list -p PID [MODULE[:GLOB]] [--json]",
-        "       xolotl list [MODULE[:GLOB]] [--json] -- COMMAND ARGS"},
-    footer = {"", "A launched program is ended when its libraries are loaded: none of its code runs."})
+@Command(name = "list", mixinStandardHelpOptions = true, sortOptions = false, description = "Shows the modules of a process, or the functions of a module.", customSynopsis = {
+    "xolotl list -p PID [MODULE[:GLOB]] [--json]",
+    "       xolotl list [MODULE[:GLOB]] [--json] -- COMMAND ARGS"}, footer = {"",
+        "A launched program is ended when its libraries are loaded: none of its code runs."})
 final class ListCommand implements Callable<Integer> {
 
   @ParentCommand
@@ -34,8 +33,7 @@ final class ListCommand implements Callable<Integer> {
   @Mixin
   private final TargetOptions target = new TargetOptions();
 
-  @Parameters(arity = "0..1", paramLabel = "MODULE[:GLOB]",
-      description = "Show the functions of this module, of which a name matches the glob; * and ? stand for any characters.")
+  @Parameters(arity = "0..1", paramLabel = "MODULE[:GLOB]", description = "Show the functions of this module, of which a name matches the glob; * and ? stand for any characters.")
   private @Nullable String what;
 
   @Option(names = "--json", description = "Print one JSON document.")
@@ -55,7 +53,8 @@ final class ListCommand implements Callable<Integer> {
         String module = colon < 0 ? what : what.substring(0, colon);
         Pattern glob = Names.glob(colon < 0 ? "*" : what.substring(colon + 1));
         List<Function> functions = session.process().functions(module).stream()
-            .filter(function -> function.names().stream().anyMatch(name -> glob.matcher(name).matches())).toList();
+            .filter(function -> function.names().stream().anyMatch(name -> glob.matcher(name).matches()))
+            .toList();
         xolotl.shell().print(out -> write(out, module, functions));
       }
     }
@@ -84,15 +83,17 @@ final class ListCommand implements Callable<Integer> {
   private void write(Writer out, List<Module> modules) throws IOException {
     if (!json) {
       for (Module module : modules) {
-        out.write(String.format(Locale.ROOT, "%14s-%-14s  %s%n", Names.hex(module.start()), Names.hex(module.end()),
-            module.path()));
+        out.write(
+            String.format(Locale.ROOT, "%14s-%-14s  %s%n", Names.hex(module.start()), Names.hex(module.end()),
+                module.path()));
       }
       return;
     }
     var document = new JsonWriter(out).beginObject().name("modules").beginArray();
     for (Module module : modules) {
       document.beginObject().name("name").value(module.name()).name("path").value(module.path())
-          .name("start").value(Names.hex(module.start())).name("end").value(Names.hex(module.end())).endObject();
+          .name("start").value(Names.hex(module.start())).name("end").value(Names.hex(module.end()))
+          .endObject();
     }
     document.endArray().endObject();
     out.write('\n');
@@ -101,12 +102,14 @@ final class ListCommand implements Callable<Integer> {
   private void write(Writer out, String module, List<Function> functions) throws IOException {
     if (!json) {
       for (Function function : functions) {
-        out.write(String.format(Locale.ROOT, "%14s  %8d  %s%n", Names.hex(function.address()), function.size(),
-            String.join(", ", function.names())));
+        out.write(
+            String.format(Locale.ROOT, "%14s  %8d  %s%n", Names.hex(function.address()), function.size(),
+                String.join(", ", function.names())));
       }
       return;
     }
-    var document = new JsonWriter(out).beginObject().name("module").value(module).name("functions").beginArray();
+    var document = new JsonWriter(out).beginObject().name("module").value(module).name("functions")
+        .beginArray();
     for (Function function : functions) {
       document.beginObject().name("address").value(Names.hex(function.address()))
           .name("size").value(function.size()).name("names").beginArray();

@@ -22,7 +22,8 @@ final class Main {
     // What gets here is an Error; people get a sentence even then, and the JVM exits with status 1.
     Thread.setDefaultUncaughtExceptionHandler((_, e) -> messages.println(Xolotl.internalError(e)));
     // Not System.out: it swallows what goes wrong with a write.
-    var shell = new Shell(new FileOutputStream(FileDescriptor.out), messages, Main::isTerminal, Interruption.install());
+    var shell = new Shell(new FileOutputStream(FileDescriptor.out), messages, Main::isTerminal,
+        Interruption.install());
     System.exit(Xolotl.run(shell, args));
   }
 

@@ -63,7 +63,8 @@ final class Session implements AutoCloseable {
    * @param meanwhile what to do
    * @param events other things that end the waiting
    */
-  void await(@Nullable Duration limit, Duration interval, Runnable meanwhile, CompletableFuture<?>... events) {
+  void await(@Nullable Duration limit, Duration interval, Runnable meanwhile,
+      CompletableFuture<?>... events) {
     CompletableFuture<Object> any = CompletableFuture.anyOf(CompletableFuture.anyOf(events), end);
     long begin = System.nanoTime();
     while (true) {

@@ -15,12 +15,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 
 /** Prints hits. */
-@Command(name = "trace", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Prints a line for every arrival of a thread at an instruction: the time in seconds since the "
-        + "beginning, the thread, the location, and registers.",
-    customSynopsis = {
-        "xolotl trace -p PID -e LOCATION... [OPTIONS]", "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
-    footer = {"", "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed."})
+@Command(name = "trace", mixinStandardHelpOptions = true, sortOptions = false, description = "Prints a line for every arrival of a thread at an instruction: the time in seconds since the "
+    + "beginning, the thread, the location, and registers.", customSynopsis = {
+        "xolotl trace -p PID -e LOCATION... [OPTIONS]",
+        "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"}, footer = {"",
+            "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed."})
 final class TraceCommand implements Callable<Integer> {
   private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
 
@@ -34,10 +33,10 @@ final class TraceCommand implements Callable<Integer> {
   @Mixin
   private final ProbeOptions probing = new ProbeOptions();
 
-  @Option(names = "--regs", split = ",", paramLabel = "REGISTER", converter = RegisterConverter.class,
-      description = "The registers to print, for instance rax,rdi,rip. Without it, the six that hold a function's first "
-          + "integer arguments: rdi,rsi,rdx,rcx,r8,r9.")
-  private List<Register> registers = List.of(Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8,
+  @Option(names = "--regs", split = ",", paramLabel = "REGISTER", converter = RegisterConverter.class, description = "The registers to print, for instance rax,rdi,rip. Without it, the six that hold a function's first "
+      + "integer arguments: rdi,rsi,rdx,rcx,r8,r9.")
+  private List<Register> registers = List.of(Register.RDI, Register.RSI, Register.RDX, Register.RCX,
+      Register.R8,
       Register.R9);
 
   @Option(names = "--json", description = "Print one JSON document; a launched program's output goes to standard error.")

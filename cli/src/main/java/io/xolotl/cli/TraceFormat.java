@@ -26,21 +26,25 @@ record TraceFormat(byte[] prologue, byte[] separator, byte[] beforeTime, int tim
   /** A line a hit, in columns. */
   static TraceFormat text(List<Register> registers) {
     return new TraceFormat(bytes(""), bytes(""), bytes(""), 12, bytes(" "), 7, registers,
-        registers.stream().map(register -> bytes(" " + Names.of(register) + '=')).toList(), bytes(""), bytes("\n"),
+        registers.stream().map(register -> bytes(" " + Names.of(register) + '=')).toList(), bytes(""),
+        bytes("\n"),
         false);
   }
 
   /** A document with a line a hit. */
   static TraceFormat json(List<Register> registers) {
-    return new TraceFormat(bytes("{\"hits\":[\n"), bytes(",\n"), bytes("{\"time\":"), 0, bytes(",\"thread\":"), 0,
+    return new TraceFormat(bytes("{\"hits\":[\n"), bytes(",\n"), bytes("{\"time\":"), 0,
+        bytes(",\"thread\":"), 0,
         registers, registers.stream().map(register -> bytes(
-            (register == registers.getFirst() ? "" : ",") + JsonWriter.quoted(Names.of(register)) + ":\"")).toList(),
+            (register == registers.getFirst() ? "" : ",") + JsonWriter.quoted(Names.of(register)) + ":\""))
+            .toList(),
         bytes("\""), bytes("}}"), true);
   }
 
   /** What stands behind the thread's id: the location. */
   byte[] place(String location) {
-    return bytes(isJson ? ",\"location\":" + JsonWriter.quoted(location) + ",\"registers\":{" : " " + location);
+    return bytes(
+        isJson ? ",\"location\":" + JsonWriter.quoted(location) + ",\"registers\":{" : " " + location);
   }
 
   private static byte[] bytes(String text) {

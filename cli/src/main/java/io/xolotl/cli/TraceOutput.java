@@ -28,12 +28,11 @@ final class TraceOutput implements AutoCloseable {
   private final CompletableFuture<Void> failed = new CompletableFuture<>();
   private final Thread writer = new Thread(this::write, "xolotl-trace-output");
 
-  /** When the first handler was made, right before its probe was registered; 0 before. */
-  private long began;
-
   // Guarded by this, which is notified when bytes come, are taken, or will no longer.
   private byte[] waiting = new byte[FIRST_SIZE];
   private int length;
+  /** The zero of the hits' times. */
+  private long began = System.nanoTime();
   private boolean anyHit;
   private boolean begun;
   private boolean patient = true;
@@ -48,13 +47,15 @@ final class TraceOutput implements AutoCloseable {
 
   /** A handler that writes its hits with this location. */
   ProbeHandler handler(String location) {
-    began = began == 0 ? System.nanoTime() : began;
     byte[] place = format.place(location);
     return hit -> append(hit, place);
   }
 
   /** Starts to write. Until then hits are only kept: they come as soon as the first probe is registered. */
   synchronized void begin() {
+    if (!anyHit) {
+      began = System.nanoTime();
+    }
     begun = true;
     writer.start();
   }

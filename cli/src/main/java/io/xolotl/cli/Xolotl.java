@@ -18,12 +18,10 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line: its parts, and how every command ends. */
-@Command(name = "xolotl", mixinStandardHelpOptions = true, version = "xolotl 0.1.0-SNAPSHOT",
-    description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.",
-    subcommands = {DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
-        ClassifyCommand.class},
-    footerHeading = "%nExit status:%n",
-    footer = {"  0    done", "  1    refused or failed; one line on standard error says why", "  2    wrong usage",
+@Command(name = "xolotl", mixinStandardHelpOptions = true, version = "xolotl 0.1.0-SNAPSHOT", description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.", subcommands = {
+    DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
+    ClassifyCommand.class}, footerHeading = "%nExit status:%n", footer = {"  0    done",
+        "  1    refused or failed; one line on standard error says why", "  2    wrong usage",
         "  130  ended by Ctrl-C, 143 by SIGTERM; results are printed and the process is restored first"})
 final class Xolotl {
   static final int DONE = CommandLine.ExitCode.OK;
@@ -77,7 +75,8 @@ final class Xolotl {
   /** For commands that launch nothing. */
   void refuseLaunch(CommandSpec command) {
     if (!launched.isEmpty()) {
-      throw new ParameterException(command.commandLine(), "'" + command.name() + "' launches no program of yours");
+      throw new ParameterException(command.commandLine(),
+          "'" + command.name() + "' launches no program of yours");
     }
   }
 
@@ -87,7 +86,8 @@ final class Xolotl {
       return DONE;
     }
     shell.say(switch (e) {
-      case Failure _,ProbeException _,PtraceException _,SymbolException _,DecoderUnavailableException _ -> sentence(e);
+      case Failure _,ProbeException _,PtraceException _,SymbolException _,DecoderUnavailableException _ ->
+        sentence(e);
       case IOException _ -> "the results cannot be written: " + e.getMessage();
       default -> internalError(e);
     });

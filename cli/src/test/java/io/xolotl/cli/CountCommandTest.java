@@ -1,0 +1,185 @@
+package io.xolotl.cli;
+
+import static io.xolotl.fixtures.FixtureProgram.CALLS;
+import static io.xolotl.fixtures.FixtureProgram.FOREVER;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.FixtureProgram;
+import io.xolotl.fixtures.ProcFs;
+import io.xolotl.fixtures.RunsFixture;
+import io.xolotl.fixtures.TargetProcess;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class CountCommandTest {
+
+  @Test
+  void everyCallInALaunchedProgram() {
+    JsonNode document = Cli
+        .run("count", "-e", "libc.so.6:malloc", "-e", "libc:free", "--json", "--", "ls", "/proc/self")
+        .done().json();
+    assertThat(document.fieldNames()).toIterable().containsExactly("probes", "exitStatus");
+    assertThat(document.get("exitStatus").intValue()).isZero();
+    JsonNode probes = document.get("probes");
+    assertThat(probes).extracting(probe -> probe.get("location").textValue()).containsExactly(
+        "libc.so.6:malloc",
+        "libc:free");
+    for (JsonNode probe : probes) {
+      assertThat(probe.fieldNames()).toIterable().containsExactly("location", "address", "technique", "hits");
+      assertThat(probe.get("address").textValue()).matches("0x[0-9a-f]+");
+      assertThat(probe.get("technique").textValue()).isIn("emulated", "trapped", "single-stepped");
+      assertThat(probe.get("hits").longValue()).isPositive();
+    }
+  }
+
+  @Test
+  void theStatusOfALaunchedProgram() {
+    assertThat(launched("sh", "-c", "exit 7").get("exitStatus").intValue()).isEqualTo(7);
+    assertThat(launched("sh", "-c", "kill -KILL $$").get("exitStatus").intValue()).isEqualTo(128 + 9);
+  }
+
+  private static JsonNode launched(String... command) {
+    var args = new ArrayList<>(List.of("count", "-e", "libc.so.6:exit", "--json", "--"));
+    args.addAll(List.of(command));
+    return Cli.run(args.toArray(String[]::new)).done().json();
+  }
+
+  @Test
+  void aTableForPeople() {
+    assertThat(Cli.run("count", "-e", "libc.so.6:exit", "--", "true").done().output().lines())
+        .satisfiesExactly(
+            line -> assertThat(line).matches(" +HITS +HITS/S  TECHNIQUE +ADDRESS +LOCATION"),
+            line -> assertThat(line).matches(" +1 +[0-9]+  [a-z-]+ +0x[0-9a-f]+  libc.so.6:exit"),
+            line -> assertThat(line).isEqualTo("true ended with exit status 0"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"emulated", "single-stepped"})
+  void aForcedTechnique(String technique) {
+    // push rbp or the like: either technique can execute it.
+    JsonNode probe = Cli
+        .run("count", "-e", CALLS.path().getFileName() + ":work", "--technique", technique, "--json",
+            "--for", "0s", "--", CALLS.path().toString(), "1", "1")
+        .done().json().get("probes").get(0);
+    assertThat(probe.get("technique").textValue()).isEqualTo(technique);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"interrupt", "task"})
+  void everyCallInARunningProgram(String context,
+      @RunsFixture(value = CALLS, args = {"4", "500"}) TargetProcess target) {
+    long address = target.address("work");
+    byte[] text = ProcFs.memory(target.pid(), address, 16);
+    var counted = CompletableFuture
+        .supplyAsync(() -> Cli.run("count", "-p", Integer.toString(target.pid()), "-e",
+            "calls:work", "-e", "0x" + Long.toHexString(address), "--context", context, "--json"));
+    // The program works when it is told to; until then it is probed.
+    Await.until(() -> ProcFs.memory(target.pid(), address, 1)[0] == (byte) 0xcc,
+        () -> "a breakpoint at work");
+    target.send("go");
+    target.awaitLine("ok");
+    target.send("exit");
+    JsonNode document = counted.join().done().json();
+    assertThat(document.has("exitStatus")).as("only of launched programs").isFalse();
+    assertThat(document.get("probes")).extracting(probe -> probe.get("hits").longValue())
+        .containsExactly(2000L, 2000L);
+    assertThat(text[0]).isNotEqualTo((byte) 0xcc);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"python3 -c 'while True: bytearray(1000)'",
+      "bash -c 'while :; do x=${x}y; x=${x#y}; done'",
+      "perl -e 'while (1) { $x = [1, 2, 3] }'"})
+  void programsWorkOnWhileProbedAndAfterwards(String command) {
+    String program = command.substring(0, command.indexOf(' '));
+    assumeTrue(
+        Cli.run("list", "--", program).status() == Xolotl.DONE, () -> program + " is not installed");
+    try (TargetProcess target = TargetProcess.start(List.of("sh", "-c", "exec " + command))) {
+      String pid = Integer.toString(target.pid());
+      // A version manager's shell script may stand in for the program, and becomes it in the end.
+      Await.until(
+          () -> runs(target, program)
+              && Cli.run("list", "-p", pid, "libc.so.6:malloc").status() == Xolotl.DONE,
+          () -> program + " runs and has loaded its libc");
+      JsonNode probe = Cli.run("count", "-p", pid, "-e", "libc.so.6:malloc", "--for", "1s", "--json").done()
+          .json()
+          .get("probes").get(0);
+      assertThat(probe.get("hits").longValue()).isPositive();
+      assertUntouched(target, Long.parseUnsignedLong(probe.get("address").textValue(), 2,
+          probe.get("address").textValue().length(), 16));
+      assertThat(target.isAlive()).isTrue();
+    }
+  }
+
+  private static boolean runs(TargetProcess target, String program) {
+    try {
+      return Path.of("/proc/" + target.pid() + "/exe").toRealPath().getFileName().toString()
+          .startsWith(program);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  static void assertUntouched(TargetProcess target, long address) {
+    for (int thread : ProcFs.threads(target.pid())) {
+      assertThat(ProcFs.tracerPid(thread)).isZero();
+    }
+    assertThat(ProcFs.memory(target.pid(), address, 1)[0]).isNotEqualTo((byte) 0xcc);
+  }
+
+  @Test
+  void allFunctionsOfAPattern() {
+    Cli cli = Cli.run("count", "-e", "libc.so.6:pthread_mutex_*", "--json", "--", "true");
+    assertThat(cli.status()).isZero();
+    assertThat(cli.json().get("probes")).extracting(probe -> probe.get("location").textValue())
+        .contains("libc.so.6:pthread_mutex_lock", "libc.so.6:pthread_mutex_unlock")
+        .allMatch(location -> location.startsWith("libc.so.6:pthread_mutex_"));
+    assertThat(Cli.run("count", "-e", "libc.so.6:no_such_*", "--", "true").refused())
+        .contains("no function of libc.so.6 matches 'no_such_*'");
+  }
+
+  @Test
+  void refusedFunctionsOfAPatternAreSkipped() {
+    FixtureProgram insns = FixtureProgram.INSNS;
+    Cli cli = Cli.run("count", "-e", "insns:*", "--policy", "strict", "--technique", "trapped", "--for", "0s",
+        "--json",
+        "--", insns.path().toString(), "0");
+    assertThat(cli.status()).isZero();
+    assertThat(cli.json().get("probes")).isNotEmpty();
+    assertThat(cli.messages())
+        .matches("xolotl: skipped [0-9]+ of the [0-9]+ functions that match insns:\\*: .*\n");
+  }
+
+  @Test
+  void anInterruptionEndsItInOrder(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) {
+    long address = target.address("work");
+    byte[] text = ProcFs.memory(target.pid(), address, 16);
+    var interruption = new Interruption();
+    var counted = CompletableFuture.supplyAsync(
+        () -> Cli.run(interruption, "count", "-p", Integer.toString(target.pid()), "-e", "forever:work",
+            "--json"));
+    Await.until(() -> ProcFs.memory(target.pid(), address, 1)[0] == (byte) 0xcc,
+        () -> "a breakpoint at work");
+    interruption.request();
+    assertThat(counted.join().done().json().get("probes")).hasSize(1);
+    assertThat(ProcFs.memory(target.pid(), address, 16)).isEqualTo(text);
+    assertUntouched(target, address);
+  }
+
+  @Test
+  void aLaunchedProgramEndsWithTheTime() {
+    JsonNode document = Cli
+        .run("count", "-e", "libc.so.6:malloc", "--for", "100ms", "--json", "--", "sleep", "1000")
+        .done().json();
+    assertThat(document.get("exitStatus").intValue()).isEqualTo(128 + 15);
+  }
+}
