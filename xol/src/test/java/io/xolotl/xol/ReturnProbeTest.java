@@ -165,4 +165,56 @@ class ReturnProbeTest {
       }
     }
   }
+
+  /** Unwinding goes by the return addresses on the stack, which are the program's own. */
+  @org.junit.jupiter.api.Test
+  void exceptionsPassThroughProbedFrames() throws Exception {
+    org.junit.jupiter.api.Assumptions
+        .assumeTrue(new ProcessBuilder("sh", "-c", "command -v g++ > /dev/null").start()
+            .waitFor() == 0, "there is no C++ compiler");
+    Path source = directory.resolve("throws.cc");
+    Files.writeString(source, """
+        #include <cstdio>
+        #include <stdexcept>
+        #define FN extern "C" __attribute__((noinline, noclone))
+        struct Guard { long &n; ~Guard() { n++; } };
+        static long unwound;
+        FN long thrower(long x) { if (x % 2) throw std::runtime_error("odd"); return x; }
+        FN long middle(long x) { Guard g{unwound}; return thrower(x) + 1; }
+        FN long catcher(long x) { try { return middle(x); } catch (const std::exception &e) { return -1; } }
+        int main() {
+          char line[64];
+          std::setvbuf(stdout, 0, _IOLBF, 0);
+          while (std::puts("ready"), std::fgets(line, sizeof line, stdin)) {
+            long sum = 0;
+            unwound = 0;
+            for (long i = 0; i < 100; i++) sum += catcher(i);
+            std::printf("sum %ld unwound %ld\\n", sum, unwound);
+          }
+        }
+        """);
+    Path throwing = directory.resolve("throws");
+    Process gxx = new ProcessBuilder("g++", "-O1", "-o", throwing.toString(), source.toString()).inheritIO()
+        .start();
+    assertThat(gxx.waitFor()).isZero();
+    try (TargetProcess target = TargetProcess.start(List.of(throwing.toString()))) {
+      target.awaitLine("ready");
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        Map<String, ReturnProbe> probes = new ConcurrentHashMap<>();
+        for (String name : List.of("thrower", "middle", "catcher")) {
+          probes.put(name,
+              process.register(ReturnProbeRequest.of(new ProbeLocation.Symbol("throws", name, 0), hit -> 0, (
+                  hit, nothing) -> {})));
+        }
+        target.send("go");
+        target.awaitLine("sum " + (2_450 + 50 - 50) + " unwound 100");
+        assertThat(probes.get("thrower").calls()).isEqualTo(100);
+        assertThat(probes.get("thrower").returns()).isEqualTo(50);
+        assertThat(probes.get("middle").returns()).isEqualTo(50);
+        assertThat(probes.get("catcher").returns()).isEqualTo(100);
+      }
+      target.send("go");
+      target.awaitLine("sum 2450 unwound 100");
+    }
+  }
 }
