@@ -3,6 +3,8 @@ package io.xolotl.xol;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.VectorState;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -79,6 +81,12 @@ public final class ProbeHit {
     registers.rip(memory().readLong(registers.rsp()));
     registers.rsp(registers.rsp() + 8);
     registers.rax(returnValue);
+  }
+
+  /** The thread's calls of a function that have not returned, by the stack pointer at their entry. */
+  Map<Long, ReturnProbe.Call> calls(ReturnProbe returnProbe) {
+    current();
+    return thread.calls.computeIfAbsent(returnProbe, p -> new HashMap<>());
   }
 
   private Probe current() {

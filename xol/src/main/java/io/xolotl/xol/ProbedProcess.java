@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A session with a running process: probes are registered on its instructions, and all its threads share them, also those
@@ -153,6 +154,17 @@ public final class ProbedProcess implements AutoCloseable {
    */
   public List<Probe> register(Collection<ProbeRequest> requests) {
     return translated(() -> engine.register(this, locate(requests)));
+  }
+
+  /**
+   * Registers handlers at the entry and the return of a function's calls. Calls that are under way already are not
+   * observed.
+   *
+   * @param request the function and the handlers
+   * @throws ProbeException if its entry is refused; nothing is changed then
+   */
+  public <T extends @Nullable Object> ReturnProbe register(ReturnProbeRequest<T> request) {
+    return ReturnProbe.register(this, request);
   }
 
   void unregister(Probe probe) {

@@ -4,13 +4,15 @@ import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.TracedThread;
 import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What the engine knows of one thread of the target.
  *
- * <p>Owned by the tracer thread, except while {@link #phase} is HANDLING: then {@link #registers} and {@link #hit} belong
- * to the handler, and pass to the executor's thread and back through its queue and the tracer's.
+ * <p>Owned by the tracer thread, except while {@link #phase} is HANDLING: then {@link #registers}, {@link #hit} and
+ * {@link #calls} belong to the handler, and pass to the executor's thread and back through its queue and the tracer's.
  */
 final class ThreadState {
 
@@ -56,6 +58,9 @@ final class ThreadState {
 
   /** The thread is gone. */
   boolean ended;
+
+  /** Calls of functions with return probes that have not returned, by the stack pointer at their entry. */
+  final Map<ReturnProbe, Map<Long, ReturnProbe.Call>> calls = new HashMap<>();
 
   /** The probes of this hit and which of them is next. */
   Probe[] chain = {};

@@ -1,0 +1,150 @@
+package io.xolotl.xol;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A pair of handlers at the entry and the return of a function's calls.
+ *
+ * <p>The return address on the stack is never changed, so unwinding, C++ exceptions and shadow stacks see what they see
+ * unprobed. Instead a breakpoint at the return address catches the return; it stays for later calls from there. A thread
+ * that arrives at it returns from a probed call only if its stack pointer is where that call's return leaves it: each call
+ * of a recursion is at another depth, and what arrives there otherwise, by longjmp or a jump, is no return. A call that is
+ * left by longjmp, an exception or the end of its thread never returns; its value is dropped when the next call at the same
+ * depth begins.
+ *
+ * <p>Any thread may use it, handlers included.
+ */
+public final class ReturnProbe {
+
+  private final ProbedProcess process;
+  private final ReturnProbeRequest<?> request;
+  private final Map<Long, Probe> atReturns = new ConcurrentHashMap<>();
+  private final AtomicLong returns = new AtomicLong();
+  private final AtomicLong missed = new AtomicLong();
+  // Set right after construction, before anyone else sees this object.
+  private @Nullable Probe entry;
+  private volatile boolean active = true;
+
+  private ReturnProbe(ProbedProcess process, ReturnProbeRequest<?> request) {
+    this.process = process;
+    this.request = request;
+  }
+
+  static <T extends @Nullable Object> ReturnProbe register(ProbedProcess process,
+      ReturnProbeRequest<T> request) {
+    var probe = new ReturnProbe(process, request);
+    ProbeRequest e = request.entry();
+    probe.entry = process
+        .register(new ProbeRequest(e.location(), hit -> probe.entered(hit, request), e.context(), e.policy(),
+            e.technique(), e.allowUnverifiedBoundary()));
+    return probe;
+  }
+
+  /**
+   * A call that has not returned yet.
+   *
+   * @param returnAddress where it returns to
+   * @param onReturn what is done then; knows what the entry handler shared
+   */
+  record Call(long returnAddress, ProbeHandler onReturn) {}
+
+  private <T extends @Nullable Object> void entered(ProbeHit hit, ReturnProbeRequest<T> own)
+      throws Exception {
+    long stackPointer = hit.registers().rsp();
+    long returnAddress = hit.memory().readLong(stackPointer);
+    T value = own.onEntry().onEntry(hit);
+    if (hit.registers().rip() != hit.probe().address()) {
+      // The handler has made the function return, or go elsewhere: there is no call.
+      return;
+    }
+    try {
+      catchReturnTo(returnAddress);
+    } catch (ProbeException refused) {
+      missed.incrementAndGet();
+      hit.calls(this).remove(stackPointer);
+      throw refused;
+    }
+    hit.calls(this).put(stackPointer, new Call(returnAddress, h -> own.onReturn().onReturn(h, value)));
+  }
+
+  private void catchReturnTo(long returnAddress) {
+    Probe known = atReturns.get(returnAddress);
+    if (known != null && known.isActive() || !active) {
+      return;
+    }
+    Probe fresh = process.register(request.atReturn(returnAddress, this::returned));
+    Probe raced = atReturns.put(returnAddress, fresh);
+    if (raced != null) {
+      // Another thread, called from the same place, was as fast. One is enough.
+      raced.unregister();
+    }
+    if (!active) {
+      // Unregistered meanwhile, perhaps before this one could be seen.
+      fresh.unregister();
+    }
+  }
+
+  private void returned(ProbeHit hit) throws Exception {
+    // ret has popped the return address.
+    Call call = hit.calls(this).remove(hit.registers().rsp() - 8);
+    if (call == null || call.returnAddress() != hit.probe().address()) {
+      return;
+    }
+    returns.incrementAndGet();
+    call.onReturn().onHit(hit);
+  }
+
+  /** The process it probes. */
+  public ProbedProcess process() {
+    return process;
+  }
+
+  /** The location that was asked for. */
+  public ProbeLocation location() {
+    return request.entry().location();
+  }
+
+  private Probe entryProbe() {
+    return java.util.Objects.requireNonNull(entry);
+  }
+
+  /** Address of the function's probed instruction. */
+  public long address() {
+    return entryProbe().address();
+  }
+
+  /** How often the function was called. */
+  public long calls() {
+    return entryProbe().hits();
+  }
+
+  /** How many of these calls have returned. */
+  public long returns() {
+    return returns.get();
+  }
+
+  /** Calls whose return could not be observed, because the instruction at the return address cannot be probed. */
+  public long missed() {
+    return missed.get();
+  }
+
+  /** Tells whether calls are still observed. */
+  public boolean isActive() {
+    return active && entryProbe().isActive();
+  }
+
+  /** Removes both handlers, as {@link Probe#unregister} does; returns of calls that are under way are not observed. */
+  public void unregister() {
+    active = false;
+    entryProbe().unregister();
+    atReturns.values().forEach(Probe::unregister);
+  }
+
+  @Override
+  public String toString() {
+    return "return probe at " + location() + " in process " + process.pid();
+  }
+}

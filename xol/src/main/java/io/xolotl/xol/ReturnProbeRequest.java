@@ -1,0 +1,91 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.RelocationPolicy;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The calls of a function to observe, from entry to return. Immutable: each method returns a changed copy.
+ *
+ * @param entry the function's first instruction; its handler is not used
+ * @param onEntry called at the entry of each call
+ * @param onReturn called when that call returns
+ * @param <T> what the two share for each call
+ */
+public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry, EntryHandler<T> onEntry,
+    ReturnHandler<T> onReturn) {
+
+  /**
+   * What happens at the entry of a call.
+   *
+   * @param <T> what it shares with the return of that call
+   */
+  @FunctionalInterface
+  public interface EntryHandler<T extends @Nullable Object> {
+
+    /**
+     * Called when a thread is about to execute the function's first instruction.
+     *
+     * @param hit the thread's state, to look at and to change; valid until this method returns
+     * @return what the return handler of the same call is given
+     * @throws Exception anything: it goes to the session's error listener, and the call's return is not observed
+     */
+    T onEntry(ProbeHit hit) throws Exception;
+  }
+
+  /**
+   * What happens at the return of a call.
+   *
+   * @param <T> what the entry of the call has shared
+   */
+  @FunctionalInterface
+  public interface ReturnHandler<T extends @Nullable Object> {
+
+    /**
+     * Called when the function has returned, before the caller's next instruction.
+     *
+     * @param hit the thread's state, with rip at the return address and the results in rax, rdx and xmm0; what is changed
+     *     is what the caller gets
+     * @param value what the entry handler of the same call returned
+     * @throws Exception anything: it goes to the session's error listener
+     */
+    void onReturn(ProbeHit hit, T value) throws Exception;
+  }
+
+  /**
+   * The calls of a function, with both handlers in {@link HandlerContext#INTERRUPT}.
+   *
+   * @param location the function's first instruction
+   * @param onEntry called at entry
+   * @param onReturn called at return
+   * @param <T> what the two share for each call
+   */
+  public static <T extends @Nullable Object> ReturnProbeRequest<T> of(ProbeLocation location,
+      EntryHandler<T> onEntry,
+      ReturnHandler<T> onReturn) {
+    return new ReturnProbeRequest<>(ProbeRequest.at(location, hit -> {}), onEntry, onReturn);
+  }
+
+  /** The same with both handlers in another context. */
+  public ReturnProbeRequest<T> in(HandlerContext context) {
+    return new ReturnProbeRequest<>(entry.in(context), onEntry, onReturn);
+  }
+
+  /** The same under another policy. */
+  public ReturnProbeRequest<T> under(RelocationPolicy policy) {
+    return new ReturnProbeRequest<>(entry.under(policy), onEntry, onReturn);
+  }
+
+  /** The same with a technique that the engine must use at the entry. */
+  public ReturnProbeRequest<T> with(Technique forced) {
+    return new ReturnProbeRequest<>(entry.with(forced), onEntry, onReturn);
+  }
+
+  /** What is registered at a return address: there is no symbol, but a call ends there. */
+  ProbeRequest atReturn(long returnAddress, ProbeHandler handler) {
+    return new ProbeRequest(new ProbeLocation.Address(returnAddress), handler, entry.context(),
+        entry.policy(), Optional
+            .empty(),
+        true);
+  }
+}
