@@ -41,8 +41,18 @@ import org.jspecify.annotations.Nullable;
  */
 final class Engine implements TraceHandler {
 
-  /** A request with the address that its location stands for, and the function there if a symbol tells. */
-  record Target(ProbeRequest request, long address, Optional<FunctionRange> function) {}
+  /**
+   * A probe with the address that its location stands for.
+   *
+   * @param probe not active yet
+   * @param address of the instruction
+   * @param function the function there, if a symbol tells
+   */
+  record Target(Probe probe, long address, Optional<FunctionRange> function) {
+    ProbeRequest request() {
+      return probe.request();
+    }
+  }
 
   private static final ThreadLocal<Boolean> IN_HANDLER = ThreadLocal.withInitial(() -> false);
 
@@ -157,8 +167,15 @@ final class Engine implements TraceHandler {
     });
   }
 
-  List<Probe> register(ProbedProcess user, List<Target> targets) {
-    return tracer.call(() -> {
+  /**
+   * Activates probes, all or none.
+   *
+   * @param absent probes that are activated later, when their module is mapped
+   * @param locator finds which of such probes have their module by now; called on the tracer thread
+   */
+  void register(List<Target> targets, List<Probe> absent,
+      java.util.function.Function<List<Probe>, List<Target>> locator) {
+    tracer.call(() -> {
       if (closing) {
         throw new ProbeException(ProbeException.Reason.CLOSED,
             "the session with process " + pid() + " is closed");
@@ -166,8 +183,31 @@ final class Engine implements TraceHandler {
       if (process().threads().isEmpty()) {
         throw new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
       }
-      return sites().register(user, targets);
+      sites().register(targets);
+      if (!absent.isEmpty()) {
+        sites().await(absent, () -> mappingsChanged(locator));
+        // It may have been mapped since the look-up, before the dynamic linker was watched.
+        mappingsChanged(locator);
+      }
+      return true;
     });
+  }
+
+  private void mappingsChanged(java.util.function.Function<List<Probe>, List<Target>> locator) {
+    sites().retireUnmapped();
+    for (Target target : locator.apply(sites().waiting())) {
+      try {
+        sites().register(List.of(target));
+      } catch (ProbeException e) {
+        failed(target.probe(), e);
+      }
+    }
+  }
+
+  /** A probe that waited for its module is refused now that it is mapped. Tracer thread. */
+  void failed(Probe probe, ProbeException refusal) {
+    probe.deactivate();
+    options.errorListener().accept(probe, refusal);
   }
 
   void unregister(Probe probe) {

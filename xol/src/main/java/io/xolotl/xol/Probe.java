@@ -1,6 +1,7 @@
 package io.xolotl.xol;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A handler at an instruction of a process, from its registration until it is unregistered, or the process ends or
@@ -10,8 +11,11 @@ public final class Probe {
 
   private final ProbedProcess process;
   private final ProbeRequest request;
-  private final long address;
-  private final Technique technique;
+
+  /** Where the breakpoint is and how it works; null until the module is mapped. Written by the tracer thread only. */
+  private volatile @Nullable Placement placement;
+
+  private record Placement(long address, Technique technique) {}
 
   /** Handlers of this probe that are handed to the executor and have not returned. */
   private final AtomicInteger running = new AtomicInteger();
@@ -20,13 +24,15 @@ public final class Probe {
   private volatile long hits;
 
   /** Written by the tracer thread only. */
-  private volatile boolean active = true;
+  private volatile boolean active;
 
-  Probe(ProbedProcess process, ProbeRequest request, long address, Technique technique) {
+  /** Written by the tracer thread only. */
+  private volatile boolean ended;
+
+  /** A probe that has no place yet. */
+  Probe(ProbedProcess process, ProbeRequest request) {
     this.process = process;
     this.request = request;
-    this.address = address;
-    this.technique = technique;
   }
 
   /** The process it probes. */
@@ -39,14 +45,30 @@ public final class Probe {
     return request.location();
   }
 
-  /** Address of the probed instruction in the process. */
+  /**
+   * Address of the probed instruction in the process.
+   *
+   * @throws IllegalStateException if the module of the location is not mapped yet
+   */
   public long address() {
-    return address;
+    return placement().address();
   }
 
-  /** How the displaced instruction is executed. */
+  /**
+   * How the displaced instruction is executed.
+   *
+   * @throws IllegalStateException if the module of the location is not mapped yet
+   */
   public Technique technique() {
-    return technique;
+    return placement().technique();
+  }
+
+  private Placement placement() {
+    Placement known = placement;
+    if (known == null) {
+      throw new IllegalStateException("the module of " + location() + " is not mapped yet");
+    }
+    return known;
   }
 
   /** How often a thread arrived at the instruction while this probe was registered. */
@@ -54,9 +76,17 @@ public final class Probe {
     return hits;
   }
 
-  /** Tells whether hits are still handled: it is not unregistered and its process runs the same program. */
+  /**
+   * Tells whether hits are handled: the module is mapped, the probe is not unregistered, and the process runs the same
+   * program.
+   */
   public boolean isActive() {
     return active;
+  }
+
+  /** Tells whether the probe waits for its module to be mapped. */
+  public boolean isWaiting() {
+    return !active && !ended;
   }
 
   /**
@@ -92,8 +122,15 @@ public final class Probe {
   }
 
   /** Tracer thread only. */
+  void activate(Site site) {
+    placement = new Placement(site.address(), site.technique);
+    active = true;
+  }
+
+  /** Tracer thread only. */
   void deactivate() {
     active = false;
+    ended = true;
   }
 
   void handlerScheduled() {

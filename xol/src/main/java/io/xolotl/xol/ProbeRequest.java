@@ -11,10 +11,12 @@ import java.util.Optional;
  * @param context where the handler runs
  * @param policy whether the copy of the displaced instruction may be changed
  * @param technique how the displaced instruction must be executed; empty to let the engine choose
+ * @param whenMapped whether to wait for the location's module if it is not mapped yet
  * @param allowUnverifiedBoundary whether to accept an address of which no symbol proves that an instruction starts there
  */
 public record ProbeRequest(ProbeLocation location, ProbeHandler handler, HandlerContext context,
-    RelocationPolicy policy, Optional<Technique> technique, boolean allowUnverifiedBoundary) {
+    RelocationPolicy policy, Optional<Technique> technique, boolean whenMapped,
+    boolean allowUnverifiedBoundary) {
 
   /**
    * A probe on a location, with its handler in {@link HandlerContext#INTERRUPT}.
@@ -24,7 +26,7 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    */
   public static ProbeRequest at(ProbeLocation location, ProbeHandler handler) {
     return new ProbeRequest(location, handler, HandlerContext.INTERRUPT, RelocationPolicy.FULL,
-        Optional.empty(), false);
+        Optional.empty(), false, false);
   }
 
   /**
@@ -50,17 +52,28 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
 
   /** The same with the handler in another context. */
   public ProbeRequest in(HandlerContext replacement) {
-    return new ProbeRequest(location, handler, replacement, policy, technique, allowUnverifiedBoundary);
+    return new ProbeRequest(location, handler, replacement, policy, technique, whenMapped,
+        allowUnverifiedBoundary);
   }
 
   /** The same under another policy. */
   public ProbeRequest under(RelocationPolicy replacement) {
-    return new ProbeRequest(location, handler, context, replacement, technique, allowUnverifiedBoundary);
+    return new ProbeRequest(location, handler, context, replacement, technique, whenMapped,
+        allowUnverifiedBoundary);
   }
 
   /** The same with a technique that the engine must use. */
   public ProbeRequest with(Technique forced) {
-    return new ProbeRequest(location, handler, context, policy, Optional.of(forced), allowUnverifiedBoundary);
+    return new ProbeRequest(location, handler, context, policy, Optional.of(forced), whenMapped,
+        allowUnverifiedBoundary);
+  }
+
+  /**
+   * The same, waiting for the module of a {@link ProbeLocation.Symbol} if it is not mapped yet: the probe becomes active
+   * when the dynamic linker has mapped the module, before any of its code, constructors included, runs.
+   */
+  public ProbeRequest whenItIsMapped() {
+    return new ProbeRequest(location, handler, context, policy, technique, true, allowUnverifiedBoundary);
   }
 
   /**
@@ -68,6 +81,12 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * middle of an instruction changes what the process computes.
    */
   public ProbeRequest trustingBoundary() {
-    return new ProbeRequest(location, handler, context, policy, technique, true);
+    return new ProbeRequest(location, handler, context, policy, technique, whenMapped, true);
+  }
+
+  /** The same with another handler. */
+  ProbeRequest handledBy(ProbeHandler replacement) {
+    return new ProbeRequest(location, replacement, context, policy, technique, whenMapped,
+        allowUnverifiedBoundary);
   }
 }

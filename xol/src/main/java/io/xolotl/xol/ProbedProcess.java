@@ -153,7 +153,12 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if one of them is refused; nothing is changed then
    */
   public List<Probe> register(Collection<ProbeRequest> requests) {
-    return translated(() -> engine.register(this, locate(requests)));
+    return translated(() -> {
+      List<Probe> probes = requests.stream().map(request -> new Probe(this, request)).toList();
+      var absent = new ArrayList<Probe>();
+      engine.register(locate(probes, absent), absent, this::locateWaiting);
+      return probes;
+    });
   }
 
   /**
@@ -171,24 +176,49 @@ public final class ProbedProcess implements AutoCloseable {
     engine.unregister(probe);
   }
 
-  /** Turns locations into addresses, and finds the functions that prove instruction boundaries. */
-  private List<Engine.Target> locate(Collection<ProbeRequest> requests) {
+  /**
+   * Turns locations into addresses, and finds the functions that prove instruction boundaries.
+   *
+   * @param absent is given the probes whose module is not mapped yet, if they may wait for it
+   */
+  private List<Engine.Target> locate(Collection<Probe> probes, List<Probe> absent) {
     synchronized (symbols) {
       symbols.update(engine.mappings());
       Map<ProbeLocation.Symbol, Long> starts = new HashMap<>();
-      var targets = new ArrayList<Engine.Target>(requests.size());
-      for (ProbeRequest request : requests) {
-        long address = switch (request.location()) {
-          case ProbeLocation.Address(long a) -> a;
-          case ProbeLocation.Symbol(String module, String symbol, long offset) -> starts.computeIfAbsent(
-              new ProbeLocation.Symbol(module, symbol, 0),
-              s -> symbols.resolve(s.module(), s.symbol()).address())
-              + offset;
-        };
-        targets.add(new Engine.Target(request, address, functionAround(address)));
+      var targets = new ArrayList<Engine.Target>(probes.size());
+      for (Probe probe : probes) {
+        try {
+          long address = switch (probe.location()) {
+            case ProbeLocation.Address(long a) -> a;
+            case ProbeLocation.Symbol(String module, String symbol, long offset) -> starts.computeIfAbsent(
+                new ProbeLocation.Symbol(module, symbol, 0),
+                s -> symbols.resolve(s.module(), s.symbol()).address())
+                + offset;
+          };
+          targets.add(new Engine.Target(probe, address, functionAround(address)));
+        } catch (SymbolException e) {
+          if (!probe.request().whenMapped() || e.reason() != SymbolException.Reason.MODULE_NOT_FOUND) {
+            throw e;
+          }
+          absent.add(probe);
+        }
       }
       return targets;
     }
+  }
+
+  /** Finds which of the waiting probes have their module now. Tracer thread. */
+  private List<Engine.Target> locateWaiting(List<Probe> waiting) {
+    var found = new ArrayList<Engine.Target>();
+    for (Probe probe : waiting) {
+      try {
+        found.addAll(locate(List.of(probe), new ArrayList<>()));
+      } catch (SymbolException e) {
+        // Mapped, but without that function: the probe will never be active.
+        engine.failed(probe, ProbeException.of(e));
+      }
+    }
+    return found;
   }
 
   private Optional<FunctionRange> functionAround(long address) {

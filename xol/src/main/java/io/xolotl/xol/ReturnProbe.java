@@ -36,10 +36,7 @@ public final class ReturnProbe {
   static <T extends @Nullable Object> ReturnProbe register(ProbedProcess process,
       ReturnProbeRequest<T> request) {
     var probe = new ReturnProbe(process, request);
-    ProbeRequest e = request.entry();
-    probe.entry = process
-        .register(new ProbeRequest(e.location(), hit -> probe.entered(hit, request), e.context(), e.policy(),
-            e.technique(), e.allowUnverifiedBoundary()));
+    probe.entry = process.register(request.entry().handledBy(hit -> probe.entered(hit, request)));
     return probe;
   }
 

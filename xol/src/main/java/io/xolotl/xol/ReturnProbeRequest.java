@@ -86,6 +86,6 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return new ProbeRequest(new ProbeLocation.Address(returnAddress), handler, entry.context(),
         entry.policy(), Optional
             .empty(),
-        true);
+        false, true);
   }
 }

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.ptrace.MemoryMapping;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 final class Site {
 
   final Instruction instruction;
+  final Backing backing;
   final RelocationPolicy policy;
   final Technique technique;
 
@@ -31,9 +33,26 @@ final class Site {
   /** Threads between their hit and the end of the displaced instruction; while there are any the slot stays. */
   int pins;
 
-  Site(Instruction instruction, RelocationPolicy policy, Classification classification, Technique technique,
+  /**
+   * What is mapped at an address, to notice that something else is mapped there later.
+   *
+   * @param device device of the file
+   * @param inode inode of the file, 0 for anonymous memory
+   * @param offset offset in the file, 0 for anonymous memory
+   */
+  record Backing(String device, long inode, long offset) {
+    static Backing of(MemoryMapping mapping, long address) {
+      boolean file = mapping.inode() != 0;
+      return new Backing(mapping.device(), mapping.inode(),
+          file ? mapping.offset() + address - mapping.start() : 0);
+    }
+  }
+
+  Site(Instruction instruction, Backing backing, RelocationPolicy policy, Classification classification,
+      Technique technique,
       @Nullable DisplacedCopy copy) {
     this.instruction = instruction;
+    this.backing = backing;
     this.policy = policy;
     this.technique = technique;
     this.copy = copy;

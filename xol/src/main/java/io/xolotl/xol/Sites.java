@@ -45,6 +45,10 @@ final class Sites {
    */
   private final LongMap<Site> removed = new LongMap<>();
 
+  /** On the function that the dynamic linker calls for debuggers; null if nobody waits for a module. */
+  private @Nullable Probe loaderProbe;
+  private final List<Probe> waiting = new ArrayList<>();
+
   Sites(TracedProcess process, Decoder decoder, XolArea.InSomeThread threads) {
     this.process = process;
     this.decoder = decoder;
@@ -73,14 +77,15 @@ final class Sites {
   }
 
   /** Registers all or none: everything that can be refused is, before the first breakpoint is written. */
-  List<Probe> register(ProbedProcess user, List<Engine.Target> targets) {
+  void register(List<Engine.Target> targets) {
     SupportedProcess.check(process.pid());
     List<MemoryMapping> mappings = process.mappings();
     var fresh = new LongMap<Site>();
     var chosen = new ArrayList<Site>(targets.size());
+    var added = new ArrayList<Probe>(targets.size());
     try {
       for (Engine.Target target : targets) {
-        Site known = sites.get(target.address());
+        Site known = current(target.address(), mappings);
         known = known == null ? fresh.get(target.address()) : known;
         if (known == null) {
           known = prepare(target, mappings);
@@ -90,20 +95,88 @@ final class Sites {
         }
         chosen.add(known);
       }
-      var probes = new ArrayList<Probe>(targets.size());
       for (int i = 0; i < chosen.size(); i++) {
-        Site site = chosen.get(i);
-        ProbeRequest request = targets.get(i).request();
-        var probe = new Probe(user, request, site.address(), site.technique);
-        site.add(probe);
-        probes.add(probe);
+        Probe probe = targets.get(i).probe();
+        chosen.get(i).add(probe);
+        probe.activate(chosen.get(i));
+        added.add(probe);
       }
       install(fresh.values());
-      return probes;
     } catch (RuntimeException e) {
+      added.forEach(this::unregister);
       undo(fresh.values());
       throw e;
     }
+  }
+
+  /** The site at an address, unless something else is mapped there by now. */
+  private @Nullable Site current(long address, List<MemoryMapping> mappings) {
+    Site known = sites.get(address);
+    if (known != null && !isIntact(known, mappings)) {
+      retire(known);
+      return null;
+    }
+    return known;
+  }
+
+  /** The same library, loaded again at the same address, has the same backing but not our breakpoint. */
+  private boolean isIntact(Site site, List<MemoryMapping> mappings) {
+    return isMapped(site, mappings) && holdsBreakpoint(memory, site.address());
+  }
+
+  private static boolean isMapped(Site site, List<MemoryMapping> mappings) {
+    MemoryMapping mapping = mappingAt(site.address(), mappings);
+    return mapping != null && Site.Backing.of(mapping, site.address()).equals(site.backing);
+  }
+
+  /** The memory of a site is unmapped: its probes are over, and whatever is mapped there later is left alone. */
+  private void retire(Site site) {
+    for (Probe probe : site.probes) {
+      probe.deactivate();
+    }
+    site.probes = new Probe[0];
+    site.installed = false;
+    sites.remove(site.address());
+    releaseIfUnused(site);
+  }
+
+  /** Retires the sites whose memory is unmapped. */
+  void retireUnmapped() {
+    List<MemoryMapping> mappings = process.mappings();
+    for (Site site : sites.values()) {
+      if (!isIntact(site, mappings)) {
+        retire(site);
+      }
+    }
+  }
+
+  /** The probes that wait for their module. */
+  List<Probe> waiting() {
+    waiting.removeIf(probe -> !probe.isWaiting());
+    return List.copyOf(waiting);
+  }
+
+  /**
+   * Lets probes wait for their modules, and has the dynamic linker's word of each change to its list from now on.
+   *
+   * @param absent probes that wait
+   * @param whenMappingsChange what to do then
+   */
+  void await(List<Probe> absent, Runnable whenMappingsChange) {
+    if (loaderProbe == null || !loaderProbe.isActive()) {
+      Probe any = absent.getFirst();
+      long debugState = DynamicLinker.of(process).debugState();
+      if (debugState == 0) {
+        throw new ProbeException(Reason.MODULE_NOT_FOUND,
+            "process " + process.pid() + " has no module for " + any.location()
+                + ", and no dynamic linker that would tell of it");
+      }
+      var probe = new Probe(any.process(),
+          ProbeRequest.at(debugState, hit -> whenMappingsChange.run()).trustingBoundary());
+      register(List.of(new Engine.Target(probe, debugState, Optional.empty())));
+      loaderProbe = probe;
+    }
+    waiting.addAll(absent);
   }
 
   private void install(List<Site> fresh) {
@@ -122,18 +195,9 @@ final class Sites {
     }
   }
 
+  /** The probes have been taken off; what was not installed yet gives its slot back. */
   private void undo(List<Site> fresh) {
-    for (Site site : fresh) {
-      for (Probe probe : site.probes) {
-        probe.deactivate();
-      }
-      site.probes = new Probe[0];
-      if (site.installed) {
-        uninstall(site);
-      } else {
-        releaseIfUnused(site);
-      }
-    }
+    fresh.forEach(this::releaseIfUnused);
   }
 
   private static void checkCompatible(Engine.Target target, Site site) {
@@ -165,7 +229,9 @@ final class Sites {
         instruction)
             ? displace(instruction, classification, target.request().policy())
             : null;
-    var site = new Site(instruction, target.request().policy(), classification, technique, copy);
+    var site = new Site(instruction, Site.Backing.of(mapping, address), target.request().policy(),
+        classification,
+        technique, copy);
     if (copy != null) {
       bySlot.put(copy.slot(), site);
     }
@@ -356,37 +422,40 @@ final class Sites {
 
   /** Without effect if the probe was unregistered already, or its program is gone. */
   void unregister(Probe probe) {
-    if (!probe.isActive()) {
+    boolean placed = probe.isActive();
+    probe.deactivate();
+    if (!placed) {
       return;
     }
-    probe.deactivate();
     Site site = sites.get(probe.address());
     if (site != null && site.remove(probe) && site.probes.length == 0) {
-      uninstall(site);
+      uninstall(site, mappingsOf(process));
     }
   }
 
   void removeAll() {
+    waiting.forEach(Probe::deactivate);
+    List<MemoryMapping> mappings = mappingsOf(process);
     for (Site site : sites.values()) {
       for (Probe probe : site.probes) {
         probe.deactivate();
       }
-      uninstall(site);
+      uninstall(site, mappings);
     }
   }
 
-  private void uninstall(Site site) {
+  private void uninstall(Site site, List<MemoryMapping> mappings) {
     site.installed = false;
     sites.remove(site.address());
     removed.put(site.address(), site);
-    restore(memory, site);
+    restore(memory, site, mappings);
     releaseIfUnused(site);
   }
 
   /** Puts the program's byte back, unless something else is there by now or nothing at all. */
-  private static void restore(ProcessMemory target, Site site) {
+  private static void restore(ProcessMemory target, Site site, List<MemoryMapping> mappings) {
     try {
-      if (holdsBreakpoint(target, site.address())) {
+      if (isMapped(site, mappings) && holdsBreakpoint(target, site.address())) {
         target.writeText(site.address(), site.originalByte());
       }
     } catch (PtraceException e) {
@@ -394,6 +463,18 @@ final class Sites {
         throw e;
       }
       // Unmapped between the look and the write, or the process has ended: there is nothing left to restore.
+    }
+  }
+
+  private static List<MemoryMapping> mappingsOf(TracedProcess some) {
+    try {
+      return some.mappings();
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+        throw e;
+      }
+      // Its end is reported next; nothing is mapped any more.
+      return List.of();
     }
   }
 
@@ -420,11 +501,12 @@ final class Sites {
    * too: the byte decides.
    */
   void clean(TracedProcess child, TracedThread thread) {
+    List<MemoryMapping> mappings = mappingsOf(child);
     for (Site site : sites.values()) {
-      restore(child.memory(), site);
+      restore(child.memory(), site, mappings);
     }
     for (Site site : removed.values()) {
-      restore(child.memory(), site);
+      restore(child.memory(), site, mappings);
     }
     if (!area.isEmpty()) {
       child.systemCallInstruction(area.systemCallInstruction());
@@ -434,6 +516,7 @@ final class Sites {
 
   /** The address space is gone: the process has ended or executed another program. */
   void forgetAll() {
+    waiting.forEach(Probe::deactivate);
     for (Site site : sites.values()) {
       for (Probe probe : site.probes) {
         probe.deactivate();

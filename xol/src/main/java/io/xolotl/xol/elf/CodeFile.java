@@ -53,7 +53,8 @@ public final class CodeFile {
   public List<Code> sections() {
     return ElfImage.guarded(source, reader -> image.sections().stream()
         .filter(section -> section.isExecutable() && section.type() != Section.NOBITS && section.size() != 0)
-        .map(section -> new Code(section.name(), section.address(), image.content(reader, section).array())).toList());
+        .map(section -> new Code(section.name(), section.address(), image.content(reader, section).array()))
+        .toList());
   }
 
   /**
@@ -65,9 +66,11 @@ public final class CodeFile {
   public Code function(String symbol) {
     var debug = new DebugFiles(Path.of("/"), "/usr/lib/debug").find(image, module.path());
     SymbolTable symbols = image.symbols(source, debug);
-    SymbolTable.Code code = Objects.requireNonNull(symbols.functionAt(symbols.find(module, symbol).address()));
+    SymbolTable.Code code = Objects
+        .requireNonNull(symbols.functionAt(symbols.find(module, symbol).address()));
     long offset = code.section().offset() + (code.start() - code.section().address());
-    byte[] bytes = ElfImage.guarded(source, reader -> reader.read(offset, (int) (code.end() - code.start())).array());
+    byte[] bytes = ElfImage.guarded(source,
+        reader -> reader.read(offset, (int) (code.end() - code.start())).array());
     return new Code(symbol, code.start(), bytes);
   }
 }
