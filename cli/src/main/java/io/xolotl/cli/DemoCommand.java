@@ -124,7 +124,7 @@ final class DemoCommand implements Callable<Integer> {
 
   private static void check(Session session, Path sorted, String[] lines) throws IOException {
     if (session.exitStatus().orElse(-1) != 0) {
-      throw new Failure("the demo came to no end: " + session.epilogue());
+      throw new Failure("the demo did not finish: " + session.epilogue());
     }
     Arrays.sort(lines);
     if (!Files.readAllLines(sorted).equals(Arrays.asList(lines))) {

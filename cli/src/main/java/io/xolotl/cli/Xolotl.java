@@ -7,23 +7,34 @@ import io.xolotl.xol.elf.SymbolException;
 import java.io.IOException;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.lang.module.ModuleDescriptor;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line: its parts, and how every command ends. */
-@Command(name = "xolotl", mixinStandardHelpOptions = true, version = "xolotl 0.1.0-SNAPSHOT", description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.", subcommands = {
+@Command(name = "xolotl", mixinStandardHelpOptions = true, versionProvider = Xolotl.Version.class, description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.", subcommands = {
     DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
     ClassifyCommand.class}, footerHeading = "%nExit status:%n", footer = {"  0    done",
         "  1    refused or failed; one line on standard error says why", "  2    wrong usage",
         "  130  ended by Ctrl-C, 143 by SIGTERM; results are printed and the process is restored first"})
 final class Xolotl {
+  /** The version that the build gave the module. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      ModuleDescriptor descriptor = Xolotl.class.getModule().getDescriptor();
+      return new String[]{"xolotl " + (descriptor == null ? "" : descriptor.rawVersion().orElse(""))};
+    }
+  }
+
   static final int DONE = CommandLine.ExitCode.OK;
   static final int FAILED = CommandLine.ExitCode.SOFTWARE;
   private static final int WRONG_USAGE = CommandLine.ExitCode.USAGE;
