@@ -4,21 +4,21 @@ import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Set;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /** Whether a process can be traced, and if not, why not and what to do. */
 final class Attachability {
 
-  /** Children of this JVM that {@link Launcher} started: nobody else waits for those. */
-  private static final Set<Integer> LAUNCHED = ConcurrentHashMap.newKeySet();
+  /** Children of this JVM that {@link Launcher} started, which nobody else waits for, and whose thread is their parent. */
+  private static final Map<Integer, Tracer> LAUNCHED = new ConcurrentHashMap<>();
 
   private static final int CAP_SYS_PTRACE = 19;
 
   private Attachability() {}
 
-  static void launched(int pid) {
-    LAUNCHED.add(pid);
+  static void launched(int pid, Tracer parent) {
+    LAUNCHED.put(pid, parent);
   }
 
   static void reaped(int pid) {
@@ -26,11 +26,11 @@ final class Attachability {
   }
 
   static boolean isLaunched(int pid) {
-    return LAUNCHED.contains(pid);
+    return LAUNCHED.containsKey(pid);
   }
 
   /** Refuses what ptrace would refuse less clearly, or would do to the harm of the process. */
-  static void check(int pid) {
+  static void check(Tracer tracer, int pid) {
     ProcessStatus status = pid > 0 ? ProcessStatus.of(pid) : null;
     if (status == null) {
       throw new PtraceException(Reason.NO_SUCH_PROCESS, Libc.ESRCH, "there is no process " + pid);
@@ -49,31 +49,50 @@ final class Attachability {
       throw new PtraceException(Reason.KERNEL_THREAD,
           "process " + pid + " (" + status.name() + ") is a kernel thread, which has no user code to probe");
     }
-    if (status.isDead()) {
+    if (status.isDead() && !hasLivingThread(pid)) {
       throw new PtraceException(Reason.ZOMBIE, "process " + pid + " (" + status.name()
           + ") has ended: it is a zombie until its parent, process " + status.parentPid()
           + ", takes its exit status");
     }
-    if (status.parentPid() == self && !LAUNCHED.contains(pid)) {
+    Tracer parent = LAUNCHED.get(pid);
+    if (status.parentPid() == self && parent == null) {
       throw new PtraceException(Reason.CHILD_OF_THIS_JVM, "process " + pid + " (" + status.name()
           + ") is a child of this JVM that Xolotl did not start, and the JDK waits for its stops: start it with "
           + "Xolotl's launch instead, or attach from another JVM");
+    }
+    if (parent != null && parent != tracer && parent.isRunning()) {
+      // wait_consider_task() in kernel/exit.c: a thread sees the stops of its children, whichever thread of the same
+      // process traces them.
+      throw new PtraceException(Reason.CHILD_OF_THIS_JVM, "process " + pid + " (" + status.name()
+          + ") was started by another tracer of this JVM, which would take its stops: attach with that one, or close "
+          + "it first");
     }
     if (status.tracer() != 0) {
       throw alreadyTraced(pid, status.tracer());
     }
   }
 
+  private static boolean hasLivingThread(int pid) {
+    return TracedProcess.threadIds(pid).stream().map(ProcessStatus::of).anyMatch(
+        status -> status != null && !status.isDead());
+  }
+
   private static PtraceException alreadyTraced(int pid, int tracer) {
     // The kernel names the tracing thread; people know the process.
     ProcessStatus thread = ProcessStatus.of(tracer);
     ProcessStatus holder = thread == null ? null : ProcessStatus.of(thread.tgid());
-    String name = holder == null ? "thread " + tracer : "process " + holder.tgid() + " (" + holder.name() + ")";
+    String name = holder == null
+        ? "thread " + tracer
+        : "process " + holder.tgid() + " (" + holder.name() + ")";
     return new PtraceException(Reason.ALREADY_TRACED, Libc.EPERM,
         "process " + pid + " is already traced by " + name + ": end that first, Linux allows one tracer");
   }
 
-  /** Turns the errno of a refused attach into what is missing. */
+  /**
+   * Turns the errno of a refused attach into what is missing.
+   *
+   * @param pid the process, or the thread of it that could not be seized
+   */
   static PtraceException explain(int pid, int errno) {
     ProcessStatus status = ProcessStatus.of(pid);
     if (status == null || errno == Libc.ESRCH) {

@@ -17,6 +17,11 @@ final class Gaps {
 
   private record Candidate(long start, long distance) {}
 
+  /** Where in a gap to be. */
+  private enum End {
+    LOW, MIDDLE, HIGH
+  }
+
   /**
    * Where {@code size} bytes could be mapped.
    *
@@ -29,40 +34,42 @@ final class Gaps {
   static List<Long> near(List<MemoryMapping> mappings, long near, long reach, long size) {
     var candidates = new ArrayList<Candidate>();
     long low = LOWEST;
-    MemoryMapping below = null;
+    boolean heapBelow = false;
     for (MemoryMapping above : mappings) {
       if (above.start() < 0) {
         // [vsyscall] lies in the kernel's half.
         break;
       }
-      // What grows into a gap keeps the gap's other end: the stack downwards, the heap upwards.
-      boolean top = grows(below, "[heap]")
-          || Long.compareUnsigned(above.start(), near) <= 0 && !grows(above, "[stack]");
-      add(candidates, low, above.start(), top, near, reach, size);
+      End end = end(heapBelow, above.path().equals("[stack]"), above.start() <= near);
+      add(candidates, low, above.start(), end, near, reach, size);
       low = Math.max(low, above.end());
-      below = above;
+      heapBelow = above.path().equals("[heap]");
     }
-    add(candidates, low, HIGHEST, grows(below, "[heap]"), near, reach, size);
+    add(candidates, low, HIGHEST, end(heapBelow, false, false), near, reach, size);
     candidates.sort(Comparator.comparingLong(Candidate::distance));
     return candidates.stream().map(Candidate::start).toList();
   }
 
-  private static boolean grows(@org.jspecify.annotations.Nullable MemoryMapping mapping, String name) {
-    return mapping != null && mapping.path().equals(name);
+  /** What grows into a gap keeps the gap's other end: the stack downwards, the heap upwards. */
+  private static End end(boolean heapBelow, boolean stackAbove, boolean nearIsAbove) {
+    if (heapBelow && stackAbove) {
+      return End.MIDDLE;
+    }
+    return heapBelow || nearIsAbove && !stackAbove ? End.HIGH : End.LOW;
   }
 
-  private static void add(List<Candidate> candidates, long low, long high, boolean top, long near, long reach,
+  private static void add(List<Candidate> candidates, long low, long high, End end, long near, long reach,
       long size) {
-    if (high - low < size) {
+    long first = Math.max(low, near - reach) + PAGE - 1 & -PAGE;
+    long last = Math.min(high, near + reach) - size & -PAGE;
+    if (first > last) {
       return;
     }
-    long start = top ? high - size & -PAGE : low + PAGE - 1 & -PAGE;
-    if (start < low || start + size > high) {
-      return;
-    }
-    long distance = Math.max(Math.abs(near - start), Math.abs(start + size - near));
-    if (distance <= reach) {
-      candidates.add(new Candidate(start, distance));
-    }
+    long start = switch (end) {
+      case LOW -> first;
+      case MIDDLE -> first + (last - first) / 2 & -PAGE;
+      case HIGH -> last;
+    };
+    candidates.add(new Candidate(start, Math.max(Math.abs(near - start), Math.abs(start + size - near))));
   }
 }

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * A program to start under control.
  *
  * @param command the program and its arguments; a program without a slash is searched for in the environment's PATH
- * @param environment the whole environment of the program
+ * @param environment the whole environment of the program; names are not empty and contain no equals sign
  * @param directory its working directory, or null for that of this JVM
  * @param input its standard input
  * @param output its standard output
@@ -46,6 +46,20 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
     environment = Map.copyOf(environment);
     if (command.isEmpty()) {
       throw new IllegalArgumentException("a command needs at least the program's name");
+    }
+    command.forEach(LaunchRequest::requireNoZero);
+    environment.forEach((name, value) -> {
+      requireNoZero(name);
+      requireNoZero(value);
+      if (name.isEmpty() || name.contains("=")) {
+        throw new IllegalArgumentException("\"" + name + "\" is no name of an environment variable");
+      }
+    });
+  }
+
+  private static void requireNoZero(String string) {
+    if (string.indexOf(0) >= 0) {
+      throw new IllegalArgumentException("a string with a zero byte cannot be passed to a program");
     }
   }
 

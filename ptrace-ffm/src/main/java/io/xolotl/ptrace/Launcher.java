@@ -6,6 +6,9 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,20 +17,26 @@ import java.util.List;
 /**
  * Starts a program so that it is traced from before its first instruction.
  *
- * <p>A child cannot ask to be traced between fork and exec without code of ours in it, and a JVM cannot fork. So a
- * shell is spawned that stops itself; it is seized, continued, and executes {@code env}, which executes the program
- * with exactly the environment that was asked for, whatever the shell did to its own. The second PTRACE_EVENT_EXEC
- * is the program's.
+ * <p>A child cannot ask to be traced between fork and exec without code of ours in it, and a JVM cannot fork. So a shell is
+ * spawned that stops itself; it is seized, and the execve of the program is made in it. That gives the program exactly
+ * the arguments and the environment that were asked for, and the kernel's own answer where it cannot be executed.
  *
  * <p>The child is spawned by the tracer thread, whose {@code waitpid} with __WNOTHREAD then sees it; the JDK, which
  * waits only for the children it knows, does not.
  */
 final class Launcher {
 
-  private static final String SCRIPT = "kill -STOP $$; exec \"$@\"";
-  private static final int EXECS = 2;
+  private static final String SHELL = "/bin/sh";
+  private static final String SCRIPT = "kill -STOP $$";
 
   private static final long SYS_KILL = 62;
+  private static final int SYS_MMAP = 9;
+  private static final int SYS_EXECVE = 59;
+  private static final int SYS_CLOSE_RANGE = 436;
+  private static final int PROT_READ_WRITE = 3;
+  private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+
+  private static final short POSIX_SPAWN_SETSIGDEF = 4;
   private static final short POSIX_SPAWN_SETSIGMASK = 8;
   private static final int O_WRONLY_CREAT_TRUNC = 0x241;
   private static final int O_WRONLY_CREAT_APPEND = 0x441;
@@ -35,136 +44,236 @@ final class Launcher {
   // Larger than glibc's 80 and 336 bytes and musl's.
   private static final long FILE_ACTIONS_BYTES = 512;
   private static final long ATTRIBUTES_BYTES = 1024;
-  private static final long SIGSET_BYTES = 128;
+  private static final int SIGSET_BYTES = 128;
 
-  private Launcher() {}
+  private final Tracer tracer;
+  private final LaunchRequest request;
 
-  /** Spawns the shell and waits until it has stopped itself. */
-  static int spawnStopped(Tracer.Scratch s, LaunchRequest request) {
-    Path program = find(request);
-    var argv = new ArrayList<>(List.of("sh", "-c", SCRIPT, "sh", "/usr/bin/env", "-i"));
-    request.environment().forEach((name, value) -> argv.add(name + "=" + value));
-    argv.add(program.toString());
-    argv.addAll(request.command().subList(1, request.command().size()));
-    int pid = spawn(argv, request);
-    Attachability.launched(pid);
+  private Launcher(Tracer tracer, LaunchRequest request) {
+    this.tracer = tracer;
+    this.request = request;
+  }
+
+  /** Tracer thread only. */
+  static TracedProcess launch(Tracer tracer, LaunchRequest request, TraceHandler handler) {
+    return new Launcher(tracer, request).launch(handler);
+  }
+
+  private TracedProcess launch(TraceHandler handler) {
+    Path program = find();
+    int pid = spawn();
+    Attachability.launched(pid, tracer);
+    Reaper.watch(pid);
+    try {
+      awaitSelfStop(pid);
+      TracedProcess process = TracedProcess.seizeChild(tracer, pid, handler);
+      TracedThread shell = process.threads().getFirst();
+      resume(shell);
+      execute(shell, program);
+      return process;
+    } catch (RuntimeException e) {
+      kill(pid);
+      if (e instanceof PtraceException p && p.reason() == Reason.THREAD_GONE) {
+        throw failed("its process was killed before it began");
+      }
+      throw e;
+    }
+  }
+
+  private void awaitSelfStop(int pid) {
+    Scratch s = tracer.scratch();
     int got;
     do {
       got = Libc.waitpid(s.state, pid, s.status, Libc.WUNTRACED | Libc.WALL | Libc.WNOTHREAD);
     } while (got < 0 && Libc.errno(s.state) == Libc.EINTR);
     WaitStatus status = WaitStatus.of(s.status.get(JAVA_INT, 0));
     if (got != pid || !(status instanceof WaitStatus.Signal(int signal) && signal == Signals.SIGSTOP)) {
-      Attachability.reaped(pid);
-      throw failed(request, "/bin/sh did not start as expected (" + status + ")");
+      throw failed(SHELL + " did not start as expected (" + status + ")");
     }
-    return pid;
   }
 
-  /** Brings the seized shell to the first instruction of the program. */
-  static void runToProgram(TracedThread shell, LaunchRequest request) {
-    Tracer tracer = shell.process().tracer();
-    int execs = 0;
-    WaitStatus.Stopped stop = shell.awaitStopOrExec();
+  /** Ends the group-stop: behind it the shell stops once more, to receive SIGCONT, which it does not get. */
+  private void resume(TracedThread shell) {
     while (true) {
-      switch (stop) {
+      switch (shell.awaitStop()) {
         case WaitStatus.GroupStop _ -> {
           shell.listen();
-          signal(tracer, shell.tid(), Signals.SIGCONT);
+          signal(shell.tid(), Signals.SIGCONT);
         }
-        case WaitStatus.Executed _ -> {
-          if (++execs == EXECS) {
-            TracedThread program = shell.process().executed();
-            program.finishSystemCall();
-            return;
-          }
-          shell.cont(0);
+        case WaitStatus.Signal(int signal) when signal == Signals.SIGCONT -> {
+          return;
         }
         case WaitStatus.Signal(int signal) -> shell.cont(signal);
-        case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+        case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
           shell.cont(0);
-      }
-      try {
-        stop = shell.awaitStopOrExec();
-      } catch (PtraceException e) {
-        if (e.reason() == Reason.THREAD_GONE) {
-          throw failed(request, "it cannot be executed; is it a program for this machine?");
-        }
-        throw e;
       }
     }
   }
 
-  static void kill(Tracer tracer, int pid) {
-    signal(tracer, pid, Signals.SIGKILL);
+  /** Brings the shell, which is about to receive a signal, to the first instruction of the program. */
+  private void execute(TracedThread shell, Path program) {
+    // ENOSYS before Linux 5.9: then the program inherits what of this JVM has no close-on-exec flag.
+    shell.systemCall(SYS_CLOSE_RANGE, 3, 0xffff_ffffL, 0);
+    var registers = new Registers();
+    shell.readRegisters(registers);
+    putArguments(shell, program, registers);
+    long instruction = shell.process().systemCallInstruction();
+    registers.rip(instruction);
+    registers.rax(SYS_EXECVE);
+    registers.set(Register.ORIG_RAX, -1);
+    shell.writeRegisters(registers);
+    int signal = 0;
+    while (true) {
+      shell.step(signal);
+      signal = 0;
+      switch (shell.awaitStopOrExec()) {
+        case WaitStatus.Executed _ -> {
+          shell.process().executed().finishSystemCall();
+          return;
+        }
+        case WaitStatus.Signal(int trap) when trap == Signals.SIGTRAP -> {
+          shell.readRegisters(registers);
+          if (registers.rip() != instruction) {
+            throw notExecuted((int) -registers.rax());
+          }
+        }
+        // From outside, for instance from the terminal: it is the program's.
+        case WaitStatus.Signal(int other) -> signal = other;
+        case WaitStatus.GroupStop _,WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Exiting _,WaitStatus.Other _ -> {
+          // Nothing that keeps it from going on.
+        }
+      }
+    }
   }
 
-  private static void signal(Tracer tracer, int pid, int signal) {
+  /** Writes the arguments of execve(2) into new memory of the shell, which goes with it, and sets their registers. */
+  private void putArguments(TracedThread shell, Path program, Registers registers) {
+    var strings = new ArrayList<String>();
+    strings.add(program.toString());
+    strings.addAll(request.command());
+    request.environment().forEach((name, value) -> strings.add(name + "=" + value));
+    List<byte[]> encoded = strings.stream().map(string -> (string + "\0").getBytes(StandardCharsets.UTF_8))
+        .toList();
+    int argc = request.command().size();
+    // One zero behind either vector.
+    int vectors = (strings.size() - 1 + 2) * 8;
+    int size = vectors + encoded.stream().mapToInt(bytes -> bytes.length).sum();
+    long base = shell.systemCall(SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+    if (base < 0 && base >= -4095) {
+      throw notExecuted((int) -base);
+    }
+    ByteBuffer block = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN).position(vectors);
+    registers.argument(0, base + vectors);
+    block.put(encoded.getFirst());
+    for (int i = 1; i < encoded.size(); i++) {
+      // The zero behind the arguments moves the environment by one.
+      int index = i <= argc ? i - 1 : i;
+      block.putLong(index * 8, base + block.position());
+      block.put(encoded.get(i));
+    }
+    registers.argument(1, base);
+    registers.argument(2, base + (argc + 1) * 8L);
+    shell.process().memory().write(base, block.array());
+  }
+
+  private PtraceException notExecuted(int errno) {
+    String why = switch (errno) {
+      case Libc.ENOEXEC ->
+        "it is no program for this machine, and no script either: a script's first line is #! and "
+            + "its interpreter";
+      case Libc.ENOENT ->
+        "its interpreter, in the first line of a script or the header of a program, does not exist";
+      case Libc.EACCES -> "it, or its interpreter, may not be executed";
+      case Libc.E2BIG -> "its arguments and environment are too long";
+      case Libc.ETXTBSY -> "the file is open for writing";
+      default -> "execve failed";
+    };
+    return new PtraceException(Reason.LAUNCH_FAILED, errno,
+        message(why + " (" + Errno.name(errno) + ")"));
+  }
+
+  /** Ends the child and takes its exit status. */
+  private void kill(int pid) {
+    signal(pid, Signals.SIGKILL);
+    Scratch s = tracer.scratch();
+    try {
+      while (tracer.await(pid) instanceof WaitStatus.Stopped) {
+        // A stop from before, or the one in which it ends. ESRCH: it has been killed in it.
+        Libc.ptrace(s.state, Ptrace.CONT, pid, 0, 0);
+      }
+    } catch (PtraceException e) {
+      if (e.reason() != Reason.THREAD_GONE) {
+        throw e;
+      }
+      // Its exit status has been taken.
+    }
+    tracer.abandon(pid);
+  }
+
+  private void signal(int pid, int signal) {
     // ESRCH says that it has ended already, which waitpid reports.
     Libc.syscall(tracer.scratch().state, SYS_KILL, pid, signal, 0, 0, 0);
   }
 
-  private static PtraceException failed(LaunchRequest request, String why) {
-    return new PtraceException(Reason.LAUNCH_FAILED,
-        "cannot start " + request.command().getFirst() + ": " + why);
+  private String message(String why) {
+    return "cannot start " + request.command().getFirst() + ": " + why;
+  }
+
+  private PtraceException failed(String why) {
+    return new PtraceException(Reason.LAUNCH_FAILED, message(why));
   }
 
   /** Finds the program as execvp(3) would, so that what is wrong with it can be said before anything is started. */
-  private static Path find(LaunchRequest request) {
+  private Path find() {
     String name = request.command().getFirst();
     Path directory = request.directory() == null ? Path.of("") : request.directory();
     if (request.directory() != null && !Files.isDirectory(directory)) {
-      throw failed(request, "its working directory " + directory + " is no directory");
+      throw failed("its working directory " + directory + " is no directory");
     }
     if (name.contains("/")) {
       Path file = directory.resolve(name).toAbsolutePath();
       if (!Files.exists(file)) {
-        throw failed(request, "there is no such file");
+        throw failed("there is no such file");
       }
       if (Files.isDirectory(file) || !Files.isExecutable(file)) {
-        throw failed(request, "it is no executable file");
+        throw failed("it is no executable file");
       }
-      return checked(request, file);
+      return file;
     }
     for (String entry : request.environment().getOrDefault("PATH", "/bin:/usr/bin").split(":")) {
       Path file = directory.resolve(entry).resolve(name).toAbsolutePath();
       if (Files.isExecutable(file) && !Files.isDirectory(file)) {
-        return checked(request, file);
+        return file;
       }
     }
-    throw failed(request, "no directory of the PATH has an executable of that name");
+    throw failed("no directory of the PATH has an executable of that name");
   }
 
-  /** {@code env} takes everything with an equals sign before the program for a variable. */
-  private static Path checked(LaunchRequest request, Path file) {
-    if (file.toString().contains("=")) {
-      throw failed(request, "its path contains an equals sign");
-    }
-    return file;
-  }
-
-  private static int spawn(List<String> argv, LaunchRequest request) {
+  private int spawn() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment actions = arena.allocate(FILE_ACTIONS_BYTES, 16);
       MemorySegment attributes = arena.allocate(ATTRIBUTES_BYTES, 16);
-      check(request, "posix_spawn_file_actions_init", Libc.posix_spawn_file_actions_init(actions));
-      check(request, "posix_spawnattr_init", Libc.posix_spawnattr_init(attributes));
+      check("posix_spawn_file_actions_init", Libc.posix_spawn_file_actions_init(actions));
+      check("posix_spawnattr_init", Libc.posix_spawnattr_init(attributes));
       try {
-        redirect(arena, request, actions, 0, request.input());
-        redirect(arena, request, actions, 1, request.output());
-        redirect(arena, request, actions, 2, request.error());
+        redirect(arena, actions);
         Path directory = request.directory();
         if (directory != null) {
-          check(request, "posix_spawn_file_actions_addchdir_np",
+          check("posix_spawn_file_actions_addchdir_np",
               Libc.posix_spawn_file_actions_addchdir_np(actions, arena.allocateFrom(directory.toString())));
         }
-        // The JVM blocks SIGQUIT in its threads; the program must not start with that.
-        check(request, "posix_spawnattr_setflags",
-            Libc.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK));
-        check(request, "posix_spawnattr_setsigmask",
+        // The JVM blocks SIGQUIT in its threads, and may ignore signals: the program must not start with that.
+        check("posix_spawnattr_setflags", Libc.posix_spawnattr_setflags(attributes,
+            (short) (POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)));
+        check("posix_spawnattr_setsigmask",
             Libc.posix_spawnattr_setsigmask(attributes, arena.allocate(SIGSET_BYTES, 8)));
+        check("posix_spawnattr_setsigdefault",
+            Libc.posix_spawnattr_setsigdefault(attributes,
+                arena.allocate(SIGSET_BYTES, 8).fill((byte) 0xff)));
         MemorySegment pid = arena.allocate(JAVA_INT);
-        check(request, "posix_spawn of /bin/sh", Libc.posix_spawn(pid, arena.allocateFrom("/bin/sh"), actions,
-            attributes, vector(arena, argv), vector(arena, List.of())));
+        check("posix_spawn of " + SHELL + " with its working directory and streams",
+            Libc.posix_spawn(pid, arena.allocateFrom(SHELL), actions, attributes,
+                vector(arena, List.of("sh", "-c", SCRIPT)), vector(arena, List.of())));
         return pid.get(JAVA_INT, 0);
       } finally {
         Libc.posix_spawn_file_actions_destroy(actions);
@@ -173,31 +282,57 @@ final class Launcher {
     }
   }
 
-  private static void redirect(Arena arena, LaunchRequest request, MemorySegment actions, int descriptor,
-      LaunchRequest.Stream stream) {
-    switch (stream) {
-      case LaunchRequest.Stream.Inherited _ -> {
-        // posix_spawn hands down what has no close-on-exec flag, and 0 to 2 have none.
+  /**
+   * The actions are executed one after the other, and descriptors of this JVM are meant, not those that are redirected
+   * already: so these are set aside first, behind all that are named.
+   */
+  private void redirect(Arena arena, MemorySegment actions) {
+    List<LaunchRequest.Stream> streams = List.of(request.input(), request.output(), request.error());
+    int aside = 3;
+    for (LaunchRequest.Stream stream : streams) {
+      if (stream instanceof LaunchRequest.Stream.Descriptor(int number)) {
+        aside = Math.max(aside, number + 1);
       }
-      case LaunchRequest.Stream.File(Path path, boolean append) -> {
-        Path file = path.toAbsolutePath();
-        if (descriptor == 0 && !Files.isReadable(file)) {
-          throw failed(request, "its input " + file + " cannot be read");
+    }
+    for (int i = 0; i < streams.size(); i++) {
+      if (streams.get(i) instanceof LaunchRequest.Stream.Descriptor(int number)) {
+        duplicate(actions, number, aside + i);
+      }
+    }
+    for (int i = 0; i < streams.size(); i++) {
+      switch (streams.get(i)) {
+        case LaunchRequest.Stream.Inherited _ -> {
+          // posix_spawn hands down what has no close-on-exec flag, and 0 to 2 have none.
         }
-        int flags = descriptor == 0 ? 0 : append ? O_WRONLY_CREAT_APPEND : O_WRONLY_CREAT_TRUNC;
-        check(request, "posix_spawn_file_actions_addopen",
-            Libc.posix_spawn_file_actions_addopen(actions, descriptor,
-                arena.allocateFrom(file.toString()), flags, 0666));
+        case LaunchRequest.Stream.File(Path path, boolean append) -> open(arena, actions, i, path, append);
+        case LaunchRequest.Stream.Descriptor _ -> {
+          duplicate(actions, aside + i, i);
+          check("posix_spawn_file_actions_addclose",
+              Libc.posix_spawn_file_actions_addclose(actions, aside + i));
+        }
       }
-      case LaunchRequest.Stream.Descriptor(int number) -> check(request, "posix_spawn_file_actions_adddup2",
-          Libc.posix_spawn_file_actions_adddup2(actions, number, descriptor));
     }
   }
 
-  private static void check(LaunchRequest request, String call, int errno) {
+  private void duplicate(MemorySegment actions, int from, int to) {
+    check("posix_spawn_file_actions_adddup2", Libc.posix_spawn_file_actions_adddup2(actions, from, to));
+  }
+
+  private void open(Arena arena, MemorySegment actions, int descriptor, Path path, boolean append) {
+    Path file = path.toAbsolutePath();
+    if (descriptor == 0 && !Files.isReadable(file)) {
+      throw failed("its input " + file + " cannot be read");
+    }
+    int flags = descriptor == 0 ? 0 : append ? O_WRONLY_CREAT_APPEND : O_WRONLY_CREAT_TRUNC;
+    check("posix_spawn_file_actions_addopen",
+        Libc.posix_spawn_file_actions_addopen(actions, descriptor, arena.allocateFrom(file.toString()), flags,
+            0666));
+  }
+
+  private void check(String call, int errno) {
     if (errno != 0) {
       throw new PtraceException(Reason.LAUNCH_FAILED, errno,
-          "cannot start " + request.command().getFirst() + ": " + call + " failed with " + Errno.name(errno));
+          message(call + " failed with " + Errno.name(errno)));
     }
   }
 

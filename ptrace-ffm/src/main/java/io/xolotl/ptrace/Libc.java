@@ -23,14 +23,17 @@ import java.lang.invoke.VarHandle;
  */
 final class Libc {
 
-  static final int ESRCH = 3;
   static final int EPERM = 1;
+  static final int ESRCH = 3;
   static final int ENOENT = 2;
   static final int EINTR = 4;
   static final int EIO = 5;
+  static final int E2BIG = 7;
+  static final int ENOEXEC = 8;
   static final int ECHILD = 10;
   static final int EACCES = 13;
   static final int EFAULT = 14;
+  static final int ETXTBSY = 26;
 
   static final int WNOHANG = 1;
   static final int WUNTRACED = 2;
@@ -84,6 +87,8 @@ final class Libc {
       FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
   private static final MethodHandle FILE_ACTIONS_ADDDUP2 = link("posix_spawn_file_actions_adddup2",
       FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+  private static final MethodHandle FILE_ACTIONS_ADDCLOSE = link("posix_spawn_file_actions_addclose",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT));
   private static final MethodHandle FILE_ACTIONS_ADDCHDIR = link("posix_spawn_file_actions_addchdir_np",
       FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
   private static final MethodHandle SPAWNATTR_INIT = link("posix_spawnattr_init",
@@ -92,6 +97,8 @@ final class Libc {
       FunctionDescriptor.of(JAVA_INT, ADDRESS));
   private static final MethodHandle SPAWNATTR_SETFLAGS = link("posix_spawnattr_setflags",
       FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_SHORT));
+  private static final MethodHandle SPAWNATTR_SETSIGDEFAULT = link("posix_spawnattr_setsigdefault",
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
   private static final MethodHandle SPAWNATTR_SETSIGMASK = link("posix_spawnattr_setsigmask",
       FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
 
@@ -257,6 +264,14 @@ final class Libc {
     }
   }
 
+  static int posix_spawn_file_actions_addclose(MemorySegment actions, int descriptor) {
+    try {
+      return (int) FILE_ACTIONS_ADDCLOSE.invokeExact(actions, descriptor);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
   static int posix_spawn_file_actions_addchdir_np(MemorySegment actions, MemorySegment path) {
     try {
       return (int) FILE_ACTIONS_ADDCHDIR.invokeExact(actions, path);
@@ -284,6 +299,14 @@ final class Libc {
   static int posix_spawnattr_setflags(MemorySegment attributes, short flags) {
     try {
       return (int) SPAWNATTR_SETFLAGS.invokeExact(attributes, flags);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  static int posix_spawnattr_setsigdefault(MemorySegment attributes, MemorySegment set) {
+    try {
+      return (int) SPAWNATTR_SETSIGDEFAULT.invokeExact(attributes, set);
     } catch (Throwable t) {
       throw unexpected(t);
     }

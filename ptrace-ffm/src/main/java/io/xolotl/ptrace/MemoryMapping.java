@@ -32,7 +32,7 @@ public record MemoryMapping(long start, long end, String permissions, long offse
    * @throws IOException if the process does not exist or may not be inspected
    */
   public static List<MemoryMapping> of(int pid) throws IOException {
-    // One read of the whole file: each read() of it is consistent, several need not be.
+    // Several reads, between which the mappings may change; the kernel promises that addresses never go backwards.
     String text = Files.readString(Path.of("/proc/" + pid + "/maps"), StandardCharsets.ISO_8859_1);
     var mappings = new ArrayList<MemoryMapping>();
     for (String line : text.split("\n")) {
@@ -58,7 +58,7 @@ public record MemoryMapping(long start, long end, String permissions, long offse
     }
     return new MemoryMapping(Long.parseUnsignedLong(fields[0], 0, dash, 16),
         Long.parseUnsignedLong(fields[0], dash + 1, fields[0].length(), 16), fields[1],
-        Long.parseUnsignedLong(fields[2], 16), fields[3], Long.parseLong(fields[4]),
+        Long.parseUnsignedLong(fields[2], 16), fields[3], Long.parseUnsignedLong(fields[4]),
         fields.length == 6 ? unescape(fields[5]) : "");
   }
 

@@ -22,6 +22,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 public final class ProcessMemory {
 
   private static final int CHUNK = 64 << 10;
+  private static final int CLOSED = -1;
   private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class,
       ByteOrder.LITTLE_ENDIAN);
   private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class,
@@ -62,44 +63,79 @@ public final class ProcessMemory {
   // A descriptor that is closed while another thread writes through it could by then be another file's.
   private final ReentrantReadWriteLock descriptorLock = new ReentrantReadWriteLock();
   // /proc/PID/mem keeps the address space that it was opened for: after an exec it must be opened anew.
-  private int descriptor;
+  private volatile int descriptor = CLOSED;
+  /** The thread through which the memory is reached: a main thread that has ended before the others has none any more. */
+  private volatile int owner;
 
+  /** Creates it closed: where the process may not be traced, the attempt to trace it says why. */
   ProcessMemory(int pid) {
     this.pid = pid;
-    descriptor = openMem(pid);
+    owner = pid;
   }
 
-  private static int openMem(int pid) {
+  /** Follows the process into its present address space. Tracer thread only. */
+  void open() {
+    int opened = openMem();
+    if (opened == CLOSED && findOwner()) {
+      opened = openMem();
+    }
+    replace(opened);
+  }
+
+  private int openMem() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.callState());
-      int fd = Libc.open(state, arena.allocateFrom("/proc/" + pid + "/mem"), Libc.O_RDWR | Libc.O_CLOEXEC);
-      if (fd < 0) {
-        int errno = Libc.errno(state);
-        if (errno == Libc.EACCES || errno == Libc.ENOENT) {
-          // The first that attaching needs, so it is the first to be refused; ptrace(2) would say EPERM and ESRCH.
-          throw Attachability.explain(pid, errno == Libc.EACCES ? Libc.EPERM : Libc.ESRCH);
-        }
-        throw new PtraceException(PtraceException.Reason.SYSTEM_ERROR, errno,
-            "open of /proc/" + pid + "/mem failed with " + Errno.name(errno));
+      int fd = Libc.open(state, arena.allocateFrom("/proc/" + owner + "/mem"), Libc.O_RDWR | Libc.O_CLOEXEC);
+      if (fd >= 0) {
+        return fd;
       }
-      return fd;
+      int errno = Libc.errno(state);
+      if (errno == Libc.ESRCH || errno == Libc.ENOENT) {
+        // It has been killed; its tracer is told soon.
+        return CLOSED;
+      }
+      throw new PtraceException(PtraceException.Reason.SYSTEM_ERROR, errno,
+          "open of /proc/" + owner + "/mem failed with " + Errno.name(errno));
     }
   }
 
-  /** Follows the process into a new address space. Tracer thread only. */
-  void reopen() {
-    replace(openMem(pid));
+  /** Looks for a thread that is alive. */
+  private boolean findOwner() {
+    for (int tid : TracedProcess.threadIds(pid)) {
+      ProcessStatus status = ProcessStatus.of(tid);
+      if (status != null && !status.isDead()) {
+        owner = tid;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** A thread whose memory is that of the process, for files of {@code /proc} that a dead thread has none of. */
+  int owner() {
+    ProcessStatus status = ProcessStatus.of(owner);
+    if (status == null || status.isDead()) {
+      findOwner();
+    }
+    return owner;
+  }
+
+  /** The id of a thread that has ended can soon be that of a thread of another process. */
+  void threadGone(int tid) {
+    if (tid == owner) {
+      owner = pid;
+    }
   }
 
   void close() {
-    replace(-1);
+    replace(CLOSED);
   }
 
   private void replace(int replacement) {
     Buffers b = Buffers.take();
     descriptorLock.writeLock().lock();
     try {
-      if (descriptor >= 0) {
+      if (descriptor != CLOSED) {
         // close(2) releases the descriptor whatever it returns; /proc/PID/mem has nothing to flush.
         Libc.close(b.state, descriptor);
       }
@@ -122,12 +158,17 @@ public final class ProcessMemory {
   public int tryRead(long address, byte[] destination, int offset, int length) {
     java.util.Objects.checkFromIndexSize(offset, length, destination.length);
     Buffers b = Buffers.take();
+    // While the lock is held the process is traced: its id is not reused.
+    descriptorLock.readLock().lock();
     try {
       int done = 0;
-      while (done < length) {
+      while (done < length && descriptor != CLOSED) {
         int part = Math.min(CHUNK, length - done);
         MemorySegment vectors = b.local(address + done, part);
-        long n = Libc.process_vm_readv(b.state, pid, vectors, 1, vectors.asSlice(16), 1);
+        long n = Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+        if (n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()) {
+          n = Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+        }
         if (n <= 0) {
           break;
         }
@@ -139,6 +180,7 @@ public final class ProcessMemory {
       }
       return done;
     } finally {
+      descriptorLock.readLock().unlock();
       b.release();
     }
   }
@@ -207,19 +249,27 @@ public final class ProcessMemory {
    */
   public void write(long address, byte[] bytes) {
     Buffers b = Buffers.take();
+    descriptorLock.readLock().lock();
     try {
       int done = 0;
       while (done < bytes.length) {
         int part = Math.min(CHUNK, bytes.length - done);
         MemorySegment.copy(bytes, done, b.data, JAVA_BYTE, 0, part);
         MemorySegment vectors = b.local(address + done, part);
-        long n = Libc.process_vm_writev(b.state, pid, vectors, 1, vectors.asSlice(16), 1);
+        long n = -1;
+        if (descriptor != CLOSED) {
+          n = Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+          if (n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()) {
+            n = Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+          }
+        }
         done += (int) Math.max(0, n);
         if (n < part) {
           throw inaccessible("write", address + done);
         }
       }
     } finally {
+      descriptorLock.readLock().unlock();
       b.release();
     }
   }
@@ -295,8 +345,11 @@ public final class ProcessMemory {
   }
 
   private PtraceException inaccessible(String operation, long address) {
+    boolean closed = descriptor == CLOSED;
     return new PtraceException(PtraceException.Reason.MEMORY_INACCESSIBLE, Libc.EFAULT, operation + " at 0x"
         + Long.toHexString(address) + " in process " + pid
-        + ": the memory is not mapped with the permission needed");
+        + (closed
+            ? ": the process is not traced any more"
+            : ": the memory is not mapped with the permission needed"));
   }
 }

@@ -1,6 +1,10 @@
 package io.xolotl.ptrace;
 
 import io.xolotl.ptrace.PtraceException.Reason;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Executes system calls in a stopped thread of the target.
@@ -9,21 +13,36 @@ import io.xolotl.ptrace.PtraceException.Reason;
  * (blocked meanwhile, so that no handler of the program runs in between), the signal of its signal-delivery-stop, and
  * its group-stop. {@code orig_rax} is −1 during the call, so that the kernel does not restart the program's own
  * interrupted call with our registers, and put back after it, so that it does restart it then.
+ *
+ * <p>A thread in sigsuspend, ppoll, pselect or epoll_pwait has a temporary mask and the program's own saved beside it.
+ * PTRACE_GETSIGMASK tells the saved one, and PTRACE_SETSIGMASK replaces the temporary one and ends that state
+ * (ptrace_request() in kernel/ptrace.c). The program does not notice: these calls restart, with their temporary mask,
+ * unless a signal is delivered; one that only the temporary mask lets through is put back into the queue by
+ * ptrace_signal() (kernel/signal.c), and delivered when the call has restarted. Only epoll_pwait does not restart but
+ * return EINTR, as after every stop, and such a signal then waits for the next call of that kind.
  */
 final class RemoteCall {
 
   private static final Register[] ARGUMENTS = {Register.RDI, Register.RSI, Register.RDX, Register.R10,
       Register.R8, Register.R9};
 
-  /** Faults must stay unblocked: the kernel resets the handler of a blocked one (force_sig_info_to_task). */
-  private static final long ALL_BUT_FAULTS = ~(bit(Signals.SIGILL) | bit(Signals.SIGTRAP)
-      | bit(Signals.SIGBUS)
-      | bit(Signals.SIGFPE) | bit(Signals.SIGSEGV) | bit(Signals.SIGSTOP) | bit(Signals.SIGKILL));
+  /** The trap that ends the call must get through: of one that is blocked the kernel resets the handler. */
+  private static final long ALL_BUT_TRAP = ~(1L << Signals.SIGTRAP - 1);
 
-  private RemoteCall() {}
+  // struct rseq: cpu_id_start 4, cpu_id 4, rseq_cs 8. struct rseq_cs: version and flags 8, start_ip 8,
+  // post_commit_offset 8, abort_ip 8 (include/uapi/linux/rseq.h).
+  private static final int RSEQ_CS = 8;
+  private static final int RSEQ_CS_BYTES = 32;
 
-  private static long bit(int signal) {
-    return 1L << signal - 1;
+  private final TracedThread thread;
+  private final Registers saved = new Registers();
+  /** Signals that cannot be blocked, SIGSTOP or a SIGTRAP that was sent, and arrived in between. */
+  private final List<Integer> intruders = new ArrayList<>();
+  /** The thread was asked to stop, or to join a group-stop, in between. */
+  private boolean stopDue;
+
+  private RemoteCall(TracedThread thread) {
+    this.thread = thread;
   }
 
   static long systemCall(TracedThread thread, int number, long... arguments) {
@@ -31,16 +50,20 @@ final class RemoteCall {
       throw new IllegalStateException(
           thread + " is not stopped on its way to user mode but " + thread.stop());
     }
+    return new RemoteCall(thread).run(number, arguments);
+  }
+
+  private long run(int number, long... arguments) {
     WaitStatus.Stopped before = java.util.Objects.requireNonNull(thread.stop());
     SignalInfo signal = null;
     if (before instanceof WaitStatus.Signal) {
       signal = new SignalInfo();
       thread.readSignalInfo(signal);
     }
-    var saved = new Registers();
     thread.readRegisters(saved);
+    abortRestartableSequence();
     long mask = thread.signalMask();
-    thread.signalMask(mask | ALL_BUT_FAULTS);
+    thread.signalMask(mask | ALL_BUT_TRAP);
     var registers = new Registers();
     registers.copyFrom(saved);
     registers.rip(thread.process().systemCallInstruction());
@@ -52,10 +75,7 @@ final class RemoteCall {
     thread.writeRegisters(registers);
     long instruction = registers.rip();
     try {
-      do {
-        thread.step(0);
-        // PTRACE_EVENT_STOP can come first, before the instruction or between it and its trap.
-      } while (!(thread.awaitStop() instanceof WaitStatus.Signal(int s) && s == Signals.SIGTRAP));
+      awaitTrap(instruction);
       thread.readRegisters(registers);
       if (registers.rip() != instruction + 2) {
         throw new PtraceException(Reason.REMOTE_CALL_FAILED, "system call " + number + " in " + thread
@@ -69,20 +89,75 @@ final class RemoteCall {
         if (signal != null) {
           thread.writeSignalInfo(signal);
         }
-        putBack(thread, before);
+        putBack(before);
       }
     }
   }
 
+  private void awaitTrap(long instruction) {
+    var info = new SignalInfo();
+    var registers = new Registers();
+    while (true) {
+      thread.step(0);
+      switch (thread.awaitStop()) {
+        case WaitStatus.Signal(int signal) -> {
+          thread.readSignalInfo(info);
+          if (signal == Signals.SIGTRAP && info.isFault()) {
+            return;
+          }
+          intruders.add(signal);
+          thread.readRegisters(registers);
+          if (registers.rip() != instruction) {
+            // Behind the call: a trap that was sent has taken the place of that of the step, since one is queued at most.
+            return;
+          }
+        }
+        // PTRACE_EVENT_STOP can come first, before the instruction or between it and its trap.
+        case WaitStatus.Interrupted _,WaitStatus.GroupStop _ -> stopDue = true;
+        case WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> {
+          // Goes on, or ends, with the next step.
+        }
+      }
+    }
+  }
+
+  /**
+   * The kernel aborts a restartable sequence that was interrupted when its thread gets back to user mode with rip still in
+   * it (rseq_ip_fixup() in kernel/rseq.c). With rip moved it would forget the sequence, and the program would go on in the
+   * middle of one that was interrupted. So the abort is made now, as it would have been made anyway.
+   */
+  private void abortRestartableSequence() {
+    long area = thread.restartableSequences();
+    byte[] sequence = new byte[RSEQ_CS_BYTES];
+    ProcessMemory memory = thread.process().memory();
+    if (area == 0 || memory.tryRead(area + RSEQ_CS, sequence, 0, 8) < 8) {
+      return;
+    }
+    ByteBuffer fields = ByteBuffer.wrap(sequence).order(ByteOrder.LITTLE_ENDIAN);
+    long current = fields.getLong(0);
+    if (current == 0 || memory.tryRead(current, sequence, 0, RSEQ_CS_BYTES) < RSEQ_CS_BYTES) {
+      return;
+    }
+    long start = fields.getLong(8);
+    long length = fields.getLong(16);
+    if (Long.compareUnsigned(saved.rip() - start, length) < 0) {
+      saved.rip(fields.getLong(24));
+    }
+  }
+
   /** The thread is in the signal-delivery-stop of our trap now; its user must find it in the stop it was in. */
-  private static void putBack(TracedThread thread, WaitStatus.Stopped before) {
+  private void putBack(WaitStatus.Stopped before) {
+    intruders.forEach(thread::send);
     if (before instanceof WaitStatus.GroupStop) {
       // With the process's stop flag still set, an interrupted thread reports the group-stop again.
       thread.interrupt();
       thread.cont(0);
       thread.awaitStop();
-    } else {
-      thread.markStopped(before);
+      return;
     }
+    if (stopDue) {
+      thread.interrupt();
+    }
+    thread.markStopped(before);
   }
 }

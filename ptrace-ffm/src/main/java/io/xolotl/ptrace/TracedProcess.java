@@ -6,6 +6,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,10 +19,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TracedProcess {
 
-  private static final int OPTIONS = Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK
-      | Ptrace.O_TRACEEXEC;
-  private static final long SYS_KCMP = 312;
-  private static final long KCMP_VM = 1;
+  private static final int SYS_CLONE = 56;
+  private static final int SYS_VFORK = 58;
+  private static final int SYS_CLONE3 = 435;
+  private static final long CLONE_VM = 0x100;
+  private static final long CLONE_THREAD = 0x10000;
   private static final int SYS_MMAP = 9;
   private static final int SYS_MUNMAP = 11;
   private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
@@ -34,7 +36,10 @@ public final class TracedProcess {
   private TraceHandler handler;
   private long systemCallInstruction;
   /** Set between the creation of a child process and its first stop. */
-  private @Nullable TracedProcess creator;
+  private @Nullable Birth birth;
+
+  /** Where a process comes from. */
+  private record Birth(TracedProcess creator, boolean sharesMemory) {}
 
   private TracedProcess(Tracer tracer, int pid, TraceHandler handler) {
     this.tracer = tracer;
@@ -53,41 +58,41 @@ public final class TracedProcess {
    * @throws PtraceException if it may not or cannot be traced; then nothing of it is traced
    */
   public static TracedProcess attach(Tracer tracer, int pid, TraceHandler handler) {
-    Attachability.check(pid);
+    Attachability.check(tracer, pid);
     var process = new TracedProcess(tracer, pid, handler);
     try {
       process.seizeAll();
       return process;
     } catch (RuntimeException e) {
-      process.abandon();
+      process.detach();
       throw e;
     }
   }
 
   private void seizeAll() {
-    Tracer.Scratch s = tracer.scratch();
-    if (Libc.ptrace(s.state, Ptrace.SEIZE, pid, 0, OPTIONS) < 0) {
-      throw Attachability.explain(pid, Libc.errno(s.state));
-    }
-    add(new TracedThread(this, pid, true));
-    // It may have executed another program since the descriptor was opened; from now on that is reported.
-    memory.reopen();
-    seizeThreads(s);
+    do {
+      seizeThreads(tracer.scratch());
+      if (threads.isEmpty()) {
+        throw Attachability.explain(pid, Libc.ESRCH);
+      }
+    } while (wasReplaced());
+    memory.open();
   }
 
   /**
    * Threads are created while the list is read. A thread created by one that is already seized is traced from its
-   * start (PTRACE_O_TRACECLONE), so a pass that finds no new thread has seen all.
+   * start (PTRACE_O_TRACECLONE), so a pass that finds no new thread has seen all. A main thread that has ended before the
+   * others is none to be traced.
    */
-  private void seizeThreads(Tracer.Scratch s) {
+  private void seizeThreads(Scratch s) {
     boolean found = true;
     while (found) {
       found = false;
-      for (int tid : threadIds()) {
+      for (int tid : threadIds(pid)) {
         if (threads.containsKey(tid)) {
           continue;
         }
-        if (Libc.ptrace(s.state, Ptrace.SEIZE, tid, 0, OPTIONS) == 0) {
+        if (Libc.ptrace(s.state, Ptrace.SEIZE, tid, 0, TracedThread.options(tid == pid)) == 0) {
           add(new TracedThread(this, tid, true));
           found = true;
           continue;
@@ -99,13 +104,25 @@ public final class TracedProcess {
           continue;
         }
         if (errno != Libc.ESRCH) {
-          throw Attachability.explain(pid, errno);
+          throw Attachability.explain(tid, errno);
         }
       }
     }
   }
 
-  private List<Integer> threadIds() {
+  /** A thread that was not seized yet may have executed another program, and is then the main thread, untraced. */
+  private boolean wasReplaced() {
+    ProcessStatus status = ProcessStatus.of(pid);
+    if (status == null || status.isDead() || status.tracer() == tracer.tid()) {
+      return false;
+    }
+    threads().forEach(this::forget);
+    tracer.add(this);
+    return true;
+  }
+
+  /** The ids of all threads of a process; none if it has ended. */
+  static List<Integer> threadIds(int pid) {
     var tids = new ArrayList<Integer>();
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
       for (Path entry : entries) {
@@ -129,17 +146,14 @@ public final class TracedProcess {
    * @throws PtraceException {@link Reason#LAUNCH_FAILED} if it cannot be started
    */
   public static TracedProcess launch(Tracer tracer, LaunchRequest request, TraceHandler handler) {
-    int pid = Launcher.spawnStopped(tracer.scratch(), request);
+    return Launcher.launch(tracer, request, handler);
+  }
+
+  /** For {@link Launcher}: takes a child of the tracer thread that is stopped and that nobody else knows. */
+  static TracedProcess seizeChild(Tracer tracer, int pid, TraceHandler handler) {
     var process = new TracedProcess(tracer, pid, handler);
-    try {
-      process.seizeAll();
-      Launcher.runToProgram(process.threads().getFirst(), request);
-      return process;
-    } catch (RuntimeException e) {
-      Launcher.kill(tracer, pid);
-      process.abandon();
-      throw e;
-    }
+    process.seizeAll();
+    return process;
   }
 
   /** The tracer that controls this process. */
@@ -164,7 +178,7 @@ public final class TracedProcess {
    */
   public List<MemoryMapping> mappings() {
     try {
-      return MemoryMapping.of(pid);
+      return MemoryMapping.of(memory.owner());
     } catch (IOException e) {
       throw new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
           "the mappings of process " + pid + " cannot be read any more: " + e.getMessage());
@@ -186,6 +200,97 @@ public final class TracedProcess {
     tracer.add(thread);
   }
 
+  void forget(TracedThread thread) {
+    thread.markGone();
+    threads.remove(thread.tid(), thread);
+    tracer.remove(thread);
+    memory.threadGone(thread.tid());
+    if (threads.isEmpty()) {
+      tracer.remove(this);
+      memory.close();
+    }
+  }
+
+  void dispatch(TracedThread thread, WaitStatus status) {
+    switch (status) {
+      case WaitStatus.Ended ended -> {
+        forget(thread);
+        if (threads.isEmpty()) {
+          tracer.adoptOrphans(this);
+        }
+        handler.ended(thread, ended);
+      }
+      case WaitStatus.Stopped stopped -> {
+        thread.markStopped(stopped);
+        noteCreation(thread, stopped);
+        route(thread, stopped);
+      }
+    }
+  }
+
+  /** Takes note of the thread or process that a stop announces; its first stop comes later, or has come already. */
+  void noteCreation(TracedThread thread, WaitStatus.Stopped stopped) {
+    if (!(stopped instanceof WaitStatus.Created(WaitStatus.Event event))) {
+      return;
+    }
+    int child = (int) thread.eventMessage();
+    long flags = cloneFlags(thread, event);
+    if ((flags & CLONE_THREAD) != 0) {
+      // It may have run and ended already.
+      if (hasThread(child)) {
+        adopt(child);
+      }
+      return;
+    }
+    ProcessStatus status = ProcessStatus.of(child);
+    if (status != null && status.tracer() == tracer.tid()) {
+      adoptProcess(child, (flags & CLONE_VM) != 0);
+      tracer.claim(child);
+    }
+  }
+
+  /**
+   * What the thread, which is in PTRACE_EVENT_CLONE, _FORK or _VFORK, has asked for. The event does not tell: clone with
+   * CLONE_VM and SIGCHLD is announced as a fork, and one without CLONE_THREAD as PTRACE_EVENT_CLONE.
+   */
+  private long cloneFlags(TracedThread thread, WaitStatus.Event event) {
+    var registers = new Registers();
+    thread.readRegisters(registers);
+    long argument = registers.get(Register.RDI);
+    switch ((int) registers.get(Register.ORIG_RAX)) {
+      case SYS_CLONE -> {
+        return argument;
+      }
+      case SYS_VFORK -> {
+        return CLONE_VM;
+      }
+      case SYS_CLONE3 -> {
+        try {
+          // struct clone_args begins with the flags.
+          return memory.readLong(argument);
+        } catch (PtraceException unmapped) {
+          // Another thread has unmapped them since; the event's usual meaning then.
+        }
+      }
+      default -> {
+        // fork has no flags.
+      }
+    }
+    return switch (event) {
+      case CLONE -> CLONE_VM | CLONE_THREAD;
+      case FORK -> 0;
+      case VFORK -> CLONE_VM;
+    };
+  }
+
+  /** Tells whether a thread belongs to this process and exists, be it only as a zombie. */
+  boolean hasThread(int tid) {
+    Scratch s = tracer.scratch();
+    // Signal 0 is not sent; EPERM says that it exists.
+    return Libc.syscall(s.state, WakeSignal.SYS_TGKILL, pid, tid, 0, 0, 0) == 0
+        || Libc.errno(s.state) != Libc.ESRCH;
+  }
+
   /** A thread that the process created and that is traced since then. */
   TracedThread adopt(int tid) {
     TracedThread known = threads.get(tid);
@@ -197,34 +302,12 @@ public final class TracedProcess {
     return thread;
   }
 
-  void forget(TracedThread thread) {
-    threads.remove(thread.tid(), thread);
-    tracer.remove(thread.tid());
-    if (threads.isEmpty()) {
-      tracer.remove(this);
-      memory.close();
-    }
-  }
-
-  void dispatch(TracedThread thread, WaitStatus status) {
-    switch (status) {
-      case WaitStatus.Ended ended -> {
-        forget(thread);
-        handler.ended(thread, ended);
-      }
-      case WaitStatus.Stopped stopped -> {
-        thread.markStopped(stopped);
-        noteCreation(thread, stopped);
-        route(thread, stopped);
-      }
-    }
-  }
-
-  /** Takes note of the thread or process that a stop announces. */
-  void noteCreation(TracedThread thread, WaitStatus.Stopped stopped) {
-    if (stopped instanceof WaitStatus.Created) {
-      announce((int) thread.eventMessage());
-    }
+  /** A process that this one created and that is traced since then. */
+  void adoptProcess(int child, boolean sharesMemory) {
+    var process = new TracedProcess(tracer, child, handler);
+    process.birth = new Birth(this, sharesMemory);
+    process.adopt(child);
+    process.memory.open();
   }
 
   void route(TracedThread thread, WaitStatus.Stopped stopped) {
@@ -238,52 +321,14 @@ public final class TracedProcess {
   }
 
   private void started(TracedThread thread) {
-    TracedProcess parent = creator;
-    if (parent == null) {
+    thread.setOptions();
+    Birth from = birth;
+    birth = null;
+    if (from == null) {
       handler.threadStarted(thread);
-      return;
-    }
-    creator = null;
-    handler.processCreated(parent, this, thread, sharesMemoryWith(parent));
-  }
-
-  /** A thread of this process has created another thread or process, which stops, or has stopped already. */
-  private void announce(int childTid) {
-    int earlier = tracer.claim(childTid);
-    ProcessStatus status = ProcessStatus.of(childTid);
-    if (status == null) {
-      // Killed before it ever ran; its end is reported to nobody.
-      return;
-    }
-    if (status.tgid() == pid) {
-      adopt(childTid);
     } else {
-      var process = new TracedProcess(tracer, childTid, handler);
-      process.creator = this;
-      process.adopt(childTid);
+      handler.processCreated(from.creator, this, thread, from.sharesMemory);
     }
-    if (earlier >= 0) {
-      tracer.defer(childTid, earlier);
-    }
-  }
-
-  /**
-   * The clone flags do not tell: CLONE_VM with SIGCHLD is announced as a fork. kcmp(2) compares the address spaces
-   * themselves.
-   */
-  private boolean sharesMemoryWith(TracedProcess other) {
-    Tracer.Scratch s = tracer.scratch();
-    long order = Libc.syscall(s.state, SYS_KCMP, pid, other.pid, KCMP_VM, 0, 0);
-    if (order < 0) {
-      int errno = Libc.errno(s.state);
-      if (errno == Libc.ESRCH) {
-        throw new PtraceException(Reason.THREAD_GONE, errno,
-            "process " + pid + " or its creator has ended meanwhile");
-      }
-      throw new PtraceException(Reason.SYSTEM_ERROR, errno,
-          "kcmp of process " + pid + " and its creator failed with " + Errno.name(errno));
-    }
-    return order == 0;
   }
 
   /**
@@ -292,30 +337,48 @@ public final class TracedProcess {
    */
   TracedThread executed() {
     for (TracedThread old : threads()) {
+      old.markGone();
       threads.remove(old.tid());
-      tracer.remove(old.tid());
+      tracer.remove(old);
     }
     systemCallInstruction = 0;
-    memory.reopen();
+    memory.open();
     var thread = new TracedThread(this, pid, true);
     add(thread);
     thread.markStopped(new WaitStatus.Executed());
+    // A thread that created no process has the options of a thread.
+    thread.setOptions();
     return thread;
   }
 
-  /** Undoes an attach that failed half-way. */
-  private void abandon() {
-    for (TracedThread thread : threads()) {
-      try {
-        thread.interruptAndWait();
-        thread.detach(thread.stop() instanceof WaitStatus.Signal(int signal) ? signal : 0);
-      } catch (PtraceException gone) {
-        // The attach's own failure is reported; a thread that has ended needs no detaching.
-        forget(thread);
+  /**
+   * Lets the process go: all its threads run on untraced, each with the signal that it was about to receive, or stay
+   * stopped if the process is in a group-stop. Processes that it created are processes of their own. What cannot be stopped (state D), and a main thread that has ended before the others, stays traced until
+   * it ends or the tracer is closed.
+   */
+  public void detach() {
+    var unreachable = new HashSet<TracedThread>();
+    for (List<TracedThread> rest = threads(); !rest.isEmpty();) {
+      for (TracedThread thread : rest) {
+        try {
+          thread.interruptAndWait();
+          thread.detach(thread.stop() instanceof WaitStatus.Signal(int signal) ? signal : 0);
+        } catch (PtraceException e) {
+          switch (e.reason()) {
+            case THREAD_GONE, NOT_STOPPING -> unreachable.add(thread);
+            default -> throw e;
+          }
+        }
       }
+      // Ends, and an exec, which were waited for in vain; newcomers are stopped themselves.
+      tracer.dispatchDeferred();
+      rest = new ArrayList<>(threads.values());
+      rest.removeAll(unreachable);
     }
-    tracer.remove(this);
-    memory.close();
+    if (threads.isEmpty()) {
+      tracer.remove(this);
+      memory.close();
+    }
   }
 
   /** Sets which {@code syscall} instruction of the process {@link TracedThread#systemCall} uses, or 0 to search. */

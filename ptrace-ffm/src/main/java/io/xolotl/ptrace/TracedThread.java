@@ -21,6 +21,8 @@ public final class TracedThread {
   private final int tid;
   private WaitStatus.@Nullable Stopped stop;
   private boolean started;
+  /** Detached, ended, or replaced by exec: the id may be that of another thread by now. */
+  private boolean gone;
   private @Nullable Object attachment;
 
   TracedThread(TracedProcess process, int tid, boolean started) {
@@ -58,6 +60,12 @@ public final class TracedThread {
     stop = why;
   }
 
+  /** No request may reach whoever has this id next. */
+  void markGone() {
+    stop = null;
+    gone = true;
+  }
+
   /** Tells whether the thread is new and the handler was not told of it yet. */
   public boolean isFirstStop() {
     return !started;
@@ -70,11 +78,14 @@ public final class TracedThread {
     return first;
   }
 
-  private Tracer.Scratch scratch() {
+  private Scratch scratch() {
     return process.tracer().scratch();
   }
 
-  private long request(Tracer.Scratch s, int request, long address, long data) {
+  private long request(Scratch s, int request, long address, long data) {
+    if (gone) {
+      throw PtraceException.ofRequest(request, tid, Libc.ESRCH);
+    }
     long result = Libc.ptrace(s.state, request, tid, address, data);
     if (result < 0) {
       throw PtraceException.ofRequest(request, tid, Libc.errno(s.state));
@@ -122,9 +133,23 @@ public final class TracedThread {
     process.forget(this);
   }
 
-  /** Asks a running thread to stop; the stop is reported later, possibly behind another. */
+  /** Asks a thread to stop, or to stop again when it is resumed; the stop is reported later, possibly behind another. */
   public void interrupt() {
     request(scratch(), Ptrace.INTERRUPT, 0, 0);
+  }
+
+  /**
+   * The main thread stops before it ends, so that no other can take its id by an exec while a stop of it is being handled:
+   * what is asked of the one would be done to the other, and the exec go unnoticed. Its options are those of the threads
+   * and processes that it creates, too.
+   */
+  void setOptions() {
+    request(scratch(), Ptrace.SETOPTIONS, 0, options(process.pid() == tid));
+  }
+
+  static int options(boolean mainThread) {
+    return Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK | Ptrace.O_TRACEEXEC
+        | (mainThread ? Ptrace.O_TRACEEXIT : 0);
   }
 
   /**
@@ -138,6 +163,10 @@ public final class TracedThread {
     if (stop != null) {
       return stop;
     }
+    WaitStatus known = process.tracer().takeReport(tid);
+    if (known != null) {
+      return stopped(known);
+    }
     interrupt();
     return awaitStop();
   }
@@ -149,36 +178,34 @@ public final class TracedThread {
    * @throws PtraceException as {@link #interruptAndWait}
    */
   public WaitStatus.Stopped awaitStop() {
-    int word = process.tracer().await(tid);
-    switch (WaitStatus.of(word)) {
-      case WaitStatus.Executed _ -> {
-        process.tracer().defer(tid, word);
-        throw new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
-            "process " + process.pid() + " executes a program");
-      }
+    return stopped(process.tracer().await(tid));
+  }
+
+  private WaitStatus.Stopped stopped(WaitStatus status) {
+    return switch (status) {
+      case WaitStatus.Executed _ -> throw gone(status, "its process executes a program");
       case WaitStatus.Stopped stopped -> {
         stop = stopped;
         process.noteCreation(this, stopped);
-        return stopped;
+        yield stopped;
       }
-      case WaitStatus.Ended ended -> throw gone(word, ended);
-    }
+      case WaitStatus.Ended _ -> throw gone(status, "it has ended meanwhile");
+    };
   }
 
   /** For the launch, which waits for the exec. */
   WaitStatus.Stopped awaitStopOrExec() {
-    int word = process.tracer().await(tid);
-    return switch (WaitStatus.of(word)) {
+    WaitStatus status = process.tracer().await(tid);
+    return switch (status) {
       case WaitStatus.Stopped stopped -> stop = stopped;
-      case WaitStatus.Ended ended -> throw gone(word, ended);
+      case WaitStatus.Ended ended -> throw gone(status, "it has ended meanwhile: " + ended);
     };
   }
 
-  /** Its end is reported in its turn, when the caller's work is done. */
-  private PtraceException gone(int word, WaitStatus.Ended ended) {
-    process.tracer().defer(tid, word);
-    return new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
-        "thread " + tid + " has ended meanwhile: " + ended);
+  /** What came instead of a stop is reported in its turn, when the caller's work is done. */
+  private PtraceException gone(WaitStatus status, String why) {
+    process.tracer().defer(tid, status);
+    return new PtraceException(Reason.THREAD_GONE, Libc.ESRCH, this + " does not stop: " + why);
   }
 
   /**
@@ -197,10 +224,15 @@ public final class TracedThread {
    * trap's then.
    */
   public void takePendingTrap() {
+    boolean groupStopped = stop instanceof WaitStatus.GroupStop;
     while ((stop instanceof WaitStatus.Interrupted || stop instanceof WaitStatus.GroupStop)
         && hasPendingTrap()) {
       cont(0);
       awaitStop();
+    }
+    if (groupStopped && !(stop instanceof WaitStatus.GroupStop)) {
+      // So that it joins the group-stop again behind the trap.
+      interrupt();
     }
   }
 
@@ -232,7 +264,7 @@ public final class TracedThread {
    * @param registers where to
    */
   public void readRegisters(Registers registers) {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     request(s, Ptrace.GETREGS, 0, s.registers.address());
     registers.load(s.registers);
   }
@@ -243,14 +275,14 @@ public final class TracedThread {
    * @param registers what to; no longer {@linkplain Registers#isChanged() changed} afterwards
    */
   public void writeRegisters(Registers registers) {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     registers.store(s.registers);
     request(s, Ptrace.SETREGS, 0, s.registers.address());
   }
 
   /** Fetches the x87, SSE, AVX and further state. */
   public VectorState readVectorState() {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     s.vector.set(JAVA_LONG, 0, s.xstate.address());
     s.vector.set(JAVA_LONG, 8, s.xstate.byteSize());
     request(s, Ptrace.GETREGSET, Ptrace.NT_X86_XSTATE, s.vector.address());
@@ -260,7 +292,7 @@ public final class TracedThread {
 
   /** Sets the x87, SSE, AVX and further state. */
   public void writeVectorState(VectorState state) {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     s.xstate.copyFrom(state.segment());
     s.vector.set(JAVA_LONG, 0, s.xstate.address());
     s.vector.set(JAVA_LONG, 8, state.size());
@@ -273,7 +305,7 @@ public final class TracedThread {
    * @param info where to
    */
   public void readSignalInfo(SignalInfo info) {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     request(s, Ptrace.GETSIGINFO, 0, s.siginfo.address());
     info.load(s.siginfo);
   }
@@ -283,7 +315,7 @@ public final class TracedThread {
    * delivers.
    */
   public void writeSignalInfo(SignalInfo info) {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     info.store(s.siginfo);
     request(s, Ptrace.SETSIGINFO, 0, s.siginfo.address());
   }
@@ -294,7 +326,7 @@ public final class TracedThread {
    * @param signal number of the signal
    */
   public void send(int signal) {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     if (Libc.syscall(s.state, WakeSignal.SYS_TGKILL, process.pid(), tid, signal, 0, 0) < 0) {
       throw new PtraceException(Reason.THREAD_GONE, Libc.errno(s.state),
           "tgkill of thread " + tid + " failed with " + Errno.name(Libc.errno(s.state)));
@@ -303,21 +335,21 @@ public final class TracedThread {
 
   /** The signals that the thread blocks, bit n−1 for signal n. */
   public long signalMask() {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     request(s, Ptrace.GETSIGMASK, 8, s.word.address());
     return s.word.get(JAVA_LONG, 0);
   }
 
   /** Sets the signals that the thread blocks. */
   public void signalMask(long mask) {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     s.word.set(JAVA_LONG, 0, mask);
     request(s, Ptrace.SETSIGMASK, 8, s.word.address());
   }
 
   /** What the thread's ptrace event carries: the id of a new thread or process, the former id after an exec. */
   public long eventMessage() {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     request(s, Ptrace.GETEVENTMSG, 0, s.word.address());
     return s.word.get(JAVA_LONG, 0);
   }
@@ -328,7 +360,7 @@ public final class TracedThread {
    * that state dies of the SIGTRAP.
    */
   public boolean hasPendingTrap() {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     int atOnce = (int) (s.siginfo.byteSize() / SignalInfo.BYTES);
     for (long offset = 0;; offset += atOnce) {
       // struct ptrace_peeksiginfo_args: u64 off; u32 flags (0: the thread's own queue); s32 nr
@@ -346,6 +378,17 @@ public final class TracedThread {
         return false;
       }
     }
+  }
+
+  /** The thread's registration of restartable sequences: address of its {@code struct rseq}, or 0. */
+  long restartableSequences() {
+    Scratch s = scratch();
+    if (gone || Libc.ptrace(s.state, Ptrace.GET_RSEQ_CONFIGURATION, tid, s.rseq.byteSize(),
+        s.rseq.address()) < 0) {
+      // EIO: a kernel before 5.13, or one without restartable sequences. ESRCH is told by the next request.
+      return 0;
+    }
+    return s.rseq.get(JAVA_LONG, 0);
   }
 
   /**
@@ -368,7 +411,7 @@ public final class TracedThread {
 
   /** For tests of the raw layout. */
   byte[] rawRegisters() {
-    Tracer.Scratch s = scratch();
+    Scratch s = scratch();
     request(s, Ptrace.GETREGS, 0, s.registers.address());
     return s.registers.toArray(JAVA_BYTE);
   }

@@ -1,13 +1,14 @@
 package io.xolotl.ptrace;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.HashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.Callable;
@@ -39,8 +40,16 @@ public final class Tracer implements AutoCloseable {
   /** How long a waker waits before it signals again, in nanoseconds. */
   private static final long WAKE_INTERVAL = 50_000;
 
+  /** How many stops are taken from the kernel before the first of them is resumed. */
   private static final int BATCH = 64;
 
+  /** After this many looks in vain, one in so many also asks whether the awaited thread can stop at all. */
+  private static final int LOOKS = 32;
+
+  /** A stop, or the end, of a tracee as waitpid told it. */
+  private record Report(int tid, WaitStatus status) {}
+
+  /** Also the lock that keeps work from being added behind the last that is done. */
   private final Queue<Runnable> work = new ConcurrentLinkedQueue<>();
   private final Thread thread;
 
@@ -48,43 +57,15 @@ public final class Tracer implements AutoCloseable {
   private volatile boolean waiting;
 
   private volatile boolean closed;
-  private volatile boolean ended;
   private volatile int tid;
 
   // From here on: tracer thread only.
   private final Map<Integer, TracedThread> threads = new HashMap<>();
   private final Map<Integer, TracedProcess> processes = new HashMap<>();
-  /** Tracees that stopped before the event that announces them. */
-  private final Map<Integer, Integer> unclaimed = new HashMap<>();
-  /** Stops that were taken from the kernel while the tracer waited for another: thread id and status in turn. */
-  private final ArrayDeque<Integer> deferred = new ArrayDeque<>();
-  private final int[] batchTids = new int[BATCH];
-  private final int[] batchStatuses = new int[BATCH];
-
-  /** Native memory for the arguments of calls. Tracer thread only. */
-  static final class Scratch {
-    final MemorySegment state;
-    final MemorySegment status;
-    final MemorySegment registers;
-    final MemorySegment siginfo;
-    final MemorySegment word;
-    final MemorySegment vector;
-    final MemorySegment peek;
-    /** Room for the largest XSAVE state there is (AMX: 11 KiB). */
-    final MemorySegment xstate;
-
-    Scratch(Arena arena) {
-      state = arena.allocate(Libc.callState());
-      status = arena.allocate(JAVA_INT);
-      registers = arena.allocate(Registers.BYTES, 8);
-      siginfo = arena.allocate(SignalInfo.BYTES * 8L, 8);
-      word = arena.allocate(JAVA_LONG);
-      vector = arena.allocate(16, 8);
-      peek = arena.allocate(16, 8);
-      xstate = arena.allocate(32 << 10, 64);
-    }
-  }
-
+  /** Processes that stopped before the event that announces them. */
+  private final Map<Integer, WaitStatus> unclaimed = new LinkedHashMap<>();
+  /** What was taken from the kernel and not yet handed out, oldest first. */
+  private final ArrayDeque<Report> reports = new ArrayDeque<>();
   private @Nullable Scratch scratch;
 
   private Tracer(String name) {
@@ -109,6 +90,10 @@ public final class Tracer implements AutoCloseable {
     var tracer = new Tracer(name);
     tracer.thread.start();
     return tracer;
+  }
+
+  boolean isRunning() {
+    return thread.isAlive();
   }
 
   /** Tells whether the caller runs on the tracer thread, where ptrace requests can be made. */
@@ -172,15 +157,17 @@ public final class Tracer implements AutoCloseable {
    * @throws PtraceException with {@link Reason#CLOSED} if the tracer is closed
    */
   public void execute(Runnable task) {
-    if (closed) {
-      throw new PtraceException(Reason.CLOSED, "the tracer is closed");
+    synchronized (work) {
+      if (closed) {
+        throw closedException();
+      }
+      work.add(task);
     }
-    work.add(task);
     wake();
-    // The thread may have ended between the look at the flag and the add; then the task is ours again, or has run.
-    if (ended && work.remove(task)) {
-      throw new PtraceException(Reason.CLOSED, "the tracer is closed");
-    }
+  }
+
+  private static PtraceException closedException() {
+    return new PtraceException(Reason.CLOSED, "the tracer is closed");
   }
 
   /**
@@ -199,20 +186,21 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Ends the tracer thread after all work queued so far. The kernel detaches what is still attached then; detach
-   * processes before. Idempotent.
+   * Ends the tracer thread after all work queued so far, and waits until it has ended unless it is the caller. The kernel
+   * detaches what is still attached then; detach processes before. Idempotent.
    */
   @Override
   public void close() {
-    if (closed) {
-      return;
+    synchronized (work) {
+      if (!closed) {
+        work.add(() -> {});
+        closed = true;
+      }
     }
-    closed = true;
-    work.add(() -> {});
-    wake();
     if (isTracerThread()) {
       return;
     }
+    wake();
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {
@@ -233,20 +221,22 @@ public final class Tracer implements AutoCloseable {
       tid = WakeSignal.gettid();
       while (true) {
         runWork();
+        // Nothing is added once it is closed.
         if (closed && work.isEmpty()) {
           return;
         }
-        Integer next = deferred.poll();
-        if (next != null) {
-          dispatch(next, java.util.Objects.requireNonNull(deferred.poll()));
-          continue;
+        if (reports.isEmpty()) {
+          awaitStops();
+        } else {
+          dispatchFirst();
         }
-        awaitStops();
       }
     } finally {
-      closed = true;
-      ended = true;
-      // Nobody may wait for a thread that is gone.
+      scratch = null;
+      synchronized (work) {
+        closed = true;
+      }
+      // If this thread dies of an error nobody may wait for it in vain: what they asked for finds it closed.
       runWork();
     }
   }
@@ -262,7 +252,10 @@ public final class Tracer implements AutoCloseable {
     }
   }
 
-  /** Waits for one stop and takes with it all that are there: see {@link #dispatchBatch}. */
+  /**
+   * Waits for one stop and takes with it all that are there: the kernel reports the first stopped thread of its list, and
+   * where threads stop faster than they are served, those behind would starve.
+   */
   private void awaitStops() {
     Scratch s = scratch();
     waiting = true;
@@ -275,83 +268,75 @@ public final class Tracer implements AutoCloseable {
     if (errno == Libc.ECHILD) {
       // Nothing to wait for: park until there is work. The flag stays, and an unpark before the park is kept.
       while (work.isEmpty()) {
+        // A handler may have left the interrupt flag set, and with it no park would last.
+        Thread.interrupted();
         LockSupport.park(this);
       }
     }
     waiting = false;
-    if (stopped > 0) {
-      dispatchBatch(stopped, s.status.get(JAVA_INT, 0));
-    } else if (errno != Libc.EINTR && errno != Libc.ECHILD) {
+    if (stopped < 0 && errno != Libc.EINTR && errno != Libc.ECHILD) {
       throw new PtraceException(Reason.SYSTEM_ERROR, errno, "waitpid failed with " + Errno.name(errno));
     }
-  }
-
-  /**
-   * The kernel reports the first stopped thread of its list: where threads stop faster than they are served, those
-   * behind would starve. So all that are stopped now are taken before the first of them is resumed.
-   */
-  private void dispatchBatch(int firstTid, int firstStatus) {
-    Scratch s = scratch();
-    batchTids[0] = firstTid;
-    batchStatuses[0] = firstStatus;
-    int n = 1;
-    if (threads.size() > 1) {
-      while (n < BATCH) {
-        int more = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
-        if (more <= 0) {
-          break;
-        }
-        batchTids[n] = more;
-        batchStatuses[n++] = s.status.get(JAVA_INT, 0);
+    while (stopped > 0) {
+      reports.add(new Report(stopped, WaitStatus.of(s.status.get(JAVA_INT, 0))));
+      if (threads.size() < 2 || reports.size() == BATCH) {
+        return;
       }
-    }
-    for (int i = 0; i < n; i++) {
-      // A handler that waits for a thread finds its stop here if it is already taken.
-      if (batchTids[i] != 0) {
-        int stopped = batchTids[i];
-        batchTids[i] = 0;
-        dispatch(stopped, batchStatuses[i]);
-      }
+      stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
     }
   }
 
-  private void dispatch(int stoppedTid, int word) {
-    WaitStatus status = WaitStatus.of(word);
-    TracedThread traced = threads.get(stoppedTid);
+  private void dispatchFirst() {
+    Report report = reports.removeFirst();
+    TracedThread traced = threads.get(report.tid);
     try {
       if (traced == null) {
-        newcomer(stoppedTid, word, status);
+        newcomer(report);
       } else {
-        traced.process().dispatch(traced, status);
+        traced.process().dispatch(traced, report.status);
       }
     } catch (PtraceException e) {
       // Killed between its stop and our request (ptrace(2), "Death under ptrace"): its end is reported next.
       if (e.reason() != Reason.THREAD_GONE) {
-        report("stop of thread " + stoppedTid + " (" + status + ") could not be handled", e);
+        report(report + " could not be handled", e);
       }
     } catch (RuntimeException | Error e) {
-      report("stop of thread " + stoppedTid + " (" + status + ") could not be handled", e);
+      report(report + " could not be handled", e);
     }
   }
 
   /**
-   * A tracee that nobody announced yet: the kernel reports a new thread's first stop and its creator's event in
-   * either order.
+   * A tracee that nobody announced yet: the kernel reports a new thread's first stop and its creator's event in either
+   * order. Whose a new thread is can be asked; with a new process, which may share its creator's memory, the creator's
+   * event is waited for.
    */
-  private void newcomer(int newTid, int word, WaitStatus status) {
-    if (status instanceof WaitStatus.Ended) {
-      unclaimed.remove(newTid);
+  private void newcomer(Report report) {
+    if (report.status instanceof WaitStatus.Ended) {
+      unclaimed.remove(report.tid);
       return;
     }
-    ProcessStatus known = ProcessStatus.of(newTid);
-    if (known != null) {
-      TracedProcess process = processes.get(known.tgid());
-      if (process != null) {
-        process.dispatch(process.adopt(newTid), status);
+    for (TracedProcess process : processes.values()) {
+      if (process.hasThread(report.tid)) {
+        process.dispatch(process.adopt(report.tid), report.status);
         return;
       }
     }
-    unclaimed.put(newTid, word);
+    unclaimed.put(report.tid, report.status);
+  }
+
+  /**
+   * A process has ended, perhaps killed between a fork and its event, which is then never reported: its children would
+   * stay stopped. A process that is still waited for by an event has its creator among the traced.
+   */
+  void adoptOrphans(TracedProcess dead) {
+    for (int child : List.copyOf(unclaimed.keySet())) {
+      ProcessStatus status = ProcessStatus.of(child);
+      if (status != null && !processes.containsKey(status.parentPid())) {
+        WaitStatus first = java.util.Objects.requireNonNull(unclaimed.remove(child));
+        dead.adoptProcess(child, false);
+        reports.add(new Report(child, first));
+      }
+    }
   }
 
   private static void report(String what, Throwable e) {
@@ -359,13 +344,12 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Hands out the stops that were taken while the tracer thread waited for something else. Tracer thread only; the main
-   * loop does the same when it gets there.
+   * Hands out the stops that were taken from the kernel already, some perhaps while the tracer thread waited for something
+   * else. Tracer thread only; the main loop does the same when it gets there.
    */
   public void dispatchDeferred() {
-    Integer next;
-    while ((next = deferred.poll()) != null) {
-      dispatch(next, java.util.Objects.requireNonNull(deferred.poll()));
+    while (!reports.isEmpty()) {
+      dispatchFirst();
     }
   }
 
@@ -375,15 +359,18 @@ public final class Tracer implements AutoCloseable {
     if (!isTracerThread()) {
       throw new IllegalStateException("only the tracer thread may make ptrace requests; use Tracer.call");
     }
-    return java.util.Objects.requireNonNull(scratch);
+    if (scratch == null) {
+      throw closedException();
+    }
+    return scratch;
   }
 
   void add(TracedThread t) {
     threads.put(t.tid(), t);
   }
 
-  void remove(int oldTid) {
-    threads.remove(oldTid);
+  void remove(TracedThread t) {
+    threads.remove(t.tid(), t);
   }
 
   void add(TracedProcess process) {
@@ -391,54 +378,77 @@ public final class Tracer implements AutoCloseable {
   }
 
   void remove(TracedProcess process) {
-    processes.remove(process.pid());
+    processes.remove(process.pid(), process);
   }
 
   int tid() {
     return tid;
   }
 
-  /** Takes the first stop of a tracee that stopped before it was announced, or −1. */
-  int claim(int newTid) {
-    Integer word = unclaimed.remove(newTid);
-    return word == null ? -1 : word;
+  /** Forgets a process that has been killed and waited for. */
+  void abandon(int pid) {
+    TracedProcess process = processes.get(pid);
+    if (process != null) {
+      process.threads().forEach(process::forget);
+    }
+  }
+
+  /** Has the first stop of a process that stopped before it was announced handed out now. */
+  void claim(int child) {
+    WaitStatus first = unclaimed.remove(child);
+    if (first != null) {
+      reports.add(new Report(child, first));
+    }
   }
 
   /** Hands a stop out again later, in its turn. */
-  void defer(int stoppedTid, int word) {
-    deferred.add(stoppedTid);
-    deferred.add(word);
+  void defer(int stoppedTid, WaitStatus status) {
+    reports.add(new Report(stoppedTid, status));
+  }
+
+  /** Takes out of its turn what is already known of a thread: the oldest of its reports, or null. */
+  @Nullable
+  WaitStatus takeReport(int awaited) {
+    for (Iterator<Report> all = reports.iterator(); all.hasNext();) {
+      Report report = all.next();
+      if (report.tid == awaited) {
+        all.remove();
+        return report.status;
+      }
+    }
+    return null;
   }
 
   /**
-   * Waits for the next stop, or the end, of one thread, without taking those of others. Its stop may already have
-   * been taken with a batch.
+   * Waits for the next stop, or the end, of one thread, without taking those of others.
    *
-   * @return the word of waitpid
-   * @throws PtraceException NOT_STOPPING after ten seconds, THREAD_GONE if there is no such tracee any more
+   * @throws PtraceException NOT_STOPPING after ten seconds, THREAD_GONE if there is no such tracee any more, or one that
+   *     has ended without being reported yet: a main thread whose process lives on
    */
-  int await(int awaited) {
-    int early = takeEarlier(awaited);
-    if (early >= 0) {
-      return early;
+  WaitStatus await(int awaited) {
+    WaitStatus known = takeReport(awaited);
+    if (known != null) {
+      return known;
     }
     Scratch s = scratch();
     long start = System.nanoTime();
-    for (int round = 0;; round++) {
+    for (int round = 1;; round++) {
+      boolean dead = round % LOOKS == 0 && isDead(awaited);
       int got = Libc.waitpid(s.state, awaited, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
       if (got == awaited) {
-        return s.status.get(JAVA_INT, 0);
+        return WaitStatus.of(s.status.get(JAVA_INT, 0));
       }
-      if (got < 0 && Libc.errno(s.state) != Libc.EINTR) {
-        throw new PtraceException(Reason.THREAD_GONE, Libc.errno(s.state),
-            "thread " + awaited + " has ended meanwhile (waitpid: " + Errno.name(Libc.errno(s.state)) + ")");
+      int errno = got < 0 ? Libc.errno(s.state) : 0;
+      if (dead || errno != 0 && errno != Libc.EINTR) {
+        throw new PtraceException(Reason.THREAD_GONE, dead ? Libc.ESRCH : errno,
+            "thread " + awaited + " has ended meanwhile");
       }
       if (System.nanoTime() - start > STOP_DEADLINE) {
         throw new PtraceException(Reason.NOT_STOPPING, "thread " + awaited + " has not stopped for "
             + STOP_DEADLINE / 1_000_000_000L
             + " s; it is probably in an uninterruptible system call (state D)");
       }
-      if (round > 20) {
+      if (round > LOOKS) {
         LockSupport.parkNanos(Math.min(1_000_000, 1_000L * round));
       } else {
         Thread.onSpinWait();
@@ -446,35 +456,8 @@ public final class Tracer implements AutoCloseable {
     }
   }
 
-  private int takeEarlier(int awaited) {
-    for (int i = 0; i < BATCH; i++) {
-      if (batchTids[i] == awaited) {
-        batchTids[i] = 0;
-        return batchStatuses[i];
-      }
-    }
-    var iterator = deferred.iterator();
-    while (iterator.hasNext()) {
-      int deferredTid = iterator.next();
-      int word = iterator.next();
-      if (deferredTid == awaited) {
-        var rest = new ArrayDeque<Integer>();
-        boolean taken = false;
-        for (var all = deferred.iterator(); all.hasNext();) {
-          int t = all.next();
-          int w = all.next();
-          if (t == awaited && !taken) {
-            taken = true;
-          } else {
-            rest.add(t);
-            rest.add(w);
-          }
-        }
-        deferred.clear();
-        deferred.addAll(rest);
-        return word;
-      }
-    }
-    return -1;
+  private static boolean isDead(int tid) {
+    ProcessStatus status = ProcessStatus.of(tid);
+    return status == null || status.isDead();
   }
 }

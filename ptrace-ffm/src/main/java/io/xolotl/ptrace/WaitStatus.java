@@ -40,7 +40,10 @@ public sealed interface WaitStatus {
   /** The thread is inside an execve that has succeeded; it has the process's id now and no other thread is left. */
   record Executed() implements Stopped {}
 
-  /** The thread is about to end but still has its memory: PTRACE_EVENT_EXIT. */
+  /**
+   * The thread is about to end but still has its memory: PTRACE_EVENT_EXIT. Only the main thread of a process stops so;
+   * other threads may live on, and then its end is reported behind theirs.
+   */
   record Exiting() implements Stopped {}
 
   /** A stop that this library never asks for, for instance one at a system call: it is continued. */
@@ -89,7 +92,9 @@ public sealed interface WaitStatus {
       case Ptrace.EVENT_EXEC -> Stops.EXECUTED;
       case Ptrace.EVENT_EXIT -> Stops.EXITING;
       // PTRACE_EVENT_STOP carries SIGTRAP, or the stop signal while the process is in a group-stop.
-      case Ptrace.EVENT_STOP -> signal == Signals.SIGTRAP ? Stops.INTERRUPTED : new GroupStop(signal);
+      case Ptrace.EVENT_STOP -> signal == Signals.SIGTRAP
+          ? Stops.INTERRUPTED
+          : signal < Stops.SIGNALS.length ? Stops.GROUP_STOPS[signal] : new Other(status);
       default -> new Other(status);
     };
   }
@@ -97,6 +102,7 @@ public sealed interface WaitStatus {
   /** The shared instances. */
   final class Stops {
     private static final Signal[] SIGNALS = new Signal[65];
+    private static final GroupStop[] GROUP_STOPS = new GroupStop[SIGNALS.length];
     private static final Created CLONE = new Created(Event.CLONE);
     private static final Created FORK = new Created(Event.FORK);
     private static final Created VFORK = new Created(Event.VFORK);
@@ -107,6 +113,7 @@ public sealed interface WaitStatus {
     static {
       for (int i = 0; i < SIGNALS.length; i++) {
         SIGNALS[i] = new Signal(i);
+        GROUP_STOPS[i] = new GroupStop(i);
       }
     }
 

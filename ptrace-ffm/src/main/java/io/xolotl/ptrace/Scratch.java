@@ -1,0 +1,38 @@
+package io.xolotl.ptrace;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** Native memory for the arguments of a tracer thread's calls: an arena a call would cost as much as the call. */
+final class Scratch {
+
+  final MemorySegment state;
+  final MemorySegment status;
+  final MemorySegment registers;
+  /** Room for as many as PTRACE_PEEKSIGINFO is asked for at once. */
+  final MemorySegment siginfo;
+  final MemorySegment word;
+  /** A {@code struct iovec}. */
+  final MemorySegment vector;
+  /** A {@code struct ptrace_peeksiginfo_args}. */
+  final MemorySegment peek;
+  /** A {@code struct ptrace_rseq_configuration}. */
+  final MemorySegment rseq;
+  /** Room for the largest XSAVE state there is (AMX: 11 KiB). */
+  final MemorySegment xstate;
+
+  Scratch(Arena arena) {
+    state = arena.allocate(Libc.callState());
+    status = arena.allocate(JAVA_INT);
+    registers = arena.allocate(Registers.BYTES, 8);
+    siginfo = arena.allocate(SignalInfo.BYTES * 8L, 8);
+    word = arena.allocate(JAVA_LONG);
+    vector = arena.allocate(16, 8);
+    peek = arena.allocate(16, 8);
+    rseq = arena.allocate(24, 8);
+    xstate = arena.allocate(32 << 10, 64);
+  }
+}

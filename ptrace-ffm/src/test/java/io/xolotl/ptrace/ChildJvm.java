@@ -1,0 +1,58 @@
+package io.xolotl.ptrace;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+
+/** Runs a main class in a JVM of its own, on the class path: what a whole process must do or be. */
+final class ChildJvm {
+
+  private ChildJvm() {}
+
+  /**
+   * Runs it to its end.
+   *
+   * @param wrapper a command to run the JVM with
+   * @param options options of the JVM
+   * @return the lines of its output
+   */
+  static List<String> run(List<String> wrapper, List<String> options, Class<?> main, String... arguments) {
+    var command = new ArrayList<>(wrapper);
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    // Starts faster, and without files that another user could not write.
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"));
+    command.addAll(options);
+    command.addAll(List.of("-cp", classes(Tracer.class) + ":" + classes(main), main.getName()));
+    command.addAll(List.of(arguments));
+    try {
+      Process child = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+      try {
+        List<String> lines = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines()
+            .toList();
+        if (!child.waitFor(60, TimeUnit.SECONDS) || child.exitValue() != 0) {
+          throw new AssertionError(command + ": " + lines);
+        }
+        return lines;
+      } finally {
+        child.destroyForcibly();
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError(e);
+    }
+  }
+
+  /** The directory that a class comes from; the tests themselves run in a module, the child on the class path. */
+  static String classes(Class<?> type) {
+    String file = type.getName().replace('.', '/') + ".class";
+    var url = Objects.requireNonNull(type.getResource("/" + file));
+    return url.getPath().substring(0, url.getPath().length() - file.length());
+  }
+}
