@@ -105,6 +105,10 @@ final class RemoteCall {
           if (signal == Signals.SIGTRAP && info.isFault()) {
             return;
           }
+          if (Signals.isRaisedByInstruction(signal) && info.isFault()) {
+            throw new PtraceException(Reason.REMOTE_CALL_FAILED, "a system call in " + thread + " at 0x"
+                + Long.toHexString(instruction) + " raised " + info + ": there is no syscall instruction");
+          }
           intruders.add(signal);
           thread.readRegisters(registers);
           if (registers.rip() != instruction) {

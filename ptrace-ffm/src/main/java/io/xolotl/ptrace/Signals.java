@@ -33,6 +33,18 @@ public final class Signals {
   private Signals() {}
 
   /**
+   * Tells whether the kernel raises a signal for what an instruction did; somebody may send such a signal, too.
+   *
+   * @param signal its number
+   */
+  public static boolean isRaisedByInstruction(int signal) {
+    return switch (signal) {
+      case SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS -> true;
+      default -> false;
+    };
+  }
+
+  /**
    * A signal's name, for instance {@code SIGSEGV}, or {@code SIG35} for a real-time signal.
    *
    * @param signal its number

@@ -355,9 +355,9 @@ public final class TracedThread {
   }
 
   /**
-   * Tells whether a trap (int3 or single-step) of this thread waits to be reported. PTRACE_EVENT_STOP overtakes it:
-   * get_signal() in kernel/signal.c takes jobctl traps before it takes queued signals. A thread that is detached in
-   * that state dies of the SIGTRAP.
+   * Tells whether a trap (int3 or single-step) or a fault of this thread waits to be reported. PTRACE_EVENT_STOP
+   * overtakes it: get_signal() in kernel/signal.c takes jobctl traps before it takes queued signals. A thread that is
+   * detached in that state dies of the SIGTRAP; one that a system call is made in would report it in the middle.
    */
   public boolean hasPendingTrap() {
     Scratch s = scratch();
@@ -370,7 +370,7 @@ public final class TracedThread {
       long n = request(s, Ptrace.PEEKSIGINFO, s.peek.address(), s.siginfo.address());
       for (int i = 0; i < n; i++) {
         MemorySegment info = s.siginfo.asSlice((long) i * SignalInfo.BYTES, SignalInfo.BYTES);
-        if (info.get(JAVA_INT, 0) == Signals.SIGTRAP && info.get(JAVA_INT, 8) > 0) {
+        if (Signals.isRaisedByInstruction(info.get(JAVA_INT, 0)) && info.get(JAVA_INT, 8) > 0) {
           return true;
         }
       }

@@ -353,6 +353,30 @@ public final class Tracer implements AutoCloseable {
     }
   }
 
+  /**
+   * Has the first stops of all threads and processes that are announced handled; they come at once. Tracer thread only.
+   *
+   * <p>While the child of a vfork has not been handled its creator cannot be stopped, and nobody knows the child.
+   */
+  public void awaitNewcomers() {
+    for (TracedThread newcomer : List.copyOf(threads.values())) {
+      if (!newcomer.isFirstStop()) {
+        continue;
+      }
+      try {
+        if (newcomer.stop() == null) {
+          newcomer.awaitStop();
+        }
+        newcomer.handleStop();
+      } catch (PtraceException e) {
+        if (e.reason() != Reason.THREAD_GONE) {
+          throw e;
+        }
+        // Killed before it ran; its end is reported in its turn.
+      }
+    }
+  }
+
   // For TracedProcess and TracedThread, on the tracer thread.
 
   Scratch scratch() {

@@ -58,6 +58,7 @@ final class Departure {
         }
       }
       process.tracer().dispatchDeferred();
+      process.tracer().awaitNewcomers();
     }
   }
 

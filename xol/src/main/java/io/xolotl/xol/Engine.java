@@ -16,6 +16,7 @@ import io.xolotl.ptrace.WaitStatus;
 import io.xolotl.xol.ThreadState.Phase;
 import io.xolotl.xol.elf.FunctionRange;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
@@ -482,8 +483,11 @@ final class Engine implements TraceHandler {
       boolean sharesMemory) {
     bringOutOfSlot(thread);
     if (sharesMemory) {
-      borrowers.add(child);
-      if (!closing) {
+      if (closing) {
+        // Nothing of ours is left in the memory, and its creator cannot be stopped before it goes on.
+        thread.detach(0);
+      } else {
+        borrowers.add(child);
         thread.cont(0);
       }
       return;
@@ -541,43 +545,41 @@ final class Engine implements TraceHandler {
    * that is interrupted for it. Borrowers first: while they run, the thread that created them cannot be stopped.
    */
   private long inSomeThread(ToLongFunction<TracedThread> action) {
-    List<TracedThread> threads = allThreads();
-    for (TracedThread thread : threads) {
-      if (thread.isAtUserBoundary()) {
-        return action.applyAsLong(thread);
-      }
-    }
+    var unreachable = new HashSet<TracedThread>();
     PtraceException last = null;
-    for (TracedThread thread : threads) {
+    while (true) {
+      tracer.awaitNewcomers();
+      TracedThread candidate = null;
+      for (TracedThread thread : allThreads()) {
+        if (thread.isAtUserBoundary()) {
+          return action.applyAsLong(thread);
+        }
+        candidate = candidate == null && !unreachable.contains(thread) ? thread : candidate;
+      }
+      if (candidate == null) {
+        throw last != null
+            ? ProbeException.of(last)
+            : new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
+      }
       try {
-        return interrupted(thread, action);
+        state(candidate).interrupted = true;
+        candidate.interruptAndWait();
+        if (candidate.isAtUserBoundary()) {
+          candidate.takePendingTrap();
+          return action.applyAsLong(candidate);
+        }
       } catch (PtraceException e) {
         switch (e.reason()) {
-          case THREAD_GONE, NOT_STOPPING -> last = e;
+          case THREAD_GONE, NOT_STOPPING -> {
+            last = e;
+            unreachable.add(candidate);
+          }
           default -> throw e;
         }
+      } finally {
+        // In a system call that creates a process, say: it is handled, and then another look is taken.
+        candidate.handleStop();
       }
-    }
-    if (last != null) {
-      throw last;
-    }
-    throw new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
-  }
-
-  private long interrupted(TracedThread thread, ToLongFunction<TracedThread> action) {
-    do {
-      if (thread.stop() != null) {
-        // A stop in a system call: let it be handled, and go on from there.
-        thread.handleStop();
-      }
-      state(thread).interrupted = true;
-      thread.interruptAndWait();
-    } while (!thread.isAtUserBoundary());
-    thread.takePendingTrap();
-    try {
-      return action.applyAsLong(thread);
-    } finally {
-      thread.handleStop();
     }
   }
 
@@ -617,6 +619,7 @@ final class Engine implements TraceHandler {
   }
 
   private void letGoOfAll() {
+    tracer.awaitNewcomers();
     for (TracedProcess borrower : List.copyOf(borrowers)) {
       letGo(borrower);
     }

@@ -60,9 +60,17 @@ public final class ReturnProbe {
     try {
       catchReturnTo(returnAddress);
     } catch (ProbeException refused) {
-      missed.incrementAndGet();
       hit.calls(this).remove(stackPointer);
-      throw refused;
+      switch (refused.reason()) {
+        case CLOSED, PROCESS_GONE -> {
+          // The session ends while this handler runs, and the observation of this call with it.
+          return;
+        }
+        default -> {
+          missed.incrementAndGet();
+          throw refused;
+        }
+      }
     }
     hit.calls(this).put(stackPointer, new Call(returnAddress, h -> own.onReturn().onReturn(h, value)));
   }

@@ -83,10 +83,6 @@ final class Signalling {
 
   /** Tells whether a signal reports what the thread did, and stands for the instruction at rip. */
   static boolean isFault(int signal, SignalInfo info) {
-    return info.isFault() && switch (signal) {
-      case Signals.SIGILL, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGSEGV, Signals.SIGTRAP, Signals.SIGSYS ->
-        true;
-      default -> false;
-    };
+    return info.isFault() && Signals.isRaisedByInstruction(signal);
   }
 }

@@ -508,10 +508,7 @@ final class Sites {
     for (Site site : removed.values()) {
       restore(child.memory(), site, mappings);
     }
-    if (!area.isEmpty()) {
-      child.systemCallInstruction(area.systemCallInstruction());
-      area.unmap(thread);
-    }
+    area.unmapFrom(thread, mappings);
   }
 
   /** The address space is gone: the process has ended or executed another program. */

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
@@ -113,17 +114,27 @@ final class XolArea {
     return blocks.isEmpty();
   }
 
-  /** Unmaps everything, in a process that has these mappings: this one, or a child forked from it. */
+  /** Unmaps everything in the process itself. */
   void unmap(TracedThread thread) {
     // The system call instruction lies in the first block: it goes last, and its trap comes before the next fetch.
     for (Block block : blocks.reversed()) {
-      thread.process().unmap(thread, block.base, BLOCK_BYTES);
+      process.unmap(thread, block.base, BLOCK_BYTES);
     }
   }
 
-  /** The first block's system call instruction, or 0. */
-  long systemCallInstruction() {
-    return blocks.isEmpty() ? 0 : blocks.getFirst().base;
+  /**
+   * Unmaps what a child has copies of. It was forked at any moment: a block may have come since, or be there but empty, so
+   * that the child must not use the system call instruction in it.
+   *
+   * @param thread of the child
+   * @param mappings of the child
+   */
+  void unmapFrom(TracedThread thread, List<MemoryMapping> mappings) {
+    for (Block block : blocks) {
+      if (mappings.stream().anyMatch(m -> m.contains(block.base))) {
+        thread.process().unmap(thread, block.base, BLOCK_BYTES);
+      }
+    }
   }
 
   /** Forgets all blocks: they are unmapped, or the address space is gone. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.ProcessStatus;
 import java.io.IOException;
 import java.util.HashMap;
 import java.util.List;
@@ -42,8 +43,11 @@ final class Aftermath {
         .noneMatch(m -> m.permissions().equals("r-xp") && m.path()
             .isEmpty() && m.size() == 64 << 10);
     for (int tid : ProcFs.threads(pid)) {
-      Await.until(() -> !ProcFs.exists(tid) || ProcFs.tracerPid(tid) == 0,
-          () -> "thread " + tid + " is still traced");
+      // It may end at any moment, and has no tracer then either.
+      Await.until(() -> {
+        ProcessStatus status = ProcessStatus.of(tid);
+        return status == null || status.tracer() == 0;
+      }, () -> "thread " + tid + " is still traced");
     }
   }
 }
