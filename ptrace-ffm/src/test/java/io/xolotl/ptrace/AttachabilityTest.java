@@ -135,8 +135,7 @@ class AttachabilityTest {
       return 0;
     });
     ProcFs.awaitGone(pid);
-    tracer.call(() -> 0);
-    assertThat(recorder.ends).containsEntry(pid, new WaitStatus.Killed(9, false));
+    assertThat(recorder.awaitEnd(pid)).isEqualTo(new WaitStatus.Killed(9, false));
   }
 
   static final class AttachAsNobody {

@@ -3,6 +3,7 @@ package io.xolotl.ptrace;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
@@ -222,7 +223,7 @@ class ProcessMemoryTest {
     long address = target.address("global_value");
     target.send("exit");
     target.exitStatus();
-    traced.tracer.call(() -> 0);
+    Await.until(() -> traced.tracer.call(() -> traced.process.threads().isEmpty()), () -> "its end");
     assertInaccessible(() -> memory.readLong(address), "read", address);
     assertThatThrownBy(() -> traced.process.mappings()).isInstanceOfSatisfying(PtraceException.class,
         e -> assertThat(e.reason()).isEqualTo(Reason.THREAD_GONE));

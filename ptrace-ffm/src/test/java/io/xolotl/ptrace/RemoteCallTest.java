@@ -302,8 +302,7 @@ class RemoteCallTest {
       })).isInstanceOfSatisfying(PtraceException.class,
           e -> assertThat(e.reason()).isEqualTo(Reason.THREAD_GONE));
       target.exitStatus();
-      traced.tracer.call(() -> 0);
-      assertThat(recorder.ends).containsEntry(target.pid(), new WaitStatus.Killed(9, false));
+      assertThat(recorder.awaitEnd(traced.process.pid())).isEqualTo(new WaitStatus.Killed(9, false));
     }
   }
 }
