@@ -112,23 +112,31 @@ class ThreadStateTest {
   }
 
   /** Stops the program at an address, once, changes it there, and lets it go on. */
-  private static CompletableFuture<TracedThread> at(Traced traced, Breakpoints handler, long address,
-      Change change) {
+  private static CompletableFuture<?> at(Traced traced, Breakpoints handler, long address, Change change) {
     var hit = new CompletableFuture<TracedThread>();
-    traced.tracer.call(() -> {
+    return traced.tracer.call(() -> {
       ProcessMemory memory = traced.process.memory();
       byte[] original = memory.readText(address, 1);
       memory.writeText(address, BREAKPOINT);
-      hit.thenAccept(thread -> {
-        memory.writeText(address, original);
-        var registers = new Registers();
-        thread.readRegisters(registers);
-        change.apply(thread, registers);
-        thread.cont(0);
+      handler.awaited.add(hit);
+      // What the change asserts is told by the future that is returned.
+      return hit.thenAccept(thread -> {
+        try {
+          memory.writeText(address, original);
+          var registers = new Registers();
+          thread.readRegisters(registers);
+          change.apply(thread, registers);
+        } finally {
+          thread.cont(0);
+        }
       });
-      return handler.awaited.add(hit);
     });
-    return hit;
+  }
+
+  private static void awaitHit(TargetProcess target, Breakpoints handler, CompletableFuture<?> hit) {
+    io.xolotl.fixtures.Await.until(hit::isDone, () -> "a hit in " + target + ", which is in state "
+        + ProcFs.state(target.pid()) + " after stops " + handler.statuses + " and has printed " + target.output());
+    hit.join();
   }
 
   @Test
@@ -148,7 +156,7 @@ class ThreadStateTest {
         assertThat(again).isEqualTo(registers);
       });
       target.send("go");
-      hit.get(20, TimeUnit.SECONDS);
+      awaitHit(target, handler, hit);
       target.awaitLine("add 43");
     }
   }
@@ -168,7 +176,7 @@ class ThreadStateTest {
         thread.writeVectorState(state);
       });
       target.send("go");
-      hit.get(20, TimeUnit.SECONDS);
+      awaitHit(target, handler, hit);
       assertThat(seen.get(20, TimeUnit.SECONDS)).isEqualTo(7.0);
       target.awaitLine("half 10.5");
     }
