@@ -18,7 +18,7 @@ import java.util.List;
  * PTRACE_GETSIGMASK tells the saved one, and PTRACE_SETSIGMASK replaces the temporary one and ends that state
  * (ptrace_request() in kernel/ptrace.c). The program does not notice: these calls restart, with their temporary mask,
  * unless a signal is delivered; one that only the temporary mask lets through is put back into the queue by
- * ptrace_signal() (kernel/signal.c), and delivered when the call has restarted. Only epoll_pwait does not restart but
+ * ptrace_signal() (kernel/signal.c), and reported and delivered once the call has restarted. Only epoll_pwait does not restart but
  * return EINTR, as after every stop, and such a signal then waits for the next call of that kind.
  */
 final class RemoteCall {

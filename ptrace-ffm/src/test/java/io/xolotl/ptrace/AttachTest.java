@@ -120,8 +120,7 @@ class AttachTest {
     try (var traced = Traced.attach(target.pid(), recorder)) {
       target.send("exit");
       assertThat(target.exitStatus()).isEqualTo(ExitStatus.SUCCESS);
-      traced.tracer.call(() -> 0);
-      assertThat(recorder.ends).containsEntry(target.pid(), new WaitStatus.Exited(0));
+      assertThat(recorder.awaitEnd(traced.process.pid())).isEqualTo(new WaitStatus.Exited(0));
       assertThat(traced.tracer.call(traced.process::threads)).isEmpty();
     }
   }
@@ -134,8 +133,7 @@ class AttachTest {
     try (var traced = Traced.attach(target.pid(), recorder)) {
       target.signal("KILL");
       assertThat(target.exitStatus()).isEqualTo(new ExitStatus.Killed(9));
-      traced.tracer.call(() -> 0);
-      assertThat(recorder.ends).containsEntry(target.pid(), new WaitStatus.Killed(9, false));
+      assertThat(recorder.awaitEnd(traced.process.pid())).isEqualTo(new WaitStatus.Killed(9, false));
       assertThat(recorder.endedThreads).hasValue(5);
     }
   }
@@ -151,8 +149,7 @@ class AttachTest {
         return 0;
       });
       assertThat(target.exitStatus()).isEqualTo(new ExitStatus.Killed(9));
-      traced.tracer.call(() -> 0);
-      assertThat(recorder.ends).containsKey(target.pid());
+      assertThat(recorder.awaitEnd(traced.process.pid())).isInstanceOf(WaitStatus.Ended.class);
     }
   }
 
@@ -203,8 +200,7 @@ class AttachTest {
         target.awaitLine("value 4712");
         target.closeInput();
         target.exitStatus();
-        traced.tracer.call(() -> 0);
-        assertThat(recorder.ends).containsKey(pid);
+        assertThat(recorder.awaitEnd(pid)).isInstanceOf(WaitStatus.Ended.class);
       }
     }
   }

@@ -22,12 +22,23 @@ final class ChildJvm {
    * @return the lines of its output
    */
   static List<String> run(List<String> wrapper, List<String> options, Class<?> main, String... arguments) {
+    return run(wrapper, options, classes(Tracer.class) + ":" + classes(main), main, arguments);
+  }
+
+  /** The same with classes from elsewhere. */
+  static List<String> run(List<String> wrapper, List<String> options, Path directory, Class<?> main,
+      String... arguments) {
+    return run(wrapper, options, directory.toString(), main, arguments);
+  }
+
+  private static List<String> run(List<String> wrapper, List<String> options, String path, Class<?> main,
+      String... arguments) {
     var command = new ArrayList<>(wrapper);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     // Starts faster, and without files that another user could not write.
     command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"));
     command.addAll(options);
-    command.addAll(List.of("-cp", classes(Tracer.class) + ":" + classes(main), main.getName()));
+    command.addAll(List.of("-cp", path, main.getName()));
     command.addAll(List.of(arguments));
     try {
       Process child = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();

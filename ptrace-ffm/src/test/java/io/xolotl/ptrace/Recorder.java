@@ -1,5 +1,6 @@
 package io.xolotl.ptrace;
 
+import io.xolotl.fixtures.Await;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
@@ -23,6 +24,12 @@ class Recorder implements TraceHandler {
   final Queue<TracedThread> executed = new ConcurrentLinkedQueue<>();
   /** How each process has ended, by its id. */
   final Map<Integer, WaitStatus.Ended> ends = new ConcurrentHashMap<>();
+
+  /** The kernel lets others know of an end before the tracer has told its handler. */
+  WaitStatus.Ended awaitEnd(int pid) {
+    Await.until(() -> ends.containsKey(pid), () -> "the end of process " + pid);
+    return java.util.Objects.requireNonNull(ends.get(pid));
+  }
 
   @Override
   public void stopped(TracedThread thread, WaitStatus.Stopped status) {
