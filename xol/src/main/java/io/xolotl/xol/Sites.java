@@ -78,8 +78,10 @@ final class Sites {
     List<MemoryMapping> mappings = process.mappings();
     var fresh = new LongMap<Site>();
     var chosen = new ArrayList<Site>(targets.size());
+    var probes = new ArrayList<Probe>(targets.size());
     try {
       for (Engine.Target target : targets) {
+        forgetOverwritten(target.address());
         Site known = sites.get(target.address());
         known = known == null ? fresh.get(target.address()) : known;
         if (known == null) {
@@ -90,7 +92,6 @@ final class Sites {
         }
         chosen.add(known);
       }
-      var probes = new ArrayList<Probe>(targets.size());
       for (int i = 0; i < chosen.size(); i++) {
         Site site = chosen.get(i);
         ProbeRequest request = targets.get(i).request();
@@ -101,8 +102,25 @@ final class Sites {
       install(fresh.values());
       return probes;
     } catch (RuntimeException e) {
+      probes.forEach(this::unregister);
       undo(fresh.values());
       throw e;
+    }
+  }
+
+  /**
+   * Drops the sites around an address whose breakpoint is no longer in memory: their code was unmapped or written anew, and
+   * what is there now was never probed.
+   */
+  private void forgetOverwritten(long address) {
+    for (int i = 1 - LONGEST; i < LONGEST; i++) {
+      Site site = sites.get(address + i);
+      if (site != null && !holdsBreakpoint(memory, site.address())) {
+        for (Probe probe : site.probes) {
+          probe.deactivate();
+        }
+        uninstall(site);
+      }
     }
   }
 
