@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 
 /**
@@ -25,29 +26,43 @@ final class Departure {
   private final Function<TracedThread, ThreadState> states;
   private final Sites sites;
   private final OutOfLine outOfLine;
+  private final BooleanSupplier undisturbed;
 
   /** Stopped threads that are as the program must find them, and the signal that each is resumed with. */
   private final Map<TracedThread, Integer> ready = new LinkedHashMap<>();
   private final Set<TracedThread> unreachable = new HashSet<>();
 
+  /**
+   * Begins to let a process go.
+   *
+   * @param undisturbed false while the process has children that somebody must see to first
+   */
   Departure(TracedProcess process, Function<TracedThread, ThreadState> states, Sites sites,
-      OutOfLine outOfLine) {
+      OutOfLine outOfLine, BooleanSupplier undisturbed) {
     this.process = process;
     this.states = states;
     this.sites = sites;
     this.outOfLine = outOfLine;
+    this.undisturbed = undisturbed;
   }
 
-  /** Threads are created while others are being stopped, so this goes on until a pass finds none that runs. */
-  void stopAll() {
-    boolean found = true;
-    while (found) {
-      found = false;
+  /**
+   * Threads are created while others are being stopped, so this goes on until a pass finds none that runs.
+   *
+   * @return false if a child came between: its creator cannot be stopped while it is in vfork(2), and memory that was
+   *     copied by fork(2) is cleaned with what is known of the slots. To be called again then.
+   */
+  boolean stopAll() {
+    while (undisturbed.getAsBoolean()) {
+      boolean found = false;
       for (TracedThread thread : process.threads()) {
         if (ready.containsKey(thread) || unreachable.contains(thread)) {
           continue;
         }
         found = true;
+        if (!undisturbed.getAsBoolean()) {
+          break;
+        }
         try {
           stop(thread);
         } catch (PtraceException e) {
@@ -58,7 +73,11 @@ final class Departure {
         }
       }
       process.tracer().dispatchDeferred();
+      if (!found) {
+        return undisturbed.getAsBoolean();
+      }
     }
+    return false;
   }
 
   private void stop(TracedThread thread) {
@@ -73,7 +92,7 @@ final class Departure {
     }
     if (!thread.isAtUserBoundary()) {
       // In a system call that has created a process or thread: the next pass stops it on its way to user mode.
-      thread.cont(0);
+      thread.handleStop();
       return;
     }
     thread.takePendingTrap();
@@ -139,8 +158,22 @@ final class Departure {
     }
   }
 
-  /** Unmaps the slots in one of the stopped threads. */
-  void unmapSlots() {
+  /**
+   * Detaches all threads, now that they are stopped.
+   *
+   * @param owns whether the slots are to be unmapped before, since nobody else runs in this memory
+   */
+  void letGo(boolean owns) {
+    try {
+      if (owns) {
+        unmapSlots();
+      }
+    } finally {
+      detachAll();
+    }
+  }
+
+  private void unmapSlots() {
     if (!sites.hasSlots()) {
       return;
     }
@@ -157,7 +190,7 @@ final class Departure {
     }
   }
 
-  void detachAll() {
+  private void detachAll() {
     ready.forEach((thread, signal) -> {
       try {
         thread.detach(signal);

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Decoder;
 import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
@@ -16,6 +17,7 @@ import io.xolotl.ptrace.WaitStatus;
 import io.xolotl.xol.ThreadState.Phase;
 import io.xolotl.xol.elf.FunctionRange;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
@@ -60,11 +62,34 @@ final class Engine implements TraceHandler {
   /** Processes that run in the same memory until they execute another program or exit: children of vfork. */
   private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
 
+  /** Children that the process has created and whose first stop is still to come. */
+  private final Set<Integer> expected = new HashSet<>();
+  /** Completes when {@link #expected} is empty again. */
+  private CompletableFuture<Boolean> allSeen = new CompletableFuture<>();
+
+  /** Threads in phase HANDLING. */
+  private final Set<ThreadState> handling = new HashSet<>();
+
   /** A launched program that was not started yet. */
   private boolean held;
   private boolean closing;
-  /** Threads in phase HANDLING. */
-  private int handling;
+  /** Threads of the process are being stopped, to let it go. */
+  private boolean departing;
+  private @Nullable Departure departure;
+
+  /**
+   * No thread can be stopped before the main loop has seen a child: its creator does not stop while it is in vfork(2), and
+   * the child waits for us.
+   */
+  private static final class ChildExpectedException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+    private final transient CompletableFuture<Boolean> seen;
+
+    ChildExpectedException(CompletableFuture<Boolean> seen) {
+      super("a child of the process is about to stop", null, false, false);
+      this.seen = seen;
+    }
+  }
 
   private Engine(Tracer tracer, ProbingOptions options) {
     this.tracer = tracer;
@@ -139,6 +164,11 @@ final class Engine implements TraceHandler {
     return process().mappings();
   }
 
+  /** Completes when the process is let go, or has ended and all handlers have returned. */
+  CompletableFuture<Boolean> released() {
+    return released;
+  }
+
   CompletableFuture<ProcessEnd> end() {
     return end;
   }
@@ -158,6 +188,20 @@ final class Engine implements TraceHandler {
   }
 
   List<Probe> register(ProbedProcess user, List<Target> targets) {
+    while (true) {
+      try {
+        return tryRegister(user, targets);
+      } catch (ChildExpectedException e) {
+        if (tracer.isTracerThread()) {
+          // Only a handler gets here, and the thread that hit is stopped where memory can be mapped in it.
+          throw e;
+        }
+        e.seen.join();
+      }
+    }
+  }
+
+  private List<Probe> tryRegister(ProbedProcess user, List<Target> targets) {
     return tracer.call(() -> {
       if (closing) {
         throw new ProbeException(ProbeException.Reason.CLOSED,
@@ -182,7 +226,7 @@ final class Engine implements TraceHandler {
       }
       // The session has ended, and its probes with it.
     }
-    if (!IN_HANDLER.get()) {
+    if (mayWait()) {
       probe.awaitHandlers();
     }
   }
@@ -199,10 +243,15 @@ final class Engine implements TraceHandler {
       }
       // The process has ended, or another thread has closed the session.
     }
-    if (!IN_HANDLER.get()) {
+    if (mayWait()) {
       released.join();
       tracer.close();
     }
+  }
+
+  /** Neither a handler nor what a user hangs on {@link #end}, which runs on the tracer thread, can wait for handlers. */
+  private boolean mayWait() {
+    return !IN_HANDLER.get() && !tracer.isTracerThread();
   }
 
   // What the process does. Tracer thread.
@@ -222,8 +271,35 @@ final class Engine implements TraceHandler {
     switch (status) {
       case WaitStatus.Signal(int signal) -> signalled(state, signal);
       case WaitStatus.GroupStop _ -> thread.listen();
-      case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+      case WaitStatus.Created _ -> {
+        expectChild(thread);
         resume(state);
+      }
+      case WaitStatus.Interrupted _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+        resume(state);
+    }
+  }
+
+  /**
+   * A child that stops only after the session has let its creator go would be detached with the breakpoints in its memory,
+   * so the session waits for it. Children of borrowers come after their program's own exec or not at all.
+   */
+  private void expectChild(TracedThread creator) {
+    if (creator.process() != process()) {
+      return;
+    }
+    int child = (int) creator.eventMessage();
+    ProcessStatus status = ProcessStatus.of(child);
+    // One that was killed before it ran is reported to nobody; a thread is in the list of its process already.
+    if (status != null && status.tgid() != pid()) {
+      expected.add(child);
+    }
+  }
+
+  private void seen(TracedProcess child) {
+    if (expected.remove(child.pid()) && expected.isEmpty()) {
+      allSeen.complete(true);
+      allSeen = new CompletableFuture<>();
     }
   }
 
@@ -299,7 +375,7 @@ final class Engine implements TraceHandler {
       state.site = site;
       site.pins++;
       state.phase = Phase.HANDLING;
-      handling++;
+      handling.add(state);
       state.chain = site.probes;
       state.next = 0;
       nextHandler(state);
@@ -343,14 +419,46 @@ final class Engine implements TraceHandler {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
-          tracer.execute(() -> guarded(state, this::nextHandler));
+          tracer.execute(() -> guarded(state, this::handlerReturned));
         }
       });
       return true;
-    } catch (java.util.concurrent.RejectedExecutionException e) {
+    } catch (RuntimeException | Error e) {
+      // Rejected, or no memory for a thread: the probed program goes on all the same.
       probe.handlerReturned();
-      options.errorListener().accept(probe, e);
+      reportError(probe, e);
       return false;
+    }
+  }
+
+  /**
+   * Goes on with a hit whose handler ran elsewhere. Meanwhile another thread may have executed a program: of a process's
+   * first thread that is reported to nobody, and its id is the other thread's now (ptrace(2), "execve(2) under ptrace"),
+   * whose registers are none of the handler's. It is then in another stop than that of the breakpoint.
+   */
+  private void handlerReturned(ThreadState state) {
+    TracedThread thread = state.traced();
+    if (!state.ended && thread.tid() == thread.process().pid()) {
+      try {
+        thread.readSignalInfo(state.signal);
+        state.ended = state.signal.signal() != Signals.SIGTRAP || state.signal.code() != SignalInfo.SI_KERNEL;
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+          throw e;
+        }
+        state.ended = true;
+      }
+    }
+    nextHandler(state);
+  }
+
+  private void reportError(Probe probe, Throwable thrown) {
+    try {
+      options.errorListener().accept(probe, thrown);
+    } catch (Throwable t) {
+      // A listener must not stop the process either.
+      ProbingOptions.log(probe, thrown);
+      ProbingOptions.log(probe, t);
     }
   }
 
@@ -374,7 +482,7 @@ final class Engine implements TraceHandler {
       probe.handler().onHit(hit);
     } catch (Throwable t) {
       // Whatever a handler throws, an Error too, must not stop the process that it looks at.
-      options.errorListener().accept(probe, t);
+      reportError(probe, t);
     } finally {
       IN_HANDLER.set(outer);
       hit.end();
@@ -383,7 +491,7 @@ final class Engine implements TraceHandler {
 
   private void finishHit(ThreadState state) {
     Site site = Objects.requireNonNull(state.site);
-    handling--;
+    handling.remove(state);
     state.phase = Phase.FREE;
     if (state.ended) {
       state.site = null;
@@ -440,17 +548,25 @@ final class Engine implements TraceHandler {
   @Override
   public void processCreated(TracedProcess parent, TracedProcess child, TracedThread thread,
       boolean sharesMemory) {
-    bringOutOfSlot(thread);
-    if (sharesMemory) {
-      borrowers.add(child);
-      if (!closing) {
-        thread.cont(0);
+    seen(child);
+    try {
+      bringOutOfSlot(thread);
+      if (sharesMemory) {
+        borrowers.add(child);
+        if (!closing) {
+          thread.cont(0);
+        }
+        return;
       }
-      return;
+      try {
+        // fork(2): the child has copies of the breakpoints and of the slots.
+        sites().clean(child, thread);
+      } finally {
+        thread.detach(0);
+      }
+    } finally {
+      finishCloseIfIdle();
     }
-    // fork(2): the child has copies of the breakpoints and of the slots.
-    sites().clean(child, thread);
-    thread.detach(0);
   }
 
   @Override
@@ -461,8 +577,21 @@ final class Engine implements TraceHandler {
       thread.detach(0);
       return;
     }
+    // The other threads are gone, and of those whose handlers run nothing more is reported.
+    for (ThreadState state : handling) {
+      state.ended |= state.traced().process() == process();
+    }
+    departure = null;
+    restoreForBorrowers();
     sites().forgetAll();
     thread.cont(0);
+  }
+
+  /** The memory that the process leaves behind lives on if others run in it. */
+  private void restoreForBorrowers() {
+    if (!borrowers.isEmpty()) {
+      sites().restoreAllIn(borrowers.iterator().next().memory());
+    }
   }
 
   @Override
@@ -479,21 +608,22 @@ final class Engine implements TraceHandler {
     }
     if (thread.process() != process()) {
       borrowers.remove(thread.process());
+      seen(thread.process());
+      finishCloseIfIdle();
       return;
     }
-    for (TracedProcess borrower : List.copyOf(borrowers)) {
-      letGo(borrower);
+    closing = true;
+    restoreForBorrowers();
+    sites().removeAll();
+    if (!expected.isEmpty()) {
+      expected.clear();
+      allSeen.complete(true);
     }
-    sites().forgetAll();
     end.complete(switch (status) {
       case WaitStatus.Exited(int code) -> new ProcessEnd.Exited(code);
       case WaitStatus.Killed(int signal, boolean _) -> new ProcessEnd.Killed(signal);
     });
-    if (handling == 0) {
-      finished();
-    } else {
-      closing = true;
-    }
+    finishCloseIfIdle();
   }
 
   /**
@@ -530,6 +660,9 @@ final class Engine implements TraceHandler {
         // A stop in a system call: let it be handled, and go on from there.
         thread.handleStop();
       }
+      if (!expected.isEmpty()) {
+        throw new ChildExpectedException(allSeen);
+      }
       state(thread).interrupted = true;
       thread.interruptAndWait();
     } while (!thread.isAtUserBoundary());
@@ -557,16 +690,28 @@ final class Engine implements TraceHandler {
       return;
     }
     closing = true;
+    if (held) {
+      // Its stop may be the one that Startup has made, whose trap is not for the program.
+      process().threads().forEach(thread -> state(thread).settled = true);
+    }
     sites().removeAll();
     finishCloseIfIdle();
   }
 
+  /** Called whenever something has happened that a session which closes waits for. */
   private void finishCloseIfIdle() {
-    if (closing && handling == 0 && !released.isDone()) {
-      if (!process().threads().isEmpty()) {
-        letGoOfAll();
+    if (!closing || departing || !handling.isEmpty() || released.isDone()) {
+      return;
+    }
+    boolean gone = true;
+    departing = true;
+    try {
+      gone = letGoOfAll();
+    } finally {
+      departing = false;
+      if (gone) {
+        finished();
       }
-      finished();
     }
   }
 
@@ -576,22 +721,33 @@ final class Engine implements TraceHandler {
     tracer.close();
   }
 
-  private void letGoOfAll() {
-    for (TracedProcess borrower : List.copyOf(borrowers)) {
-      letGo(borrower);
+  /**
+   * Brings all threads out of the slots, unmaps these and detaches. Borrowers first: while they run, the thread that
+   * created them cannot be stopped.
+   *
+   * @return false if a child of the process is still to be seen; this is called again then
+   */
+  private boolean letGoOfAll() {
+    while (expected.isEmpty()) {
+      for (TracedProcess borrower : List.copyOf(borrowers)) {
+        var parting = new Departure(borrower, this::state, sites(), outOfLine(), () -> true);
+        parting.stopAll();
+        borrowers.remove(borrower);
+        // The last that runs in the memory of a process that has ended.
+        boolean owns = borrowers.isEmpty() && process().threads().isEmpty();
+        parting.letGo(owns);
+      }
+      Departure ours = departure;
+      if (ours == null) {
+        ours = new Departure(process(), this::state, sites(), outOfLine(),
+            () -> expected.isEmpty() && borrowers.isEmpty());
+        departure = ours;
+      }
+      if (ours.stopAll()) {
+        ours.letGo(true);
+        return true;
+      }
     }
-    letGo(process());
-  }
-
-  /** Brings all threads of a process out of the slots and detaches them, and unmaps the slots before if it owns them. */
-  private void letGo(TracedProcess target) {
-    var departure = new Departure(target, this::state, sites(), outOfLine());
-    departure.stopAll();
-    if (target == process()) {
-      departure.unmapSlots();
-    } else {
-      borrowers.remove(target);
-    }
-    departure.detachAll();
+    return false;
   }
 }

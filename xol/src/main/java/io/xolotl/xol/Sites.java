@@ -444,9 +444,13 @@ final class Sites {
     for (Site site : removed.values()) {
       restore(child.memory(), site);
     }
-    if (!area.isEmpty()) {
-      child.systemCallInstruction(area.systemCallInstruction());
-      area.unmap(thread);
+    area.unmapCopies(child, thread);
+  }
+
+  /** Takes the breakpoints out of the memory of a process that has it together with ours. */
+  void restoreAllIn(ProcessMemory shared) {
+    for (Site site : sites.values()) {
+      restore(shared, site);
     }
   }
 

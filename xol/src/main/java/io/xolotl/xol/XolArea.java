@@ -113,7 +113,20 @@ final class XolArea {
     return blocks.isEmpty();
   }
 
-  /** Unmaps everything, in a process that has these mappings: this one, or a child forked from it. */
+  /**
+   * Unmaps from a forked child what it has of these. A block that was mapped between the fork and now is only in the
+   * parent; where the child has nothing of ours, nothing can be executed either.
+   */
+  void unmapCopies(TracedProcess child, TracedThread thread) {
+    child.systemCallInstruction(systemCallInstruction());
+    for (Block block : blocks.reversed()) {
+      if (java.util.Arrays.equals(child.memory().readText(block.base, SYSTEM_CALL.length), SYSTEM_CALL)) {
+        child.unmap(thread, block.base, BLOCK_BYTES);
+      }
+    }
+  }
+
+  /** Unmaps everything. */
   void unmap(TracedThread thread) {
     // The system call instruction lies in the first block: it goes last, and its trap comes before the next fetch.
     for (Block block : blocks.reversed()) {
@@ -122,7 +135,7 @@ final class XolArea {
   }
 
   /** The first block's system call instruction, or 0. */
-  long systemCallInstruction() {
+  private long systemCallInstruction() {
     return blocks.isEmpty() ? 0 : blocks.getFirst().base;
   }
 
