@@ -2,11 +2,14 @@
  *
  *   fork | vfork | posix_spawn | clone_vm      create a child that calls work()
  *   exec                                       become this program anew
+ *   thread_exec                                the same, by another thread than the first
  *
  *   -> go               (as often as wanted)
  *   <- child PID        after the child has ended, except with exec
  *   <- ok | BAD         whether work() returned what it should, there and here; with exec
  *                       followed by "ready PID", from the new program
+ *   -> exec             (thread_exec only, after "go") the other thread executes this program
+ *   <- ready PID        from the new program; the first thread's call of work() need not return
  *   -> hold             (fork only) makes a child that calls work() and then waits
  *   <- child PID        it has called work() and waits now
  *   -> release          it calls work() once more and ends
@@ -18,6 +21,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -123,6 +127,25 @@ static void create(pid_t (*start)(unsigned long))
     say_verdict(ok);
 }
 
+static void *execute(void *argv)
+{
+    await_command("exec");
+    execv(SELF, argv);
+    die("exec");
+}
+
+/* work() in the first thread, until it returns or the other thread executes. */
+static void work_beside_execution(char **argv)
+{
+    pthread_t other;
+    errno = pthread_create(&other, NULL, execute, argv);
+    if (errno) {
+        die("pthread_create");
+    }
+    say_verdict(work(1) == expected_work(1));
+    pthread_join(other, NULL);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -132,7 +155,8 @@ int main(int argc, char **argv)
                  {"vfork", start_vfork},
                  {"posix_spawn", start_posix_spawn},
                  {"clone_vm", start_clone_vm},
-                 {"exec", NULL}};
+                 {"exec", NULL},
+                 {"thread_exec", NULL}};
 
     const char *mode = argc > 1 ? argv[1] : "fork";
     if (strcmp(mode, "child") == 0) {
@@ -152,6 +176,8 @@ int main(int argc, char **argv)
             hold(++rounds);
         } else if (strcmp(command, "go") == 0 && modes[m].start) {
             create(modes[m].start);
+        } else if (strcmp(command, "go") == 0 && strcmp(mode, "thread_exec") == 0) {
+            work_beside_execution(argv);
         } else if (strcmp(command, "go") == 0) {
             say_verdict(work(1) == expected_work(1));
             execv(SELF, argv);

@@ -38,10 +38,14 @@ final class Departure {
     this.outOfLine = outOfLine;
   }
 
-  /** Threads are created while others are being stopped, so this goes on until a pass finds none that runs. */
+  /**
+   * Threads and processes are created while others are being stopped, so this goes on until a pass finds no thread that
+   * runs and nobody new.
+   */
   void stopAll() {
     boolean found = true;
     while (found) {
+      process.tracer().awaitNewcomers();
       found = false;
       for (TracedThread thread : process.threads()) {
         if (ready.containsKey(thread) || unreachable.contains(thread)) {
@@ -58,7 +62,6 @@ final class Departure {
         }
       }
       process.tracer().dispatchDeferred();
-      process.tracer().awaitNewcomers();
     }
   }
 
@@ -74,7 +77,7 @@ final class Departure {
     }
     if (!thread.isAtUserBoundary()) {
       // In a system call that has created a process or thread: the next pass stops it on its way to user mode.
-      thread.cont(0);
+      thread.handleStop();
       return;
     }
     thread.takePendingTrap();
@@ -140,8 +143,22 @@ final class Departure {
     }
   }
 
-  /** Unmaps the slots in one of the stopped threads. */
-  void unmapSlots() {
+  /**
+   * Detaches all threads, now that they are stopped.
+   *
+   * @param owns whether the slots are to be unmapped before, since nobody else runs in this memory
+   */
+  void letGo(boolean owns) {
+    try {
+      if (owns) {
+        unmapSlots();
+      }
+    } finally {
+      detachAll();
+    }
+  }
+
+  private void unmapSlots() {
     if (!sites.hasSlots()) {
       return;
     }
@@ -158,7 +175,7 @@ final class Departure {
     }
   }
 
-  void detachAll() {
+  private void detachAll() {
     ready.forEach((thread, signal) -> {
       try {
         thread.detach(signal);

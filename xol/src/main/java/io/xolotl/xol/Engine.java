@@ -71,11 +71,14 @@ final class Engine implements TraceHandler {
   /** Processes that run in the same memory until they execute another program or exit: children of vfork. */
   private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
 
+  /** Threads in phase HANDLING. */
+  private final Set<ThreadState> handling = new HashSet<>();
+
   /** A launched program that was not started yet. */
   private boolean held;
   private boolean closing;
-  /** Threads in phase HANDLING. */
-  private int handling;
+  /** Threads of the process are being stopped, to let it go. */
+  private boolean departing;
 
   private Engine(Tracer tracer, ProbingOptions options) {
     this.tracer = tracer;
@@ -150,6 +153,11 @@ final class Engine implements TraceHandler {
     return process().mappings();
   }
 
+  /** Completes when the process is let go, or has ended and all handlers have returned. */
+  CompletableFuture<Boolean> released() {
+    return released;
+  }
+
   CompletableFuture<ProcessEnd> end() {
     return end;
   }
@@ -208,7 +216,7 @@ final class Engine implements TraceHandler {
   /** A probe that waited for its module is refused now that it is mapped. Tracer thread. */
   void failed(Probe probe, ProbeException refusal) {
     probe.deactivate();
-    options.errorListener().accept(probe, refusal);
+    reportError(probe, refusal);
   }
 
   void unregister(Probe probe) {
@@ -223,7 +231,7 @@ final class Engine implements TraceHandler {
       }
       // The session has ended, and its probes with it.
     }
-    if (!IN_HANDLER.get()) {
+    if (mayWait()) {
       probe.awaitHandlers();
     }
   }
@@ -240,10 +248,15 @@ final class Engine implements TraceHandler {
       }
       // The process has ended, or another thread has closed the session.
     }
-    if (!IN_HANDLER.get()) {
+    if (mayWait()) {
       released.join();
       tracer.close();
     }
+  }
+
+  /** Neither a handler nor what a user hangs on {@link #end}, which runs on the tracer thread, can wait for handlers. */
+  private boolean mayWait() {
+    return !IN_HANDLER.get() && !tracer.isTracerThread();
   }
 
   // What the process does. Tracer thread.
@@ -340,7 +353,7 @@ final class Engine implements TraceHandler {
       state.site = site;
       site.pins++;
       state.phase = Phase.HANDLING;
-      handling++;
+      handling.add(state);
       state.chain = site.probes;
       state.next = 0;
       nextHandler(state);
@@ -384,14 +397,46 @@ final class Engine implements TraceHandler {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
-          tracer.execute(() -> guarded(state, this::nextHandler));
+          tracer.execute(() -> guarded(state, this::handlerReturned));
         }
       });
       return true;
-    } catch (java.util.concurrent.RejectedExecutionException e) {
+    } catch (RuntimeException | Error e) {
+      // Rejected, or no memory for a thread: the probed program goes on all the same.
       probe.handlerReturned();
-      options.errorListener().accept(probe, e);
+      reportError(probe, e);
       return false;
+    }
+  }
+
+  /**
+   * Goes on with a hit whose handler ran elsewhere. Meanwhile another thread may have executed a program: of a process's
+   * first thread that is reported to nobody, and its id is the other thread's now (ptrace(2), "execve(2) under ptrace"),
+   * whose registers are none of the handler's. It is then in another stop than that of the breakpoint.
+   */
+  private void handlerReturned(ThreadState state) {
+    TracedThread thread = state.traced();
+    if (!state.ended && thread.tid() == thread.process().pid()) {
+      try {
+        thread.readSignalInfo(state.signal);
+        state.ended = state.signal.signal() != Signals.SIGTRAP || state.signal.code() != SignalInfo.SI_KERNEL;
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+          throw e;
+        }
+        state.ended = true;
+      }
+    }
+    nextHandler(state);
+  }
+
+  private void reportError(Probe probe, Throwable thrown) {
+    try {
+      options.errorListener().accept(probe, thrown);
+    } catch (Throwable t) {
+      // A listener must not stop the process either.
+      ProbingOptions.log(probe, thrown);
+      ProbingOptions.log(probe, t);
     }
   }
 
@@ -415,7 +460,7 @@ final class Engine implements TraceHandler {
       probe.handler().onHit(hit);
     } catch (Throwable t) {
       // Whatever a handler throws, an Error too, must not stop the process that it looks at.
-      options.errorListener().accept(probe, t);
+      reportError(probe, t);
     } finally {
       IN_HANDLER.set(outer);
       hit.end();
@@ -424,7 +469,7 @@ final class Engine implements TraceHandler {
 
   private void finishHit(ThreadState state) {
     Site site = Objects.requireNonNull(state.site);
-    handling--;
+    handling.remove(state);
     state.phase = Phase.FREE;
     if (state.ended) {
       state.site = null;
@@ -492,9 +537,12 @@ final class Engine implements TraceHandler {
       }
       return;
     }
-    // fork(2): the child has copies of the breakpoints and of the slots.
-    sites().clean(child, thread);
-    thread.detach(0);
+    try {
+      // fork(2): the child has copies of the breakpoints and of the slots.
+      sites().clean(child, thread);
+    } finally {
+      thread.detach(0);
+    }
   }
 
   @Override
@@ -505,8 +553,20 @@ final class Engine implements TraceHandler {
       thread.detach(0);
       return;
     }
+    // The other threads are gone, and of those whose handlers run nothing more is reported.
+    for (ThreadState state : handling) {
+      state.ended |= state.traced().process() == process();
+    }
+    restoreForBorrowers();
     sites().forgetAll();
     thread.cont(0);
+  }
+
+  /** The memory that the process leaves behind lives on if others run in it. */
+  private void restoreForBorrowers() {
+    if (!borrowers.isEmpty()) {
+      sites().restoreAllIn(borrowers.iterator().next());
+    }
   }
 
   @Override
@@ -523,21 +583,17 @@ final class Engine implements TraceHandler {
     }
     if (thread.process() != process()) {
       borrowers.remove(thread.process());
+      finishCloseIfIdle();
       return;
     }
-    for (TracedProcess borrower : List.copyOf(borrowers)) {
-      letGo(borrower);
-    }
-    sites().forgetAll();
+    closing = true;
+    restoreForBorrowers();
+    sites().removeAll();
     end.complete(switch (status) {
       case WaitStatus.Exited(int code) -> new ProcessEnd.Exited(code);
       case WaitStatus.Killed(int signal, boolean _) -> new ProcessEnd.Killed(signal);
     });
-    if (handling == 0) {
-      finished();
-    } else {
-      closing = true;
-    }
+    finishCloseIfIdle();
   }
 
   /**
@@ -599,15 +655,23 @@ final class Engine implements TraceHandler {
       return;
     }
     closing = true;
+    if (held) {
+      // Its stop may be the one that Startup has made, whose trap is not for the program.
+      process().threads().forEach(thread -> state(thread).settled = true);
+    }
     sites().removeAll();
     finishCloseIfIdle();
   }
 
+  /** Called whenever something has happened that a session which closes waits for. */
   private void finishCloseIfIdle() {
-    if (closing && handling == 0 && !released.isDone()) {
-      if (!process().threads().isEmpty()) {
-        letGoOfAll();
-      }
+    if (!closing || departing || !handling.isEmpty() || released.isDone()) {
+      return;
+    }
+    departing = true;
+    try {
+      letGoOfAll();
+    } finally {
       finished();
     }
   }
@@ -618,23 +682,25 @@ final class Engine implements TraceHandler {
     tracer.close();
   }
 
+  /**
+   * Brings all threads out of the slots, unmaps these and detaches. Borrowers first: while they run, the thread that
+   * created them cannot be stopped. Children that come meanwhile are cleaned and detached at their first stop.
+   */
   private void letGoOfAll() {
     tracer.awaitNewcomers();
     for (TracedProcess borrower : List.copyOf(borrowers)) {
-      letGo(borrower);
+      borrowers.remove(borrower);
+      // The last that runs in the memory of a process that has ended.
+      letGo(borrower, borrowers.isEmpty() && process().threads().isEmpty());
     }
-    letGo(process());
+    if (!process().threads().isEmpty()) {
+      letGo(process(), true);
+    }
   }
 
-  /** Brings all threads of a process out of the slots and detaches them, and unmaps the slots before if it owns them. */
-  private void letGo(TracedProcess target) {
+  private void letGo(TracedProcess target, boolean ownsMemory) {
     var departure = new Departure(target, this::state, sites(), outOfLine());
     departure.stopAll();
-    if (target == process()) {
-      departure.unmapSlots();
-    } else {
-      borrowers.remove(target);
-    }
-    departure.detachAll();
+    departure.letGo(ownsMemory);
   }
 }

@@ -43,7 +43,23 @@ public final class ProbedProcess implements AutoCloseable {
         (address, destination, offset, length) -> engine.memory()
             .tryRead(address, destination, offset, length));
     shutdownHook = new Thread(engine::close, "xolotl-restore-" + engine.pid());
-    Runtime.getRuntime().addShutdownHook(shutdownHook);
+    try {
+      Runtime.getRuntime().addShutdownHook(shutdownHook);
+    } catch (IllegalStateException shuttingDown) {
+      engine.close();
+      throw new ProbeException(ProbeException.Reason.CLOSED, "this JVM is shutting down");
+    }
+    // Also of a session that nobody closes, because its process has ended.
+    engine.released().thenRun(this::removeShutdownHook);
+  }
+
+  private void removeShutdownHook() {
+    try {
+      Runtime.getRuntime().removeShutdownHook(shutdownHook);
+    } catch (IllegalStateException shuttingDown) {
+      // The hook is running, or waits to: it finds the session closed.
+      return;
+    }
   }
 
   /**
@@ -279,13 +295,10 @@ public final class ProbedProcess implements AutoCloseable {
    */
   @Override
   public void close() {
-    engine.close();
-    try {
-      Runtime.getRuntime().removeShutdownHook(shutdownHook);
-    } catch (IllegalStateException shuttingDown) {
-      // The hook is running, or waits to: it finds the session closed.
-      return;
-    }
+    translated(() -> {
+      engine.close();
+      return Optional.empty();
+    });
   }
 
   private static <T> T translated(Supplier<T> operation) {

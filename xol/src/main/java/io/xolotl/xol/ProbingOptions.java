@@ -17,7 +17,7 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
     return new ProbingOptions(Executors.newVirtualThreadPerTaskExecutor(), ProbingOptions::log);
   }
 
-  private static void log(Probe probe, Throwable thrown) {
+  static void log(Probe probe, Throwable thrown) {
     System.getLogger(Probe.class.getName()).log(System.Logger.Level.ERROR,
         "handler of the probe at " + probe.location()
             + " failed",

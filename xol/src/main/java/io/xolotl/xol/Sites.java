@@ -85,7 +85,8 @@ final class Sites {
     var added = new ArrayList<Probe>(targets.size());
     try {
       for (Engine.Target target : targets) {
-        Site known = current(target.address(), mappings);
+        forgetOverwritten(target.address(), mappings);
+        Site known = sites.get(target.address());
         known = known == null ? fresh.get(target.address()) : known;
         if (known == null) {
           known = prepare(target, mappings);
@@ -109,14 +110,17 @@ final class Sites {
     }
   }
 
-  /** The site at an address, unless something else is mapped there by now. */
-  private @Nullable Site current(long address, List<MemoryMapping> mappings) {
-    Site known = sites.get(address);
-    if (known != null && !isIntact(known, mappings)) {
-      retire(known);
-      return null;
+  /**
+   * Drops the sites around an address whose breakpoint is no longer in memory: their code was unmapped or written anew, and
+   * what is there now was never probed.
+   */
+  private void forgetOverwritten(long address, List<MemoryMapping> mappings) {
+    for (int i = 1 - LONGEST; i < LONGEST; i++) {
+      Site site = sites.get(address + i);
+      if (site != null && !isIntact(site, mappings)) {
+        retire(site);
+      }
     }
-    return known;
   }
 
   /** The same library, loaded again at the same address, has the same backing but not our breakpoint. */
@@ -509,6 +513,14 @@ final class Sites {
       restore(child.memory(), site, mappings);
     }
     area.unmapFrom(thread, mappings);
+  }
+
+  /** Takes the breakpoints out of the memory of a process that has it together with ours. */
+  void restoreAllIn(TracedProcess borrower) {
+    List<MemoryMapping> mappings = mappingsOf(borrower);
+    for (Site site : sites.values()) {
+      restore(borrower.memory(), site, mappings);
+    }
   }
 
   /** The address space is gone: the process has ended or executed another program. */

@@ -3,10 +3,15 @@ package io.xolotl.xol;
 import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.ptrace.VectorState;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -76,6 +81,78 @@ class ChildrenTest {
         target.send("go");
         target.awaitOk();
         assertThat(again.hits()).isPositive();
+      }
+    }
+  }
+
+  /**
+   * The first thread of the old program, whose handler still runs, and the only one of the new have the same id. What the
+   * handler wants of the one must not befall the other.
+   */
+  @Test
+  void anotherThreadExecutesWhileAHandlerRuns() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FORKER, "thread_exec");
+        ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      for (int i = 0; i < 10; i++) {
+        var handled = new CountDownLatch(1);
+        var old = new CountDownLatch(1);
+        var handler = new CompletableFuture<Void>();
+        process.register(ProbeRequest.at("forker", "work", hit -> {
+          VectorState vectors = hit.vectorState();
+          handled.countDown();
+          old.await();
+          hit.registers().rip(0xbad);
+          vectors.xmmDouble(0, 1);
+          handler.complete(null);
+        }).in(HandlerContext.TASK));
+        target.send("go");
+        assertThat(handled.await(20, TimeUnit.SECONDS)).isTrue();
+        target.send("exec");
+        target.awaitLine("ready ");
+        var again = new CountDownLatch(1);
+        Probe inNew = process.register(ProbeRequest.at("forker", "work", hit -> again.await())
+            .in(HandlerContext.TASK));
+        if (i % 2 == 0) {
+          target.send("go");
+          Await.until(() -> inNew.hits() == 1, () -> "hits " + inNew.hits());
+        }
+        old.countDown();
+        handler.get(20, TimeUnit.SECONDS);
+        // Behind what the handler's return has queued for the tracer.
+        assertThat(process.threadIds()).contains(target.pid());
+        again.countDown();
+        if (i % 2 != 0) {
+          target.send("go");
+        }
+        target.awaitOk();
+        inNew.unregister();
+        target.send("exec");
+        target.awaitLine("ready ");
+      }
+    }
+  }
+
+  /** Memory that a process shares with a child is the child's alone when the process has ended. */
+  @Test
+  void aChildInTheSameMemoryOutlivesItsParent() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FORKER, "clone_vm")) {
+      var child = new CompletableFuture<Integer>();
+      var release = new CountDownLatch(1);
+      long work = target.address("work");
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        process.register(List.of(ProbeRequest.at(work, hit -> {
+          if (hit.threadId() != target.pid()) {
+            child.complete(hit.threadId());
+            release.await();
+          }
+        }).in(HandlerContext.TASK), ProbeRequest.at("forker", "work_rip_load", hit -> {})));
+        target.send("go");
+        int pid = child.get(20, TimeUnit.SECONDS);
+        target.signal("KILL");
+        assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Killed(9));
+        assertThat(ProcFs.memory(pid, work, 1)).isEqualTo(new byte[]{0x53});
+        release.countDown();
+        ProcFs.awaitGone(pid);
       }
     }
   }

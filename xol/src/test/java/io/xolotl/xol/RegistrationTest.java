@@ -1,6 +1,7 @@
 package io.xolotl.xol;
 
 import static io.xolotl.fixtures.FixtureProgram.CALLS;
+import static io.xolotl.fixtures.FixtureProgram.DLOPENER;
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static io.xolotl.fixtures.FixtureProgram.SLEEPER;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -170,5 +171,28 @@ class RegistrationTest {
     before.assertNoTrace();
     target.send("stop");
     target.awaitOk();
+  }
+
+  /** What is mapped where a probed library was is not probed, also where it is the same library again. */
+  @Test
+  void aLibraryIsUnloadedBelowItsProbeAndLoadedAgain(@RunsFixture(DLOPENER) TargetProcess target) {
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      long earlier = 0;
+      boolean reused = false;
+      for (int i = 0; i < 4; i++) {
+        target.send("load");
+        long address = Long.parseLong(target.awaitLine("loaded ").substring("loaded ".length()), 16);
+        target.awaitOk();
+        reused |= address == earlier;
+        earlier = address;
+        Probe probe = process.register(ProbeRequest.at("libplug.so", "plug_work", hit -> {}));
+        target.send("go");
+        target.awaitLine("plug 61");
+        assertThat(probe.hits()).isEqualTo(1);
+        target.send("unload");
+        target.awaitLine("unloaded");
+      }
+      assertThat(reused).isTrue();
+    }
   }
 }
