@@ -198,7 +198,7 @@ final class Launcher {
     Scratch s = tracer.scratch();
     try {
       while (tracer.await(pid) instanceof WaitStatus.Stopped) {
-        // A stop from before, or the one in which it ends. ESRCH: it has been killed in it.
+        // A stop from before. ESRCH: it has been killed in it.
         Libc.ptrace(s.state, Ptrace.CONT, pid, 0, 0);
       }
     } catch (PtraceException e) {

@@ -8,7 +8,6 @@ final class Ptrace {
   static final int GETREGS = 12;
   static final int SETREGS = 13;
   static final int DETACH = 17;
-  static final int SETOPTIONS = 0x4200;
   static final int GETEVENTMSG = 0x4201;
   static final int GETSIGINFO = 0x4202;
   static final int SETSIGINFO = 0x4203;
@@ -26,7 +25,6 @@ final class Ptrace {
   static final int O_TRACEVFORK = 1 << 2;
   static final int O_TRACECLONE = 1 << 3;
   static final int O_TRACEEXEC = 1 << 4;
-  static final int O_TRACEEXIT = 1 << 6;
 
   static final int EVENT_FORK = 1;
   static final int EVENT_VFORK = 2;
@@ -46,7 +44,6 @@ final class Ptrace {
       case GETREGS -> "PTRACE_GETREGS";
       case SETREGS -> "PTRACE_SETREGS";
       case DETACH -> "PTRACE_DETACH";
-      case SETOPTIONS -> "PTRACE_SETOPTIONS";
       case GETEVENTMSG -> "PTRACE_GETEVENTMSG";
       case GETSIGINFO -> "PTRACE_GETSIGINFO";
       case SETSIGINFO -> "PTRACE_SETSIGINFO";

@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TracedProcess {
 
+  private static final int OPTIONS = Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK
+      | Ptrace.O_TRACEEXEC;
   private static final int SYS_CLONE = 56;
   private static final int SYS_VFORK = 58;
   private static final int SYS_CLONE3 = 435;
@@ -92,7 +94,7 @@ public final class TracedProcess {
         if (threads.containsKey(tid)) {
           continue;
         }
-        if (Libc.ptrace(s.state, Ptrace.SEIZE, tid, 0, TracedThread.options(tid == pid)) == 0) {
+        if (Libc.ptrace(s.state, Ptrace.SEIZE, tid, 0, OPTIONS) == 0) {
           add(new TracedThread(this, tid, true));
           found = true;
           continue;
@@ -321,7 +323,6 @@ public final class TracedProcess {
   }
 
   private void started(TracedThread thread) {
-    thread.setOptions();
     Birth from = birth;
     birth = null;
     if (from == null) {
@@ -333,7 +334,9 @@ public final class TracedProcess {
 
   /**
    * ptrace(2), "execve(2) under ptrace": all other threads are gone, the one that executed has the process's id, and
-   * of its former id nothing is reported any more.
+   * of its former id nothing is reported any more. Until this event is waited for, the kernel answers requests that were
+   * meant for the old main thread with ESRCH (looks_like_a_spurious_pid() in kernel/ptrace.c, since Linux 5.13); behind it,
+   * the old thread objects refuse them.
    */
   TracedThread executed() {
     for (TracedThread old : threads()) {
@@ -346,8 +349,6 @@ public final class TracedProcess {
     var thread = new TracedThread(this, pid, true);
     add(thread);
     thread.markStopped(new WaitStatus.Executed());
-    // A thread that created no process has the options of a thread.
-    thread.setOptions();
     return thread;
   }
 

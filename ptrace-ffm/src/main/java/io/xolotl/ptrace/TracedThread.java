@@ -139,20 +139,6 @@ public final class TracedThread {
   }
 
   /**
-   * The main thread stops before it ends, so that no other can take its id by an exec while a stop of it is being handled:
-   * what is asked of the one would be done to the other, and the exec go unnoticed. Its options are those of the threads
-   * and processes that it creates, too.
-   */
-  void setOptions() {
-    request(scratch(), Ptrace.SETOPTIONS, 0, options(process.pid() == tid));
-  }
-
-  static int options(boolean mainThread) {
-    return Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK | Ptrace.O_TRACEEXEC
-        | (mainThread ? Ptrace.O_TRACEEXIT : 0);
-  }
-
-  /**
    * Stops the thread, if it is not stopped, and waits until it is. The stop it gets into, which may be another than
    * the one asked for, is then the caller's to handle: {@link #stop()} tells which.
    *

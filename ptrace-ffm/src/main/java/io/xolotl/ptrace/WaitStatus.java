@@ -40,10 +40,7 @@ public sealed interface WaitStatus {
   /** The thread is inside an execve that has succeeded; it has the process's id now and no other thread is left. */
   record Executed() implements Stopped {}
 
-  /**
-   * The thread is about to end but still has its memory: PTRACE_EVENT_EXIT. Only the main thread of a process stops so;
-   * other threads may live on, and then its end is reported behind theirs.
-   */
+  /** The thread is about to end but still has its memory: PTRACE_EVENT_EXIT, which this library does not ask for. */
   record Exiting() implements Stopped {}
 
   /** A stop that this library never asks for, for instance one at a system call: it is continued. */

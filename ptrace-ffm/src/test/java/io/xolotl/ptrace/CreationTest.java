@@ -229,9 +229,10 @@ class CreationTest {
           int known = stopCode(main);
           // The other thread reads the line and executes, which ends this one in its stop.
           target.send("");
-          Await.until(() -> stopCode(main) > 0 && stopCode(main) != known, () -> "another stop");
-          // Meant for the stop that is known here, and done to what has this id now.
-          main.cont(0);
+          Await.until(() -> stopCode(main) != known, () -> "the end of the stop");
+          // Meant for the stop that is known here: it must not reach the thread that has this id now.
+          assertThatThrownBy(() -> main.cont(0)).isInstanceOfSatisfying(PtraceException.class,
+              e -> assertThat(e.reason()).isEqualTo(Reason.THREAD_GONE));
           return 0;
         });
         target.awaitLine("executed");

@@ -135,7 +135,8 @@ class ThreadStateTest {
 
   private static void awaitHit(TargetProcess target, Breakpoints handler, CompletableFuture<?> hit) {
     io.xolotl.fixtures.Await.until(hit::isDone, () -> "a hit in " + target + ", which is in state "
-        + ProcFs.state(target.pid()) + " after stops " + handler.statuses + " and has printed " + target.output());
+        + ProcFs.state(target.pid()) + " after stops " + handler.statuses + " and has printed "
+        + target.output());
     hit.join();
   }
 
