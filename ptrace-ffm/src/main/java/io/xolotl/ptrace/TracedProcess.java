@@ -26,6 +26,8 @@ public final class TracedProcess {
   private static final int SYS_CLONE3 = 435;
   private static final long CLONE_VM = 0x100;
   private static final long CLONE_THREAD = 0x10000;
+  private static final long SYS_KCMP = 312;
+  private static final long KCMP_VM = 1;
   private static final int SYS_MMAP = 9;
   private static final int SYS_MUNMAP = 11;
   private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
@@ -69,6 +71,63 @@ public final class TracedProcess {
       process.detach();
       throw e;
     }
+  }
+
+  /**
+   * Attaches to the children that were created by vfork(2) or with CLONE_VM before this process was attached to, and still
+   * run in its memory: what is written there reaches them too.
+   *
+   * @return these processes, controlled by the same tracer and handler
+   */
+  public List<TracedProcess> attachBorrowers() {
+    var borrowers = new ArrayList<TracedProcess>();
+    for (int child : children()) {
+      ProcessStatus status = ProcessStatus.of(child);
+      if (status == null || status.isDead() || status.tracer() != 0 || !sharesMemoryWith(child)) {
+        // Also one that was created since: it is traced, and announced.
+        continue;
+      }
+      try {
+        TracedProcess borrower = attach(tracer, child, handler);
+        if (sharesMemoryWith(child)) {
+          borrowers.add(borrower);
+        } else {
+          // It has executed its program meanwhile.
+          borrower.detach();
+        }
+      } catch (PtraceException e) {
+        switch (e.reason()) {
+          case NO_SUCH_PROCESS, ZOMBIE, THREAD_GONE -> {
+            // It has ended meanwhile.
+          }
+          default -> throw e;
+        }
+      }
+    }
+    return borrowers;
+  }
+
+  private List<Integer> children() {
+    var children = new ArrayList<Integer>();
+    for (int tid : threadIds(pid)) {
+      try {
+        String list = Files.readString(Path.of("/proc/" + pid + "/task/" + tid + "/children"));
+        for (String child : list.strip().split(" ")) {
+          if (!child.isEmpty()) {
+            children.add(Integer.valueOf(child));
+          }
+        }
+      } catch (IOException e) {
+        // The thread has ended, and its children are another thread's now; or the kernel has no such file.
+        continue;
+      }
+    }
+    return children;
+  }
+
+  /** By kcmp(2), which compares the address spaces themselves. */
+  private boolean sharesMemoryWith(int other) {
+    return Libc.syscall(tracer.scratch().state, SYS_KCMP, pid, other, KCMP_VM, 0, 0) == 0;
   }
 
   private void seizeAll() {

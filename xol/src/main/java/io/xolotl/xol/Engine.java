@@ -87,8 +87,11 @@ final class Engine implements TraceHandler {
 
   /** Any thread. */
   static Engine attach(int pid, ProbingOptions options) {
-    return started("xolotl-tracer-" + pid, options,
-        engine -> TracedProcess.attach(engine.tracer, pid, engine));
+    return started("xolotl-tracer-" + pid, options, engine -> {
+      TracedProcess traced = TracedProcess.attach(engine.tracer, pid, engine);
+      engine.borrowers.addAll(traced.attachBorrowers());
+      return traced;
+    });
   }
 
   /** Any thread. */

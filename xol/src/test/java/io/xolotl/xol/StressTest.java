@@ -85,7 +85,7 @@ class StressTest {
       case 0 -> endless(random, FixtureProgram.FOREVER, "4", "stop");
       case 1 -> endless(random, FixtureProgram.SPAWNER, "2", "stop");
       case 2 -> {
-        try (TargetProcess target = TargetProcess.start(FixtureProgram.SIGNALS, "150", "1")) {
+        try (TargetProcess target = TargetProcess.start(FixtureProgram.SIGNALS, "80", "1")) {
           target.send("go");
           disturb(random, target, false);
           target.awaitOk(Duration.ofSeconds(120));
