@@ -97,8 +97,10 @@ final class RemoteCall {
   private void awaitTrap(long instruction) {
     var info = new SignalInfo();
     var registers = new Registers();
+    int deliver = 0;
     while (true) {
-      thread.step(0);
+      thread.step(deliver);
+      deliver = 0;
       switch (thread.awaitStop()) {
         case WaitStatus.Signal(int signal) -> {
           thread.readSignalInfo(info);
@@ -109,8 +111,14 @@ final class RemoteCall {
             throw new PtraceException(Reason.REMOTE_CALL_FAILED, "a system call in " + thread + " at 0x"
                 + Long.toHexString(instruction) + " raised " + info + ": there is no syscall instruction");
           }
-          intruders.add(signal);
           thread.readRegisters(registers);
+          if (signal == Signals.SIGSTOP && registers.rip() == instruction) {
+            // Sent again later it would outlive a SIGCONT that comes meanwhile (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
+            deliver = signal;
+            stopDue = true;
+            continue;
+          }
+          intruders.add(signal);
           if (registers.rip() != instruction) {
             // Behind the call: a trap that was sent has taken the place of that of the step, since one is queued at most.
             return;

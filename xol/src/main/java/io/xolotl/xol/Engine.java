@@ -313,6 +313,10 @@ final class Engine implements TraceHandler {
           sites().unpin(site);
           Signalling.requeueAll(state);
           thread.cont(signal);
+        } else if (signal == Signals.SIGSTOP) {
+          // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
+          // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
+          OutOfLine.run(state, signal);
         } else {
           Signalling.hold(state);
           OutOfLine.run(state, 0);
