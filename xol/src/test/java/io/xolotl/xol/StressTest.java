@@ -39,7 +39,7 @@ class StressTest {
 
   @Test
   void everythingAtOnce() throws Exception {
-    long seed = Long.getLong("seed", 20_101_123L);
+    long seed = Long.getLong("seed", Boolean.getBoolean("randomSeed") ? System.nanoTime() : 20_101_123L);
     long end = System.nanoTime() + Duration.ofSeconds(Long.getLong("seconds", 60L)).toNanos();
     System.out.println("stress: seed " + seed + " (repeat with -Dseed=" + seed + ")");
     long descriptors = openDescriptors();
