@@ -175,4 +175,55 @@ class ChildrenTest {
       }
     }
   }
+
+  /** It was created untraced and runs in the same memory; its creator cannot be stopped until it is gone. */
+  @Test
+  void aChildOfVforkThatIsThereWhenAttaching(@org.junit.jupiter.api.io.TempDir java.nio.file.Path directory)
+      throws Exception {
+    java.nio.file.Path source = directory.resolve("waits.c");
+    java.nio.file.Files.writeString(source,
+        """
+            #define _GNU_SOURCE
+            #include <stdio.h>
+            #include <sys/wait.h>
+            #include <unistd.h>
+            __attribute__((noinline, noclone)) long answer(long x) { __asm__ volatile("" ::: "rbx"); return x + 2; }
+            int main(void) {
+              setvbuf(stdout, 0, _IOLBF, 0);
+              for (;;) {
+                char c;
+                int status = 0;
+                pid_t pid = vfork();
+                if (pid == 0) {
+                  write(1, "child\\n", 6);
+                  if (read(0, &c, 1) != 1) _exit(0);
+                  _exit((int)answer(40));
+                }
+                waitpid(pid, &status, 0);
+                if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+                printf("status %x\\n", status);
+            if (read(0, &c, 1) != 1) return 0;
+              }
+            }
+            """);
+    java.nio.file.Path program = directory.resolve("waits");
+    assertThat(new ProcessBuilder("gcc", "-O1", "-w", "-o", program.toString(), source.toString()).inheritIO()
+        .start()
+        .waitFor()).isZero();
+    try (TargetProcess target = TargetProcess.start(List.of(program.toString()))) {
+      for (int round = 0; round < 10; round++) {
+        target.awaitLine("child");
+        try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+          Probe probe = process
+              .register(ProbeRequest.at("waits", "answer", hit -> {}).with(Technique.SINGLE_STEPPED));
+          // One byte: the line feed alone.
+          target.send("");
+          target.awaitLine("status 2a00");
+          assertThat(probe.hits()).isEqualTo(1);
+        }
+        target.send("");
+      }
+      Aftermath.expectedOf(target.pid(), List.of()).assertNoTrace();
+    }
+  }
 }
