@@ -2,7 +2,7 @@
 @org.jspecify.annotations.NullMarked
 module io.xolotl.fixtures {
   requires static transitive org.jspecify;
-  requires transitive org.junit.jupiter.api;
+  requires static org.junit.jupiter.api; // Only for those whose tests use the extension.
 
   exports io.xolotl.fixtures;
 }
