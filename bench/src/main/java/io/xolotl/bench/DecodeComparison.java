@@ -15,10 +15,11 @@ import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.function.LongSupplier;
+import java.util.stream.LongStream;
 
 /**
  * Compares decoding with the same Zydis called from C, in one run: for each round of a program in C a round here, so that
- * both meet the same CPU, at the same clock and under the same load. Prints the time of an instruction, medians of all
+ * both meet the same CPU at the same clock. All times are times on a CPU, which others that want it do not lengthen. Prints the time of an instruction, medians of all
  * rounds; the ratio to C, with its quartiles; and what is allocated.
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
@@ -26,9 +27,11 @@ import java.util.function.LongSupplier;
  */
 public final class DecodeComparison {
 
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
   private static final int WARM_UP_ROUNDS = 300;
   private static final int ROUNDS = 300;
-  /** A round takes some milliseconds: longer than it takes to talk to the program, and less than a time slice or so. */
+  /** A round takes some milliseconds: much longer than a look at the clock. */
   private static final int PASSES = 4;
 
   /**
@@ -98,23 +101,18 @@ public final class DecodeComparison {
 
   private static Result compare(String name, LongSupplier control, LongSupplier measured, int warmUpRounds,
       int rounds) {
-    long warm = 0;
-    for (int round = 0; round < warmUpRounds; round++) {
-      warm += measured.getAsLong();
-    }
-    if (warm < 0) {
+    if (LongStream.generate(measured).limit(warmUpRounds).sum() < 0) {
       throw new IllegalStateException("the clock runs backwards");
     }
-    var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     double[] nanos = new double[rounds];
     double[] ratios = new double[rounds];
     long allocated = Long.MAX_VALUE;
     for (int round = 0; round < rounds; round++) {
       double c = control.getAsLong();
-      long before = threads.getCurrentThreadAllocatedBytes();
+      long before = THREADS.getCurrentThreadAllocatedBytes();
       nanos[round] = measured.getAsLong();
       // The smallest: what the JVM does besides, once, is not an instruction's.
-      allocated = Math.min(allocated, threads.getCurrentThreadAllocatedBytes() - before);
+      allocated = Math.min(allocated, THREADS.getCurrentThreadAllocatedBytes() - before);
       ratios[round] = nanos[round] / c;
     }
     Arrays.sort(nanos);
@@ -134,12 +132,12 @@ public final class DecodeComparison {
   }
 
   private static long here(LongSupplier pass) {
-    long begin = System.nanoTime();
+    long begin = THREADS.getCurrentThreadCpuTime();
     for (int i = 0; i < PASSES; i++) {
       if (pass.getAsLong() == 0) {
         throw new IllegalStateException("nothing was decoded");
       }
     }
-    return System.nanoTime() - begin;
+    return THREADS.getCurrentThreadCpuTime() - begin;
   }
 }
