@@ -87,11 +87,8 @@ final class Engine implements TraceHandler {
 
   /** Any thread. */
   static Engine attach(int pid, ProbingOptions options) {
-    return started("xolotl-tracer-" + pid, options, engine -> {
-      TracedProcess traced = TracedProcess.attach(engine.tracer, pid, engine);
-      engine.borrowers.addAll(traced.attachBorrowers());
-      return traced;
-    });
+    return started("xolotl-tracer-" + pid, options,
+        engine -> TracedProcess.attach(engine.tracer, pid, engine));
   }
 
   /** Any thread. */
@@ -117,11 +114,23 @@ final class Engine implements TraceHandler {
         engine.process = traced;
         engine.sites = new Sites(traced, decoder, engine::inSomeThread);
         engine.outOfLine = new OutOfLine(traced.memory());
+        // Only now: attaching to a child, and letting go of one that executes a program meanwhile, hands out stops.
+        engine.attachBorrowers();
         return traced;
       });
       return engine;
     } catch (RuntimeException e) {
       tracer.close();
+      throw e;
+    }
+  }
+
+  /** Children of vfork that were created before. A launched process has none yet. */
+  private void attachBorrowers() {
+    try {
+      borrowers.addAll(process().attachBorrowers());
+    } catch (RuntimeException e) {
+      process().detach();
       throw e;
     }
   }
