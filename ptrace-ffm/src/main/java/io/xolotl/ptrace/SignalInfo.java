@@ -84,6 +84,18 @@ public final class SignalInfo {
     address(address);
   }
 
+  /**
+   * Makes this the information on a trap that the program's own trap flag raises behind an instruction.
+   *
+   * @param address of the next instruction
+   */
+  public void trace(long address) {
+    bytes.fill((byte) 0);
+    bytes.set(JAVA_INT, 0, Signals.SIGTRAP);
+    bytes.set(JAVA_INT, 8, TRAP_TRACE);
+    address(address);
+  }
+
   /** {@code si_pid}: the process that sent the signal, if one did. */
   public int senderPid() {
     return bytes.get(JAVA_INT, 16);

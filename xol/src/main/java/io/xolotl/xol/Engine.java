@@ -419,31 +419,44 @@ final class Engine implements TraceHandler {
     TracedThread thread = state.traced();
     if (signal == Signals.SIGTRAP || state.isInSlot()) {
       thread.readSignalInfo(state.signal);
-      boolean fault = Signalling.isFault(signal, state.signal);
-      if (fault && signal == Signals.SIGTRAP) {
-        trap(state);
-        return;
+      if (signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL
+          && state.phase == Phase.BOOSTED) {
+        // A breakpoint, of which no boosted slot has any.
+        sites().leaveBoosted(state, Objects.requireNonNull(state.site));
       }
-      if (state.isInSlot()) {
-        if (fault) {
-          Site site = leaveSite(state);
-          outOfLine().faulted(state, site, signal);
-          sites().unpin(site);
-          Signalling.requeueAll(state);
-          thread.cont(signal);
-        } else if (signal == Signals.SIGSTOP) {
-          // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
-          // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
-          OutOfLine.run(state, signal);
-        } else {
-          Signalling.hold(state);
-          OutOfLine.run(state, 0);
-        }
-        return;
-      }
+      sites().noteStop(state);
+    }
+    boolean fault = (signal == Signals.SIGTRAP || state.isInSlot())
+        && Signalling.isFault(signal, state.signal);
+    if (fault && signal == Signals.SIGTRAP) {
+      trap(state);
+      return;
+    }
+    if (state.isInSlot()) {
+      signalledInSlot(state, signal, fault);
+      return;
     }
     Signalling.restoreOrigin(state, signal);
     thread.cont(signal);
+  }
+
+  private void signalledInSlot(ThreadState state, int signal, boolean fault) {
+    TracedThread thread = state.traced();
+    if (fault) {
+      Site site = leaveSite(state);
+      outOfLine().faulted(state, site, signal);
+      sites().unpin(site);
+      Signalling.requeueAll(state);
+      thread.cont(signal);
+    } else if (signal == Signals.SIGSTOP) {
+      // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
+      // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
+      OutOfLine.run(state, signal);
+    } else {
+      Signalling.hold(state);
+      OutOfLine.stopBehindCopy(state);
+      OutOfLine.run(state, 0);
+    }
   }
 
   private void trap(ThreadState state) {
@@ -453,7 +466,12 @@ final class Engine implements TraceHandler {
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
         sites().unpin(site);
-        thread.cont(Signalling.release(state));
+        if (state.ownTrap) {
+          Signalling.requeueAll(state);
+          thread.cont(OutOfLine.ownTrap(state));
+        } else {
+          thread.cont(Signalling.release(state));
+        }
       }
     } else if (state.signal.code() == SignalInfo.SI_KERNEL) {
       breakpoint(state);

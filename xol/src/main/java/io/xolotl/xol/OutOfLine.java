@@ -34,11 +34,13 @@ final class OutOfLine {
    * @return true if the thread is done with the site, false if it is in the slot now
    */
   boolean execute(ThreadState state, Site site) {
+    // A system call clears the flag for its own duration, and does not trap.
+    state.ownTrap = (state.registers().rflags() & TF) != 0 && !isSystemCall(site.instruction);
     Emulation emulation = site.emulation;
     if (site.technique == Technique.EMULATED && emulation != null) {
       if (Emulator.emulate(emulation, site.instruction, state.registers(), memory)) {
         state.writeRegistersIfChanged();
-        state.traced().cont(0);
+        state.traced().cont(state.ownTrap ? ownTrap(state) : 0);
         return true;
       }
       if (site.copy == null) {
@@ -48,8 +50,24 @@ final class OutOfLine {
       enter(state, site, changesRip(emulation) ? Phase.STEPPING : Phase.TRAPPING);
       return false;
     }
-    enter(state, site, site.technique == Technique.TRAPPED ? Phase.TRAPPING : Phase.STEPPING);
+    enter(state, site, switch (site.technique) {
+      // Under the program's own trap flag the copy traps, and never gets to the jump.
+      case BOOSTED -> state.ownTrap ? Phase.TRAPPING : Phase.BOOSTED;
+      case TRAPPED -> Phase.TRAPPING;
+      case EMULATED, SINGLE_STEPPED -> Phase.STEPPING;
+    });
     return false;
+  }
+
+  /**
+   * Makes the trap that a thread is stopped for the one that the program's trap flag raises behind an instruction.
+   *
+   * @return what to resume the thread with
+   */
+  static int ownTrap(ThreadState state) {
+    state.signal.trace(state.registers().rip());
+    state.traced().writeSignalInfo(state.signal);
+    return Signals.SIGTRAP;
   }
 
   /**
@@ -109,7 +127,7 @@ final class OutOfLine {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     state.readRegisters();
     Registers registers = state.registers();
-    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()) {
+    if (registers.rip() == copy.slot() && site.instruction.isRepeated()) {
       run(state, 0);
       return false;
     }
@@ -119,6 +137,13 @@ final class OutOfLine {
     }
     finish(state, site, copy);
     return true;
+  }
+
+  /** A signal arrives before the copy is executed: the thread stops again when it is, to receive the signal then. */
+  static void stopBehindCopy(ThreadState state) {
+    if (state.phase == Phase.BOOSTED) {
+      state.phase = Phase.STEPPING;
+    }
   }
 
   /** Undoes what the copy's place has done to the registers and the stack, after it was executed. */
@@ -141,8 +166,10 @@ final class OutOfLine {
           clearTrapFlag(registers.rsp(), width);
         }
       }
-      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
         registers.rip(registers.rip() - copy.slot() + site.address());
+      case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+        finishCopy(site.instruction, copy, registers);
       case null -> finishCopy(site.instruction, copy, registers);
     }
     state.phase = Phase.FREE;
@@ -151,7 +178,7 @@ final class OutOfLine {
 
   private static void finishCopy(Instruction instruction, DisplacedCopy copy, Registers registers) {
     if (!copy.contains(registers.rip())) {
-      // rt_sigreturn: all registers are those of the frame.
+      // rt_sigreturn: all registers are those of the frame. Or it was boosted, and has got to the jump back.
       return;
     }
     registers.rip(registers.rip() - copy.slot() + instruction.address());
