@@ -121,7 +121,7 @@ final class Engine implements TraceHandler {
   private static ProbedProcess opened(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
     Decoder decoder = Decoder.forThisCpu();
-    Tracer tracer = Tracer.start(name);
+    Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
@@ -553,14 +553,15 @@ final class Engine implements TraceHandler {
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
     try {
-      probe.process().options().taskExecutor().execute(() -> {
+      // An executor may start a thread for it.
+      tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
         try {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
           tracer.execute(() -> guarded(state, this::handlerReturned));
         }
-      });
+      }));
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
