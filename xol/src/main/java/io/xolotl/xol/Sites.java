@@ -231,7 +231,7 @@ final class Sites {
     Technique technique = Techniques.choose(instruction, classification, target.request());
     DisplacedCopy copy = Techniques.needsCopy(classification, technique, target.request().policy(),
         instruction)
-            ? displace(instruction, classification, target.request().policy())
+            ? displace(instruction)
             : null;
     var site = new Site(instruction, Site.Backing.of(mapping, address), target.request().policy(),
         classification,
@@ -383,15 +383,14 @@ final class Sites {
   }
 
   /** Takes a slot for a copy and writes it. */
-  private DisplacedCopy displace(Instruction instruction, Classification classification,
-      RelocationPolicy policy) {
+  private DisplacedCopy displace(Instruction instruction) {
     long address = instruction.address();
     if (!instruction.isRipRelative()) {
       long slot = take(address, s -> true);
       XolArea.write(memory, slot, instruction.bytes());
       return DisplacedCopy.plain(instruction, slot);
     }
-    if (!(classification instanceof Classification.ScratchRegister)) {
+    if (instruction.addressSize() == 64) {
       long target = instruction.ripRelativeTarget().getAsLong();
       long slot = area.take(target, s -> DisplacedCopy.reDisplaced(instruction, s) != null, threads);
       byte[] copy = slot == 0 ? null : DisplacedCopy.reDisplaced(instruction, slot);
@@ -400,12 +399,8 @@ final class Sites {
         return DisplacedCopy.plain(instruction, slot);
       }
     }
-    Classification.ScratchRegister scratch = switch (classification) {
-      case Classification.ScratchRegister s -> s;
-      case Classification.ReDisplace r when r.alternative().isPresent() -> r.alternative().get();
-      case Classification.Copy _,Classification.ReDisplace _,Classification.Emulate _,Classification.FixUp _,Classification.Refuse _ ->
-        throw noSpace(address);
-    };
+    Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
+        .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));
     long slot = take(address, s -> true);
     XolArea.write(memory, slot, scratch.bytes());
     return DisplacedCopy.withScratch(scratch, slot);
