@@ -335,7 +335,7 @@ final class Engine implements TraceHandler {
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
         sites().unpin(site);
-        thread.cont(Signalling.release(state));
+        OutOfLine.goOn(state, site);
       }
     } else if (state.signal.code() == SignalInfo.SI_KERNEL) {
       breakpoint(state);
