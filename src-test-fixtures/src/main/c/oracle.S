@@ -17,10 +17,12 @@ restorer:
         mov     $15, %eax
         syscall
 
-// The kernel clears DF and TF for a handler but leaves AC, under which C's own accesses could fault.
+// The kernel clears DF and TF for a handler but leaves AC, under which C's own accesses could fault. The others stay:
+// sigreturn does not bring back ID and NT (FIX_EFLAGS in arch/x86/kernel/signal_64.c).
         .globl  signal_entry
 signal_entry:
-        pushq   $2
+        pushfq
+        andq    $~0x40000, (%rsp)
         popfq
         jmp     on_signal
 

@@ -348,6 +348,8 @@ static void load(void)
     protect_code(PROT_READ | PROT_WRITE);
     memset((void *)LOW_CODE, 0xcc, CODE_BYTES);
     memset((void *)HIGH_CODE, 0xcc, CODE_BYTES);
+    memset((void *)LOW_EXITS, 0xcc, EXITS_BYTES);
+    memset((void *)HIGH_EXITS, 0xcc, EXITS_BYTES);
     for (uint32_t i = head->current; i < head->count; i++) {
         unsigned char *in = input_of(i);
         unsigned char *end = (unsigned char *)*quad(in, IN_ADDRESS) + *word(in, IN_LENGTH);
@@ -399,6 +401,7 @@ static void set_up_memory(void)
     check(call3(SYS_ftruncate, fd, (long)bytes, 0), "ftruncate");
     check(call(SYS_mmap, SHARED, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), "mmap");
     map(RESERVED, RESERVED_BYTES, PROT_NONE);
+    map(LOW_RESERVED, LOW_RESERVED_BYTES, PROT_NONE);
     map(LOW_CODE, CODE_BYTES, PROT_READ | PROT_EXEC);
     map(HIGH_CODE, CODE_BYTES, PROT_READ | PROT_EXEC);
     map(LOW_EXITS, EXITS_BYTES, PROT_READ | PROT_EXEC);

@@ -19,6 +19,10 @@
 #define RESERVED (HIGH_CODE - 0x1000000)
 #define RESERVED_BYTES 0x102000000
 
+/* And nothing around the low data. */
+#define LOW_RESERVED 0x4ff00000
+#define LOW_RESERVED_BYTES 0x300000
+
 #define REGION_BYTES 0x2000
 #define LOW_DATA 0x50000000
 #define NEAR_DATA (HIGH_CODE + 0x100000)
