@@ -466,12 +466,7 @@ final class Engine implements TraceHandler {
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
         sites().unpin(site);
-        if (state.ownTrap) {
-          Signalling.requeueAll(state);
-          thread.cont(OutOfLine.ownTrap(state));
-        } else {
-          thread.cont(Signalling.release(state));
-        }
+        OutOfLine.goOn(state, site);
       }
     } else if (state.signal.code() == SignalInfo.SI_KERNEL) {
       breakpoint(state);

@@ -34,13 +34,12 @@ final class OutOfLine {
    * @return true if the thread is done with the site, false if it is in the slot now
    */
   boolean execute(ThreadState state, Site site) {
-    // A system call clears the flag for its own duration, and does not trap.
-    state.ownTrap = (state.registers().rflags() & TF) != 0 && !isSystemCall(site.instruction);
     Emulation emulation = site.emulation;
+    state.stepsItself = (state.registers().rflags() & TF) != 0;
     if (site.technique == Technique.EMULATED && emulation != null) {
       if (Emulator.emulate(emulation, site.instruction, state.registers(), memory)) {
         state.writeRegistersIfChanged();
-        state.traced().cont(state.ownTrap ? ownTrap(state) : 0);
+        goOn(state, site);
         return true;
       }
       if (site.copy == null) {
@@ -52,7 +51,7 @@ final class OutOfLine {
     }
     enter(state, site, switch (site.technique) {
       // Under the program's own trap flag the copy traps, and never gets to the jump.
-      case BOOSTED -> state.ownTrap ? Phase.TRAPPING : Phase.BOOSTED;
+      case BOOSTED -> state.stepsItself ? Phase.TRAPPING : Phase.BOOSTED;
       case TRAPPED -> Phase.TRAPPING;
       case EMULATED, SINGLE_STEPPED -> Phase.STEPPING;
     });
@@ -60,14 +59,20 @@ final class OutOfLine {
   }
 
   /**
-   * Makes the trap that a thread is stopped for the one that the program's trap flag raises behind an instruction.
-   *
-   * @return what to resume the thread with
+   * Lets a thread go on that is stopped for a trap of the engine, behind the displaced instruction, with its registers
+   * written: with the program's own trap if it steps itself, or else with the first signal that was held. A system call
+   * does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user mode by iret then, and the next
+   * instruction traps).
    */
-  static int ownTrap(ThreadState state) {
-    state.signal.trace(state.registers().rip());
-    state.traced().writeSignalInfo(state.signal);
-    return Signals.SIGTRAP;
+  static void goOn(ThreadState state, Site site) {
+    if (state.stepsItself && !isSystemCall(site.instruction)) {
+      Signalling.requeueAll(state);
+      state.signal.singleStep(state.registers().rip());
+      state.traced().writeSignalInfo(state.signal);
+      state.traced().cont(Signals.SIGTRAP);
+    } else {
+      state.traced().cont(Signalling.release(state));
+    }
   }
 
   /**
@@ -127,7 +132,8 @@ final class OutOfLine {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     state.readRegisters();
     Registers registers = state.registers();
-    if (registers.rip() == copy.slot() && site.instruction.isRepeated()) {
+    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()
+        && !state.stepsItself) {
       run(state, 0);
       return false;
     }
@@ -162,28 +168,29 @@ final class OutOfLine {
       }
       case Emulation.PushFlags(int width) -> {
         registers.rip(next);
-        if (state.phase == Phase.STEPPING) {
+        if (state.phase == Phase.STEPPING && !state.stepsItself) {
           clearTrapFlag(registers.rsp(), width);
         }
       }
       case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
         registers.rip(registers.rip() - copy.slot() + site.address());
       case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
-        finishCopy(site.instruction, copy, registers);
-      case null -> finishCopy(site.instruction, copy, registers);
+        finishCopy(state, site.instruction, copy);
+      case null -> finishCopy(state, site.instruction, copy);
     }
     state.phase = Phase.FREE;
     state.writeRegistersIfChanged();
   }
 
-  private static void finishCopy(Instruction instruction, DisplacedCopy copy, Registers registers) {
+  private static void finishCopy(ThreadState state, Instruction instruction, DisplacedCopy copy) {
+    Registers registers = state.registers();
     if (!copy.contains(registers.rip())) {
       // rt_sigreturn: all registers are those of the frame. Or it was boosted, and has got to the jump back.
       return;
     }
     registers.rip(registers.rip() - copy.slot() + instruction.address());
     if (isSystemCall(instruction)) {
-      finishSystemCall(instruction, registers);
+      finishSystemCall(instruction, registers, state.stepsItself);
     }
   }
 
@@ -191,10 +198,12 @@ final class OutOfLine {
     return instruction.mnemonic().equals("syscall");
   }
 
-  /** By the instruction's definition rcx is the address behind it and r11 the flags, of which TF was the tracer's. */
-  private static void finishSystemCall(Instruction instruction, Registers registers) {
+  /** By the instruction's definition rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
+  private static void finishSystemCall(Instruction instruction, Registers registers, boolean keepTrapFlag) {
     registers.set(Register.RCX, instruction.nextAddress());
-    registers.set(Register.R11, registers.get(Register.R11) & ~TF);
+    if (!keepTrapFlag) {
+      registers.set(Register.R11, registers.get(Register.R11) & ~TF);
+    }
   }
 
   /** Under the trap flag, pushf pushes that flag too. */
@@ -256,7 +265,7 @@ final class OutOfLine {
   void bringOutNewcomer(TracedThread thread, Registers registers, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     registers.rip(registers.rip() - copy.slot() + site.address());
-    finishSystemCall(site.instruction, registers);
+    finishSystemCall(site.instruction, registers, false);
     thread.writeRegisters(registers);
   }
 }

@@ -239,7 +239,7 @@ final class Sites {
     Technique technique = Techniques.choose(instruction, classification, target.request());
     DisplacedCopy copy = null;
     if (Techniques.needsCopy(classification, technique, target.request().policy(), instruction)) {
-      Displacement displacement = displace(instruction, classification, technique);
+      Displacement displacement = displace(instruction, technique);
       copy = displacement.copy();
       if (displacement.technique() != technique && target.request().technique().isPresent()) {
         area.release(copy.slot());
@@ -401,9 +401,9 @@ final class Sites {
    *
    * @return the copy and how it is run: a boosted one only where a jump gets back from it
    */
-  private Displacement displace(Instruction instruction, Classification classification, Technique technique) {
+  private Displacement displace(Instruction instruction, Technique technique) {
     long address = instruction.address();
-    if (!(classification instanceof Classification.ScratchRegister)) {
+    if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
       if (technique == Technique.BOOSTED) {
         long slot = area.take(address, s -> DisplacedCopy.bytes(instruction, s) != null
             && DisplacedCopy.jumpBack(instruction, s) != null, threads);
@@ -417,13 +417,12 @@ final class Sites {
       if (slot != 0) {
         return new Displacement(write(instruction, slot, new byte[0]), unboosted(technique));
       }
-    }
-    Classification.ScratchRegister scratch = switch (classification) {
-      case Classification.ScratchRegister s -> s;
-      case Classification.ReDisplace r when r.alternative().isPresent() -> r.alternative().get();
-      case Classification.Copy _,Classification.ReDisplace _,Classification.Emulate _,Classification.FixUp _,Classification.Refuse _ ->
+      if (!instruction.isRipRelative()) {
         throw noSpace(address);
-    };
+      }
+    }
+    Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
+        .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));
     long slot = take(address, s -> true);
     XolArea.write(memory, slot, scratch.bytes(), new byte[0]);
     return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));

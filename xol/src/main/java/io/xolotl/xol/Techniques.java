@@ -88,8 +88,7 @@ final class Techniques {
     };
   }
 
-  /** An operand relative to eip stays only by a scratch register, which classification offers where nothing is emulated. */
   private static boolean mayBeCopied(Instruction instruction, RelocationPolicy policy) {
-    return !instruction.isRipRelative() || policy == RelocationPolicy.FULL && instruction.addressSize() == 64;
+    return !instruction.isRipRelative() || policy == RelocationPolicy.FULL;
   }
 }
