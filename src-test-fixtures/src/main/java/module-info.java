@@ -2,7 +2,9 @@
 @org.jspecify.annotations.NullMarked
 module io.xolotl.fixtures {
   requires static transitive org.jspecify;
-  requires static org.junit.jupiter.api; // Only for those whose tests use the extension.
+  requires static org.junit.jupiter.api;
+  requires transitive io.xolotl.decoder;
 
   exports io.xolotl.fixtures;
+  exports io.xolotl.fixtures.oracle;
 }

@@ -29,6 +29,9 @@ final class Classifier {
   private static final int MOVE_TO_SEGMENT = 0x8e;
   private static final int SS = 2;
 
+  /** Map 1, opcode 0d: with a register for its operand a nop to Intel, and invalid to AMD. */
+  private static final int PREFETCHES = 0x10d;
+
   private Classifier() {}
 
   static Classification classify(Instruction instruction, RelocationPolicy policy) {
@@ -42,15 +45,16 @@ final class Classifier {
       case Rule.Simple simple -> classify(simple, instruction, policy);
       case Rule.JumpIf(Condition condition) ->
         branch(instruction, new Emulation.ConditionalJump(condition, instruction.target()));
-      case Rule.LoopIf(LoopKind kind) ->
-        branch(instruction, new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
+      case Rule.LoopIf(LoopKind kind) -> loop(instruction, kind);
       case Rule.Never(Refusal reason) -> new Refuse(reason);
     };
   }
 
   private static Classification classify(Rule.Simple rule, Instruction instruction, RelocationPolicy policy) {
     return switch (rule) {
-      case NOP -> SKIP;
+      case NOP -> instruction.opcode() == PREFETCHES && instruction.isModrmRegister() ? COPY : SKIP;
+      // Opcode 90 with REX.B is xchg with r8, whatever prefix f3 says; Zydis calls it pause all the same.
+      case PAUSE -> instruction.hasRexB() ? COPY : SKIP;
       case JUMP -> branch(instruction,
           instruction.isRelativeBranch()
               ? new Emulation.Jump(instruction.target())
@@ -81,6 +85,13 @@ final class Classifier {
       return new Refuse(Refusal.OPERAND_SIZE_BRANCH);
     }
     return new Emulate(emulation);
+  }
+
+  private static Classification loop(Instruction instruction, LoopKind kind) {
+    boolean asksForZero = kind == LoopKind.LOOPE || kind == LoopKind.LOOPNE;
+    return asksForZero && instruction.hasRepeatPrefix()
+        ? new Refuse(Refusal.REPEATED_LOOP)
+        : branch(instruction, new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
   }
 
   private static Classification returned(Instruction instruction) {
@@ -154,7 +165,7 @@ final class Classifier {
     return new ReDisplace(instruction.displacementOffset().orElseThrow(), instruction.target(), scratch);
   }
 
-  private static Optional<ScratchRegister> scratchRegister(Instruction instruction) {
+  static Optional<ScratchRegister> scratchRegister(Instruction instruction) {
     int used = instruction.gprMask();
     for (Gpr candidate : SCRATCH_CANDIDATES) {
       if ((used & 1 << candidate.index()) == 0) {

@@ -26,6 +26,8 @@ public enum Refusal {
   SOFTWARE_INTERRUPT("a software interrupt enters the kernel with the address of the copy"),
   /** Prefix 66 on a near branch, not overridden by REX.W, or on any {@code ret}. */
   OPERAND_SIZE_BRANCH("Intel and AMD CPUs disagree about a near branch with an operand-size prefix"),
+  /** Prefix f2 or f3 on {@code loope} or {@code loopne}: on AMD CPUs the prefix decides which of the two it is. */
+  REPEATED_LOOP("a repeat prefix changes what some CPUs take a loope or loopne for"),
   /** {@code mov ss}, {@code pop ss}, {@code lss}. */
   INTERRUPT_SHADOW("a load of ss holds back traps until after the next instruction"),
   /** {@code xbegin}, {@code xend}, {@code xabort}. */

@@ -33,6 +33,7 @@ final class Ptrace {
   static final int EVENT_EXIT = 6;
   static final int EVENT_STOP = 128;
 
+  static final int NT_PRSTATUS = 1;
   static final int NT_X86_XSTATE = 0x202;
 
   private Ptrace() {}

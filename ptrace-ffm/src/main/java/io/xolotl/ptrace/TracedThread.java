@@ -20,6 +20,8 @@ public final class TracedThread {
   private final TracedProcess process;
   private final int tid;
   private WaitStatus.@Nullable Stopped stop;
+  /** It ran before it was traced. */
+  private final boolean seized;
   private boolean started;
   /** Detached, ended, or replaced by exec: the id may be that of another thread by now. */
   private boolean gone;
@@ -29,6 +31,7 @@ public final class TracedThread {
     this.process = process;
     this.tid = tid;
     this.started = started;
+    seized = started;
   }
 
   /** The process that the thread belongs to. */
@@ -64,6 +67,10 @@ public final class TracedThread {
   void markGone() {
     stop = null;
     gone = true;
+  }
+
+  boolean wasSeized() {
+    return seized;
   }
 
   /** Tells whether the thread is new and the handler was not told of it yet. */
@@ -256,14 +263,17 @@ public final class TracedThread {
   }
 
   /**
-   * Sets all general registers.
+   * Sets all general registers; of the bases and selectors of segments only those that were set since they were read, and
+   * those before them in the order of {@link Register}. A program may have given them values that the CPU takes but
+   * putreg() refuses (arch/x86/kernel/ptrace.c): a null selector other than 0, or a base that is no user address.
    *
    * @param registers what to; no longer {@linkplain Registers#isChanged() changed} afterwards
    */
   public void writeRegisters(Registers registers) {
     Scratch s = scratch();
-    registers.store(s.registers);
-    request(s, Ptrace.SETREGS, 0, s.registers.address());
+    s.vector.set(JAVA_LONG, 0, s.registers.address());
+    s.vector.set(JAVA_LONG, 8, registers.store(s.registers));
+    request(s, Ptrace.SETREGSET, Ptrace.NT_PRSTATUS, s.vector.address());
   }
 
   /** Fetches the x87, SSE, AVX and further state. */

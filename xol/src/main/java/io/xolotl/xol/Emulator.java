@@ -18,6 +18,7 @@ final class Emulator {
   private static final long ID = 1 << 21;
   private static final long RF_AND_VM = 1 << 16 | 1 << 17;
   private static final long ZF = 1 << 6;
+  private static final long AC = 1 << 18;
 
   private Emulator() {}
 
@@ -43,11 +44,14 @@ final class Emulator {
                 : next);
         case Emulation.Loop loop -> go(registers, loops(loop, registers) ? loop.target() : next);
         case Emulation.Call(long target) -> call(registers, memory, next, target);
-        case Emulation.IndirectJump(BranchSource source) -> go(registers, read(source, registers, memory));
-        case Emulation.IndirectCall(BranchSource source) ->
-          call(registers, memory, next, read(source, registers,
-              memory));
+        case Emulation.IndirectJump(BranchSource source) ->
+          !isChecked(source, registers) && go(registers, read(source, registers, memory));
+        case Emulation.IndirectCall(BranchSource source) -> !isChecked(source, registers)
+            && call(registers, memory, next, read(source, registers, memory));
         case Emulation.Return(int extra) -> {
+          if (isChecked(registers, registers.rsp(), 8)) {
+            yield false;
+          }
           long target = memory.readLong(registers.rsp());
           if (!isCanonical(target)) {
             yield false;
@@ -56,6 +60,9 @@ final class Emulator {
           yield go(registers, target);
         }
         case Emulation.PushRegister(Gpr register) -> {
+          if (isChecked(registers, registers.rsp(), 8)) {
+            yield false;
+          }
           memory.writeLong(registers.rsp() - 8, registers.get(general(register)));
           registers.rsp(registers.rsp() - 8);
           yield go(registers, next);
@@ -70,6 +77,9 @@ final class Emulator {
           yield go(registers, next);
         }
         case Emulation.PushFlags(int width) -> {
+          if (isChecked(registers, registers.rsp(), width / 8)) {
+            yield false;
+          }
           long image = registers.rflags() & ~RF_AND_VM;
           long rsp = registers.rsp() - width / 8;
           memory.write(rsp, bytes(image, width / 8));
@@ -104,7 +114,7 @@ final class Emulator {
   }
 
   private static boolean call(Registers registers, ProcessMemory memory, long next, long target) {
-    if (!isCanonical(target)) {
+    if (!isCanonical(target) || isChecked(registers, registers.rsp(), 8)) {
       return false;
     }
     memory.writeLong(registers.rsp() - 8, next);
@@ -112,18 +122,30 @@ final class Emulator {
     return go(registers, target);
   }
 
+  /** The CPU checks the alignment of accesses if the program wants it to, and its own fault tells the program. */
+  private static boolean isChecked(Registers registers, long address, int bytes) {
+    return (registers.rflags() & AC) != 0 && (address & bytes - 1) != 0;
+  }
+
+  private static boolean isChecked(BranchSource source, Registers registers) {
+    return source instanceof BranchSource.Memory operand
+        && isChecked(registers, address(operand, registers), 8);
+  }
+
   private static long read(BranchSource source, Registers registers, ProcessMemory memory) {
     return switch (source) {
       case BranchSource.Register(Gpr register) -> registers.get(general(register));
-      case BranchSource.Memory operand -> {
-        long base = switch (operand.segment()) {
-          case NONE -> 0;
-          case FS -> registers.get(Register.FS_BASE);
-          case GS -> registers.get(Register.GS_BASE);
-        };
-        yield memory.readLong(base + operand.effectiveAddress(gpr -> registers.get(general(gpr))));
-      }
+      case BranchSource.Memory operand -> memory.readLong(address(operand, registers));
     };
+  }
+
+  private static long address(BranchSource.Memory operand, Registers registers) {
+    long base = switch (operand.segment()) {
+      case NONE -> 0;
+      case FS -> registers.get(Register.FS_BASE);
+      case GS -> registers.get(Register.GS_BASE);
+    };
+    return base + operand.effectiveAddress(gpr -> registers.get(general(gpr)));
   }
 
   /** Counts down, except for jrcxz, and tells whether the branch is taken. */
@@ -144,6 +166,9 @@ final class Emulator {
   }
 
   private static boolean popFlags(int width, Registers registers, ProcessMemory memory) {
+    if (isChecked(registers, registers.rsp(), width / 8)) {
+      return false;
+    }
     byte[] image = memory.read(registers.rsp(), width / 8);
     long value = 0;
     for (int i = 0; i < image.length; i++) {
