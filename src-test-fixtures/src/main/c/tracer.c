@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,10 +28,43 @@
 
 static const unsigned long ZF = 1 << 6;
 
+/* Stops between two looks where the process runs. */
+enum { LOOK = 128 };
+
 static pid_t pid;
 static int memory;
 static unsigned long site, length, slot;
 static unsigned char original[16];
+
+/* Goes to the CPU where the process runs, as a tracer should that alternates with it: otherwise either waits for an idle
+ * CPU to wake up. */
+static void follow(void)
+{
+    static int cpu = -1;
+    char path[32], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t count = read(file, line, sizeof line - 1);
+    close(file);
+    if (count <= 0) {
+        die(path);
+    }
+    line[count] = 0;
+    /* Field 39 of proc_pid_stat(5), counted from the second, which ends with the last parenthesis. */
+    char *field = strrchr(line, ')');
+    for (int i = 2; i < 39 && field; i++) {
+        field = strchr(field + 1, ' ');
+    }
+    int now = field ? atoi(field) : cpu;
+    if (now != cpu) {
+        cpu = now;
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        /* Where a cpuset forbids it, it is only slower. */
+        sched_setaffinity(0, sizeof set, &set);
+    }
+}
 
 /* What the instruction at the site is, by its first bytes. */
 static enum { NOP, PUSH_RSI, CALL, JNZ, RET, LEA_RCX, OTHER } kind;
@@ -247,6 +281,9 @@ int main(int argc, char **argv)
     say_ready();
     for (unsigned long i = 1;; i++) {
         await_trap();
+        if (i % LOOK == 1) {
+            follow();
+        }
         if (i == hits) {
             write_code(site, original, 1);
         }
