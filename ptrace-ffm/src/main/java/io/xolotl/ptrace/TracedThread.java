@@ -382,7 +382,7 @@ public final class TracedThread {
    * and leaves everything else of it as it was: registers (a system call that was interrupted still restarts), signal
    * mask and the signal that it stopped for. It stays stopped.
    *
-   * @param number number of the system call
+   * @param number number of the system call, by the {@link Abi} of the process
    * @param arguments up to six
    * @return what the kernel returns: −4095 to −1 is a negated errno
    */
