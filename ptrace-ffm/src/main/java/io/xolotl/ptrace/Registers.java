@@ -88,7 +88,8 @@ public final class Registers {
   }
 
   /**
-   * An integer argument at the first instruction of a function, by the System V ABI.
+   * An integer argument at the first instruction of a function, by the System V ABI for x86-64. Arguments of 32-bit code are
+   * on the stack.
    *
    * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
    */
@@ -97,7 +98,7 @@ public final class Registers {
   }
 
   /**
-   * Changes an integer argument at the first instruction of a function, by the System V ABI.
+   * Changes an integer argument at the first instruction of a function, by the System V ABI for x86-64.
    *
    * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
    * @param value its new value

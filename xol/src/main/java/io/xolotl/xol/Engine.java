@@ -108,14 +108,15 @@ final class Engine implements TraceHandler {
 
   private static Engine started(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
-    Decoder decoder = Decoder.forThisCpu();
+    // Before anything is attached to.
+    Objects.requireNonNull(Decoder.forThisCpu());
     Tracer tracer = Tracer.start(name);
     var engine = new Engine(tracer, options);
     try {
       tracer.call(() -> {
         TracedProcess traced = how.apply(engine);
         engine.process = traced;
-        engine.sites = new Sites(traced, decoder, engine::inSomeThread);
+        engine.sites = new Sites(traced, engine::inSomeThread);
         engine.outOfLine = new OutOfLine(traced.memory());
         return traced;
       });
@@ -355,6 +356,10 @@ final class Engine implements TraceHandler {
     state.readRegisters();
     long address = state.registers().rip() - 1;
     Site site = sites().at(address);
+    if (site != null && !site.runsIn(state.registers())) {
+      endInOtherCode(state, site);
+      return;
+    }
     if (site != null) {
       state.registers().rip(address);
       state.site = site;
@@ -374,6 +379,26 @@ final class Engine implements TraceHandler {
     } else {
       state.traced().cont(Signals.SIGTRAP);
     }
+  }
+
+  /**
+   * A thread has arrived at a site by a far branch, in code of another kind than the site's: there the bytes are another
+   * instruction, about which nothing was decided. The probes end, and the thread executes what the program has there.
+   */
+  private void endInOtherCode(ThreadState state, Site site) {
+    Probe[] probes = site.probes;
+    sites().withdraw(site);
+    for (Probe probe : probes) {
+      failed(probe, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
+          "thread " + state.traced().tid() + " executes 0x" + Long.toHexString(site.address())
+              + " as code for cs=0x"
+              + Long.toHexString(state.registers().get(io.xolotl.ptrace.Register.CS)) + ", but '"
+              + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
+              + "-bit code: the probe is removed"));
+    }
+    state.registers().rip(site.address());
+    state.writeRegistersIfChanged();
+    state.traced().cont(0);
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
@@ -128,10 +129,10 @@ final class OutOfLine {
     long next = site.instruction.nextAddress();
     switch (site.emulation) {
       case Emulation.Call _ -> {
-        registers.rip(registers.rip() - copy.slot() + site.address());
-        memory.writeLong(registers.rsp(), next);
+        registers.rip(original(registers.rip(), copy, site.instruction));
+        writeReturnAddress(site.instruction, registers.rsp());
       }
-      case Emulation.IndirectCall _ -> memory.writeLong(registers.rsp(), next);
+      case Emulation.IndirectCall _ -> writeReturnAddress(site.instruction, registers.rsp());
       case Emulation.IndirectJump _,Emulation.Return _ -> {
         // The target is absolute.
       }
@@ -142,7 +143,7 @@ final class OutOfLine {
         }
       }
       case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
-        registers.rip(registers.rip() - copy.slot() + site.address());
+        registers.rip(original(registers.rip(), copy, site.instruction));
       case null -> finishCopy(site.instruction, copy, registers);
     }
     state.phase = Phase.FREE;
@@ -154,20 +155,29 @@ final class OutOfLine {
       // rt_sigreturn: all registers are those of the frame.
       return;
     }
-    registers.rip(registers.rip() - copy.slot() + instruction.address());
-    if (isSystemCall(instruction)) {
-      finishSystemCall(instruction, registers);
+    registers.rip(original(registers.rip(), copy, instruction));
+    finishSystemCall(instruction, registers);
+  }
+
+  /** Where the original of an instruction would have led to, if it is relative; in 32-bit code addresses wrap at 4 GiB. */
+  private static long original(long rip, DisplacedCopy copy, Instruction instruction) {
+    long address = rip - copy.slot() + instruction.address();
+    return instruction.mode() == MachineMode.LONG_64 ? address : address & 0xffff_ffffL;
+  }
+
+  private void writeReturnAddress(Instruction call, long rsp) {
+    switch (call.mode()) {
+      case LONG_64 -> memory.writeLong(rsp, call.nextAddress());
+      case COMPAT_32 -> memory.writeInt(rsp, (int) call.nextAddress());
     }
   }
 
-  static boolean isSystemCall(Instruction instruction) {
-    return instruction.mnemonic().equals("syscall");
-  }
-
-  /** By the instruction's definition rcx is the address behind it and r11 the flags, of which TF was the tracer's. */
+  /** By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF was the tracer's. */
   private static void finishSystemCall(Instruction instruction, Registers registers) {
-    registers.set(Register.RCX, instruction.nextAddress());
-    registers.set(Register.R11, registers.get(Register.R11) & ~TF);
+    if (instruction.mnemonic().equals("syscall")) {
+      registers.set(Register.RCX, instruction.nextAddress());
+      registers.set(Register.R11, registers.get(Register.R11) & ~TF);
+    }
   }
 
   /** Under the trap flag, pushf pushes that flag too. */
@@ -228,7 +238,7 @@ final class OutOfLine {
    */
   void bringOutNewcomer(TracedThread thread, Registers registers, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
-    registers.rip(registers.rip() - copy.slot() + site.address());
+    registers.rip(original(registers.rip(), copy, site.instruction));
     finishSystemCall(site.instruction, registers);
     thread.writeRegisters(registers);
   }

@@ -51,7 +51,7 @@ public final class ReturnProbe {
   private <T extends @Nullable Object> void entered(ProbeHit hit, ReturnProbeRequest<T> own)
       throws Exception {
     long stackPointer = hit.registers().rsp();
-    long returnAddress = hit.memory().readLong(stackPointer);
+    long returnAddress = hit.readWord(stackPointer);
     T value = own.onEntry().onEntry(hit);
     if (hit.registers().rip() != hit.probe().address()) {
       // The handler has made the function return, or go elsewhere: there is no call.
@@ -94,7 +94,7 @@ public final class ReturnProbe {
 
   private void returned(ProbeHit hit) throws Exception {
     // ret has popped the return address.
-    Call call = hit.calls(this).remove(hit.registers().rsp() - 8);
+    Call call = hit.calls(this).remove(hit.registers().rsp() - hit.wordBytes());
     if (call == null || call.returnAddress() != hit.probe().address()) {
       return;
     }

@@ -15,7 +15,7 @@ import io.xolotl.decoder.RelocationPolicy;
  *   emulate: nop, push, pushf, lea       EMULATED         TRAPPED, SINGLE_STEPPED
  *   emulate: popf                        EMULATED         TRAPPED
  *   emulate: branches                    EMULATED         SINGLE_STEPPED
- *   fix up: syscall                      SINGLE_STEPPED
+ *   fix up: syscall, int 0x80            SINGLE_STEPPED
  * </pre>
  *
  * <p>popf under the trap flag makes the kernel take that flag for the program's own. A system call is stepped because the
