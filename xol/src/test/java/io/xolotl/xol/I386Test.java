@@ -431,6 +431,9 @@ class I386Test {
     Path program = compileDynamic(directory);
     try (TargetProcess target = TargetProcess.start(List.of(program.toString()))) {
       target.awaitLine("ready");
+      // What is called the first time is chosen then: strlen is an IFUNC.
+      target.send("go");
+      target.awaitOk(Duration.ofSeconds(60));
       List<Long> addresses = new ArrayList<>();
       Aftermath before;
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
@@ -438,13 +441,13 @@ class I386Test {
             ProbeRequest.at("libc.so.6", "malloc", hit -> {}),
             ProbeRequest.at("libc.so.6", "free", hit -> {}).in(HandlerContext.TASK),
             ProbeRequest.at("libc.so.6", "strlen", hit -> {})));
-        assertThat(process.describe(probes.get(3).address())).contains("strlen");
         probes.forEach(probe -> addresses.add(probe.address()));
         for (int round = 1; round <= 5; round++) {
+          int rounds = round;
           target.send("go");
           target.awaitOk(Duration.ofSeconds(60));
           assertThat(probes.get(0).hits()).isEqualTo(2_000L * round);
-          assertThat(probes.get(1).hits()).isGreaterThanOrEqualTo(2_000L * round);
+          assertThat(probes.subList(1, 4)).allMatch(probe -> probe.hits() >= 2_000L * rounds);
         }
         probes.forEach(Probe::unregister);
         before = Aftermath.expectedOf(target.pid(), addresses);
