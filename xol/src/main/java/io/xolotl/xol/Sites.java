@@ -168,22 +168,25 @@ final class Sites {
   }
 
   /**
-   * Lets probes wait for their modules, and has the dynamic linker's word of each change to its list from now on.
+   * Lets probes wait for their modules, and has the dynamic linker's word of each change to its list while any waits.
    *
-   * @param absent probes that wait
+   * @param absent probes that wait, besides those that do already
    * @param whenMappingsChange what to do then
    */
   void await(List<Probe> absent, Runnable whenMappingsChange) {
-    if (loaderProbe == null || !loaderProbe.isActive()) {
-      Probe any = absent.getFirst();
+    var all = new ArrayList<Probe>(waiting());
+    all.addAll(absent);
+    if (!all.isEmpty() && (loaderProbe == null || !loaderProbe.isActive())) {
+      Probe any = all.getFirst();
       long debugState = DynamicLinker.of(process).debugState();
       if (debugState == 0) {
         throw new ProbeException(Reason.MODULE_NOT_FOUND,
             "process " + process.pid() + " has no module for " + any.location()
                 + ", and no dynamic linker that would tell of it");
       }
+      // If its user leaves, the session asks again for those that go on waiting.
       var probe = new Probe(any.process(),
-          ProbeRequest.at(debugState, hit -> whenMappingsChange.run()).trustingBoundary());
+          ProbeRequest.at(debugState, hit -> whenMappingsChange.run()).trustingBoundary(), null);
       register(List.of(new Engine.Target(probe, debugState, Optional.empty())));
       loaderProbe = probe;
     }
