@@ -8,6 +8,7 @@
  *   i386 insns TIMES                   as `insns`, all kinds
  *   i386 fork | vfork | clone_vm | exec   as `forker`
  *   i386 sysblock                      as `sysblock`
+ *   i386 pairs N_CALLS                 calls N_CALLS times make_pair(), which pops an argument: -> go, <- ok | BAD
  *   i386 mixed N_CALLS                 calls N_CALLS times 64-bit code: -> go, <- ok | BAD
  *
  * The protocol is that of the other programs; work() has 32 bits. */
@@ -687,6 +688,31 @@ static void mixed(void)
     }
 }
 
+/* A function that returns a structure pops the address of where to. */
+struct pair {
+    unsigned first, second;
+};
+
+struct pair make_pair(unsigned x);
+struct pair make_pair(unsigned x)
+{
+    return (struct pair){x, x > 0 && x % 8 == 0 ? make_pair(x - 1).second + 1 : x + 1};
+}
+
+static void pairs(void)
+{
+    say_ready();
+    for (;;) {
+        await_command("go");
+        bool ok = true;
+        for (unsigned i = 0; i < n_calls; i++) {
+            struct pair pair = make_pair(i);
+            ok &= pair.first == i && pair.second == i + 1;
+        }
+        say_verdict(ok);
+    }
+}
+
 /* gs leads to gs_block, as it leads to the thread's data in programs with a C library. */
 static void set_gs(void)
 {
@@ -720,6 +746,9 @@ void start(int *stack)
         insns(first);
     } else if (equal(mode, "sysblock")) {
         sysblock();
+    } else if (equal(mode, "pairs")) {
+        n_calls = first;
+        pairs();
     } else if (equal(mode, "mixed")) {
         n_calls = first;
         mixed();

@@ -315,6 +315,31 @@ class I386Test {
     before.assertNoTrace();
   }
 
+  /** It pops an argument with its return address, and sometimes calls itself. */
+  @Test
+  void returnsThatPopArguments(@RunsFixture(value = I386, args = {"pairs", "800"}) TargetProcess target) {
+    var wrong = new ConcurrentLinkedQueue<String>();
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      ReturnProbe probe = process
+          .register(ReturnProbeRequest.of(new ProbeLocation.Symbol("i386", "make_pair", 0),
+              hit -> List.of(hit.argument(0), hit.argument(1)), (hit, arguments) -> {
+                // The function returns the address that it was given, where the structure is.
+                long pair = hit.registers().rax();
+                if (pair != arguments.get(0) || hit.memory().readInt(pair) != arguments.get(1)) {
+                  wrong.add(arguments + " " + hit.registers());
+                }
+              }));
+      for (int round = 1; round <= 3; round++) {
+        target.send("go");
+        target.awaitOk();
+        // Of 800 numbers, 99 are multiples of 8 and not 0.
+        assertThat(probe.calls()).isEqualTo(899L * round);
+        assertThat(probe.returns()).isEqualTo(probe.calls());
+      }
+    }
+    assertThat(wrong).isEmpty();
+  }
+
   /** work(x), from its table in the process. */
   private static int expected(ProbedProcess process, int x) {
     long table = I386.symbol("work_table");
@@ -458,6 +483,28 @@ class I386Test {
       target.send("go");
       target.awaitOk();
     }
+  }
+
+  @Test
+  void aLibraryThatIsNotMappedYet(@TempDir Path directory) throws Exception {
+    Path program = compileDynamic(directory);
+    Path input = directory.resolve("input");
+    Path output = directory.resolve("output");
+    Files.writeString(input, "go\n");
+    LaunchRequest request = LaunchRequest.of(List.of(program.toString())).withStreams(
+        new LaunchRequest.Stream.File(input, false), new LaunchRequest.Stream.File(output, false),
+        new LaunchRequest.Stream.Inherited());
+    try (ProbedProcess process = ProbedProcess.launch(request, ProbingOptions.defaults(),
+        ProbedProcess.LaunchStop.FIRST_INSTRUCTION)) {
+      assertThat(process.modules()).doesNotContain("libc.so.6");
+      Probe main = process
+          .register(ProbeRequest.at("libc.so.6", "__libc_start_main", hit -> {}).whenItIsMapped());
+      assertThat(main.isWaiting()).isTrue();
+      process.start();
+      assertThat(process.end().get(60, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+      assertThat(main.hits()).isEqualTo(1);
+    }
+    assertThat(Files.readAllLines(output)).containsExactly("ready", "ok");
   }
 
   @Test
