@@ -427,6 +427,17 @@ SITE mov_gs_load
         mov     %gs:0x10, %eax
         ret
 
+// A null selector that ptrace does not set: registers are written around it. Any return from the kernel makes it 0.
+KIND null_fs, 0x77
+        push    %fs
+        mov     $2, %ecx
+        mov     %ecx, %fs
+        mov     $0x77, %edx
+SITE null_fs
+        mov     %edx, %eax
+        pop     %fs
+        ret
+
 KIND enter, 20
         push    %ebp
         mov     %esp, %ecx

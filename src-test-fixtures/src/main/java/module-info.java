@@ -3,6 +3,8 @@
 module io.xolotl.fixtures {
   requires static transitive org.jspecify;
   requires transitive org.junit.jupiter.api;
+  requires transitive io.xolotl.decoder;
 
   exports io.xolotl.fixtures;
+  exports io.xolotl.fixtures.oracle;
 }

@@ -60,6 +60,17 @@ public sealed interface Classification {
       return Outcome.SCRATCH_REGISTER;
     }
 
+    /**
+     * The copy that addresses its memory by a register, for any instruction with an operand relative to rip: also one that
+     * is emulated unless its memory access faults.
+     *
+     * @param instruction an instruction
+     * @return empty if it has no such operand, or uses all candidates
+     */
+    public static Optional<ScratchRegister> of(Instruction instruction) {
+      return instruction.isRipRelative() ? Classifier.scratchRegister(instruction) : Optional.empty();
+    }
+
     /** Returns what to load: the address behind the original, cut to 32 bits if the operand is relative to eip. */
     public long value() {
       long next = instruction.nextAddress();

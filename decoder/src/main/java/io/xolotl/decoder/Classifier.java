@@ -31,6 +31,9 @@ final class Classifier {
   private static final int SS = 2;
   private static final int LINUX_SYSTEM_CALL = 0x80;
 
+  /** Map 1, opcode 0d: with a register for its operand a nop to Intel, and invalid to AMD. */
+  private static final int PREFETCHES = 0x10d;
+
   private Classifier() {}
 
   static Classification classify(Instruction instruction, RelocationPolicy policy) {
@@ -41,8 +44,7 @@ final class Classifier {
       case Rule.Simple simple -> classify(simple, instruction, policy);
       case Rule.JumpIf(Condition condition) ->
         branch(instruction, () -> new Emulation.ConditionalJump(condition, instruction.target()));
-      case Rule.LoopIf(LoopKind kind) ->
-        branch(instruction, () -> new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
+      case Rule.LoopIf(LoopKind kind) -> loop(instruction, kind);
       case Rule.Never(Refusal reason) -> new Refuse(reason);
     };
   }
@@ -50,7 +52,9 @@ final class Classifier {
   private static Classification classify(Rule.Simple rule, Instruction instruction, RelocationPolicy policy) {
     int width = instruction.mode().widthBits();
     return switch (rule) {
-      case NOP -> SKIP;
+      case NOP -> instruction.opcode() == PREFETCHES && instruction.isModrmRegister() ? COPY : SKIP;
+      // Opcode 90 with REX.B is xchg with r8, whatever prefix f3 says; Zydis calls it pause all the same.
+      case PAUSE -> instruction.hasRexB() ? COPY : SKIP;
       case JUMP -> branch(instruction,
           () -> instruction.isRelativeBranch()
               ? new Emulation.Jump(instruction.target())
@@ -98,6 +102,14 @@ final class Classifier {
         && (number.value() & 0xff) == LINUX_SYSTEM_CALL
             ? new FixUp(FixUp.Kind.INT_80)
             : new Refuse(Refusal.SOFTWARE_INTERRUPT);
+  }
+
+  private static Classification loop(Instruction instruction, LoopKind kind) {
+    boolean asksForZero = kind == LoopKind.LOOPE || kind == LoopKind.LOOPNE;
+    return asksForZero && instruction.hasRepeatPrefix()
+        ? new Refuse(Refusal.REPEATED_LOOP)
+        : branch(instruction,
+            () -> new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
   }
 
   private static Classification returned(Instruction instruction) {
@@ -172,7 +184,7 @@ final class Classifier {
     return new ReDisplace(instruction.displacementOffset().orElseThrow(), instruction.target(), scratch);
   }
 
-  private static Optional<ScratchRegister> scratchRegister(Instruction instruction) {
+  static Optional<ScratchRegister> scratchRegister(Instruction instruction) {
     int used = instruction.gprMask();
     for (Gpr candidate : SCRATCH_CANDIDATES) {
       if ((used & 1 << candidate.index()) == 0) {

@@ -289,7 +289,7 @@ public final class Decoder {
     return Undecodable.Reason.INVALID;
   }
 
-  private static boolean isLegacyPrefix(int b) {
+  static boolean isLegacyPrefix(int b) {
     return switch (b) {
       case 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3 -> true;
       default -> false;

@@ -163,7 +163,7 @@ public final class Instruction implements Decoding {
   public byte[] bytes() {
     byte[] bytes = new byte[length];
     for (int i = 0; i < length; i++) {
-      bytes[i] = (byte) (i < 8 ? low >>> 8 * i : high >>> 8 * (i - 8));
+      bytes[i] = (byte) byteAt(i);
     }
     return bytes;
   }
@@ -374,9 +374,38 @@ public final class Instruction implements Decoding {
     return rexW;
   }
 
+  /** Of the legacy encoding. */
+  boolean hasRexB() {
+    return prefixOffset >= 0 && encoding == Encoding.LEGACY.ordinal() && (byteAt(prefixOffset) & 1) != 0;
+  }
+
+  /** Tells whether there is a prefix f2 or f3, which Zydis does not report where it means nothing. */
+  boolean hasRepeatPrefix() {
+    for (int i = 0; i < length; i++) {
+      int prefix = byteAt(i);
+      if (prefix == 0xf2 || prefix == 0xf3) {
+        return true;
+      }
+      // Also a REX that another prefix follows, which makes it void.
+      if (!Decoder.isLegacyPrefix(prefix) && (prefix & 0xf0) != 0x40) {
+        return false;
+      }
+    }
+    return false;
+  }
+
+  private int byteAt(int offset) {
+    return (int) (offset < 8 ? low >>> 8 * offset : high >>> 8 * (offset - 8)) & 0xff;
+  }
+
   /** Opcode map in the upper byte, opcode in the lower, as Zydis understood them. */
   int opcode() {
     return opcodeMap << 8 | Byte.toUnsignedInt(opcode);
+  }
+
+  /** Tells whether the modrm byte, if there is one, names a register for its second operand. */
+  boolean isModrmRegister() {
+    return modrmOffset >= 0 && byteAt(modrmOffset) >= 0xc0;
   }
 
   int modrmReg() {

@@ -25,6 +25,8 @@ public enum Refusal {
   /** Prefix 66 on a near branch, not overridden by REX.W, or on any {@code ret}; in 32-bit code it cuts eip to 16 bits. */
   OPERAND_SIZE_BRANCH(
       "a near branch with an operand-size prefix cuts its target, or not, as the CPU's maker likes"),
+  /** Prefix f2 or f3 on {@code loope} or {@code loopne}: on AMD CPUs the prefix decides which of the two it is. */
+  REPEATED_LOOP("a repeat prefix changes what some CPUs take a loope or loopne for"),
   /** {@code mov ss}, {@code pop ss}, {@code lss}. */
   INTERRUPT_SHADOW("a load of ss holds back traps until after the next instruction"),
   /** {@code xbegin}, {@code xend}, {@code xabort}. */

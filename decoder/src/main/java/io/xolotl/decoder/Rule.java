@@ -16,7 +16,7 @@ sealed interface Rule {
   /** Those that need no parameter. */
   enum Simple implements Rule {
     /** Copied, or relocated if its operand is relative. */
-    COPY, NOP, JUMP, CALL, RETURN, PUSH, POP, PUSH_FLAGS, POP_FLAGS, LOAD_ADDRESS, MOVE, SYSCALL, INTERRUPT
+    COPY, NOP, PAUSE, JUMP, CALL, RETURN, PUSH, POP, PUSH_FLAGS, POP_FLAGS, LOAD_ADDRESS, MOVE, SYSCALL, INTERRUPT
   }
 
   /** {@code jcc}. */
@@ -34,7 +34,8 @@ sealed interface Rule {
     private static final Map<String, Rule> RULES = new HashMap<>();
 
     static {
-      all(Simple.NOP, "nop", "pause", "endbr32", "endbr64", "prefetch", "prefetchw", "prefetchwt1",
+      all(Simple.PAUSE, "pause");
+      all(Simple.NOP, "nop", "endbr32", "endbr64", "prefetch", "prefetchw", "prefetchwt1",
           "prefetchnta",
           "prefetcht0", "prefetcht1", "prefetcht2", "prefetchit0", "prefetchit1");
       all(Simple.JUMP, "jmp");

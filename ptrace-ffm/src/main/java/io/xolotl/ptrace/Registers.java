@@ -16,8 +16,13 @@ public final class Registers {
   static final int COUNT = Register.values().length;
   static final long BYTES = COUNT * 8L;
 
+  /** The registers in front of the bases and selectors of segments, rax to ss. */
+  private static final int COUNT_WITHOUT_SEGMENTS = Register.FS_BASE.ordinal();
+
   private final long[] values = new long[COUNT];
   private boolean changed;
+  /** How many registers must be written: those in front of the segments', and up to the last that was set. */
+  private int count = COUNT_WITHOUT_SEGMENTS;
 
   /** Creates registers that are all zero. */
   public Registers() {}
@@ -40,6 +45,7 @@ public final class Registers {
   public void set(Register register, long value) {
     values[register.ordinal()] = value;
     changed = true;
+    count = Math.max(count, register.ordinal() + 1);
   }
 
   /** Tells whether a register was set since the values were read from the thread. */
@@ -123,16 +129,24 @@ public final class Registers {
   public void copyFrom(Registers other) {
     System.arraycopy(other.values, 0, values, 0, COUNT);
     changed = other.changed;
+    count = other.count;
   }
 
   void load(MemorySegment userRegs) {
     MemorySegment.copy(userRegs, JAVA_LONG, 0, values, 0, COUNT);
     changed = false;
+    count = COUNT_WITHOUT_SEGMENTS;
   }
 
-  void store(MemorySegment userRegs) {
+  void storeAll(MemorySegment userRegs) {
     MemorySegment.copy(values, 0, userRegs, JAVA_LONG, 0, COUNT);
+  }
+
+  /** Stores what must be written, and returns how many bytes that is. */
+  long store(MemorySegment userRegs) {
+    MemorySegment.copy(values, 0, userRegs, JAVA_LONG, 0, count);
     changed = false;
+    return count * 8L;
   }
 
   @Override

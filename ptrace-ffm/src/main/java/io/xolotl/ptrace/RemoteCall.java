@@ -87,6 +87,8 @@ final class RemoteCall {
       return abi.result(registers);
     } finally {
       if (thread.stop() != null) {
+        // What kind of code the thread is in now decides how registers are written.
+        thread.readRegisters(registers);
         thread.writeRegisters(saved);
         thread.signalMask(mask);
         if (signal != null) {

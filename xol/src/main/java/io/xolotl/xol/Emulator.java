@@ -24,6 +24,7 @@ final class Emulator {
   private static final long ID = 1 << 21;
   private static final long RF_AND_VM = 1 << 16 | 1 << 17;
   private static final long ZF = 1 << 6;
+  private static final long AC = 1 << 18;
 
   private Emulator() {}
 
@@ -54,6 +55,9 @@ final class Emulator {
         case Emulation.IndirectCall(BranchSource source, int width) -> isReadable(source, registers, width)
             && call(registers, memory, next, read(source, registers, memory, width), width);
         case Emulation.Return(int extra, int width) -> {
+          if (isChecked(registers, registers.rsp(), width / 8)) {
+            yield false;
+          }
           long target = readWord(memory, registers.rsp(), width);
           if (!isCanonical(target)) {
             yield false;
@@ -62,6 +66,9 @@ final class Emulator {
           yield go(registers, target);
         }
         case Emulation.PushRegister(Gpr register, int width) -> {
+          if (isChecked(registers, registers.rsp(), width / 8)) {
+            yield false;
+          }
           push(registers, memory, registers.get(general(register)), width, width);
           yield go(registers, next);
         }
@@ -75,6 +82,9 @@ final class Emulator {
           yield go(registers, next);
         }
         case Emulation.PushFlags(int width) -> {
+          if (isChecked(registers, registers.rsp(), width / 8)) {
+            yield false;
+          }
           push(registers, memory, registers.rflags() & ~RF_AND_VM, width, instruction.mode().widthBits());
           yield go(registers, next);
         }
@@ -107,7 +117,7 @@ final class Emulator {
   }
 
   private static boolean call(Registers registers, ProcessMemory memory, long next, long target, int width) {
-    if (!isCanonical(target)) {
+    if (!isCanonical(target) || isChecked(registers, registers.rsp(), width / 8)) {
       return false;
     }
     push(registers, memory, next, width, width);
@@ -120,7 +130,7 @@ final class Emulator {
     registers.rsp(rsp);
   }
 
-  static long readWord(ProcessMemory memory, long address, int width) {
+  private static long readWord(ProcessMemory memory, long address, int width) {
     return width == 64
         ? memory.readLong(address)
         : Integer.toUnsignedLong(memory.readInt(cut(address, width)));
@@ -130,24 +140,34 @@ final class Emulator {
     return width == 64 ? value : value & 0xffff_ffffL;
   }
 
+  /** The CPU checks the alignment of accesses if the program wants it to, and its own fault tells the program. */
+  private static boolean isChecked(Registers registers, long address, int bytes) {
+    return (registers.rflags() & AC) != 0 && (address & bytes - 1) != 0;
+  }
+
   /** In 32-bit code ds and es may be segments of the program's own, with a base that only the CPU knows. */
   private static boolean isReadable(BranchSource source, Registers registers, int width) {
-    return width == 64 || source instanceof BranchSource.Register
-        || registers.get(Register.DS) == FLAT && registers.get(Register.ES) == FLAT;
+    return switch (source) {
+      case BranchSource.Register _ -> true;
+      case BranchSource.Memory operand -> !isChecked(registers, address(operand, registers), width / 8)
+          && (width == 64 || registers.get(Register.DS) == FLAT && registers.get(Register.ES) == FLAT);
+    };
   }
 
   private static long read(BranchSource source, Registers registers, ProcessMemory memory, int width) {
     return switch (source) {
       case BranchSource.Register(Gpr register) -> cut(registers.get(general(register)), width);
-      case BranchSource.Memory operand -> {
-        long base = switch (operand.segment()) {
-          case NONE -> 0;
-          case FS -> registers.get(Register.FS_BASE);
-          case GS -> registers.get(Register.GS_BASE);
-        };
-        yield readWord(memory, base + operand.effectiveAddress(gpr -> registers.get(general(gpr))), width);
-      }
+      case BranchSource.Memory operand -> readWord(memory, address(operand, registers), width);
     };
+  }
+
+  private static long address(BranchSource.Memory operand, Registers registers) {
+    long base = switch (operand.segment()) {
+      case NONE -> 0;
+      case FS -> registers.get(Register.FS_BASE);
+      case GS -> registers.get(Register.GS_BASE);
+    };
+    return base + operand.effectiveAddress(gpr -> registers.get(general(gpr)));
   }
 
   /** Counts down, except for jrcxz, and tells whether the branch is taken. */
@@ -170,6 +190,9 @@ final class Emulator {
   }
 
   private static boolean popFlags(int width, int stackWidth, Registers registers, ProcessMemory memory) {
+    if (isChecked(registers, registers.rsp(), width / 8)) {
+      return false;
+    }
     byte[] image = memory.read(cut(registers.rsp(), stackWidth), width / 8);
     long value = 0;
     for (int i = 0; i < image.length; i++) {

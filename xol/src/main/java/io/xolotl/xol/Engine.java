@@ -122,7 +122,7 @@ final class Engine implements TraceHandler {
       java.util.function.Function<Engine, TracedProcess> how) {
     // Before anything is attached to.
     Objects.requireNonNull(Decoder.forThisCpu());
-    Tracer tracer = Tracer.start(name);
+    Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
@@ -420,31 +420,44 @@ final class Engine implements TraceHandler {
     TracedThread thread = state.traced();
     if (signal == Signals.SIGTRAP || state.isInSlot()) {
       thread.readSignalInfo(state.signal);
-      boolean fault = Signalling.isFault(signal, state.signal);
-      if (fault && signal == Signals.SIGTRAP) {
-        trap(state);
-        return;
+      if (signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL
+          && state.phase == Phase.BOOSTED) {
+        // A breakpoint, of which no boosted slot has any.
+        sites().leaveBoosted(state, Objects.requireNonNull(state.site));
       }
-      if (state.isInSlot()) {
-        if (fault) {
-          Site site = leaveSite(state);
-          outOfLine().faulted(state, site, signal);
-          sites().unpin(site);
-          Signalling.requeueAll(state);
-          thread.cont(signal);
-        } else if (signal == Signals.SIGSTOP) {
-          // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
-          // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
-          OutOfLine.run(state, signal);
-        } else {
-          Signalling.hold(state);
-          OutOfLine.run(state, 0);
-        }
-        return;
-      }
+      sites().noteStop(state);
+    }
+    boolean fault = (signal == Signals.SIGTRAP || state.isInSlot())
+        && Signalling.isFault(signal, state.signal);
+    if (fault && signal == Signals.SIGTRAP) {
+      trap(state);
+      return;
+    }
+    if (state.isInSlot()) {
+      signalledInSlot(state, signal, fault);
+      return;
     }
     Signalling.restoreOrigin(state, signal);
     thread.cont(signal);
+  }
+
+  private void signalledInSlot(ThreadState state, int signal, boolean fault) {
+    TracedThread thread = state.traced();
+    if (fault) {
+      Site site = leaveSite(state);
+      outOfLine().faulted(state, site, signal);
+      sites().unpin(site);
+      Signalling.requeueAll(state);
+      thread.cont(signal);
+    } else if (signal == Signals.SIGSTOP) {
+      // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
+      // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
+      OutOfLine.run(state, signal);
+    } else {
+      Signalling.hold(state);
+      OutOfLine.stopBehindCopy(state);
+      OutOfLine.run(state, 0);
+    }
   }
 
   private void trap(ThreadState state) {
@@ -454,7 +467,7 @@ final class Engine implements TraceHandler {
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
         sites().unpin(site);
-        thread.cont(Signalling.release(state));
+        OutOfLine.goOn(state, site);
       }
     } else if (state.signal.code() == SignalInfo.SI_KERNEL) {
       breakpoint(state);
@@ -560,14 +573,15 @@ final class Engine implements TraceHandler {
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
     try {
-      probe.process().options().taskExecutor().execute(() -> {
+      // An executor may start a thread for it.
+      tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
         try {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
           tracer.execute(() -> guarded(state, this::handlerReturned));
         }
-      });
+      }));
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.

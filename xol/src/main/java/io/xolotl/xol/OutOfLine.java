@@ -36,10 +36,11 @@ final class OutOfLine {
    */
   boolean execute(ThreadState state, Site site) {
     Emulation emulation = site.emulation;
+    state.stepsItself = (state.registers().rflags() & TF) != 0;
     if (site.technique == Technique.EMULATED && emulation != null) {
       if (Emulator.emulate(emulation, site.instruction, state.registers(), memory)) {
         state.writeRegistersIfChanged();
-        state.traced().cont(0);
+        goOn(state, site);
         return true;
       }
       if (site.copy == null) {
@@ -49,8 +50,30 @@ final class OutOfLine {
       enter(state, site, changesRip(emulation) ? Phase.STEPPING : Phase.TRAPPING);
       return false;
     }
-    enter(state, site, site.technique == Technique.TRAPPED ? Phase.TRAPPING : Phase.STEPPING);
+    enter(state, site, switch (site.technique) {
+      // Under the program's own trap flag the copy traps, and never gets to the jump.
+      case BOOSTED -> state.stepsItself ? Phase.TRAPPING : Phase.BOOSTED;
+      case TRAPPED -> Phase.TRAPPING;
+      case EMULATED, SINGLE_STEPPED -> Phase.STEPPING;
+    });
     return false;
+  }
+
+  /**
+   * Lets a thread go on that is stopped for a trap of the engine, behind the displaced instruction, with its registers
+   * written: with the program's own trap if it steps itself, or else with the first signal that was held. A system call
+   * does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user mode by iret then, and the next
+   * instruction traps).
+   */
+  static void goOn(ThreadState state, Site site) {
+    if (state.stepsItself && !isSystemCall(site.instruction)) {
+      Signalling.requeueAll(state);
+      state.signal.singleStep(state.registers().rip());
+      state.traced().writeSignalInfo(state.signal);
+      state.traced().cont(Signals.SIGTRAP);
+    } else {
+      state.traced().cont(Signalling.release(state));
+    }
   }
 
   /**
@@ -110,7 +133,8 @@ final class OutOfLine {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     state.readRegisters();
     Registers registers = state.registers();
-    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()) {
+    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()
+        && !state.stepsItself) {
       run(state, 0);
       return false;
     }
@@ -120,6 +144,13 @@ final class OutOfLine {
     }
     finish(state, site, copy);
     return true;
+  }
+
+  /** A signal arrives before the copy is executed: the thread stops again when it is, to receive the signal then. */
+  static void stopBehindCopy(ThreadState state) {
+    if (state.phase == Phase.BOOSTED) {
+      state.phase = Phase.STEPPING;
+    }
   }
 
   /** Undoes what the copy's place has done to the registers and the stack, after it was executed. */
@@ -138,25 +169,28 @@ final class OutOfLine {
       }
       case Emulation.PushFlags(int width) -> {
         registers.rip(next);
-        if (state.phase == Phase.STEPPING) {
+        if (state.phase == Phase.STEPPING && !state.stepsItself) {
           clearTrapFlag(registers.rsp(), width);
         }
       }
-      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
         registers.rip(original(registers.rip(), copy, site.instruction));
-      case null -> finishCopy(site.instruction, copy, registers);
+      case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+        finishCopy(state, site.instruction, copy);
+      case null -> finishCopy(state, site.instruction, copy);
     }
     state.phase = Phase.FREE;
     state.writeRegistersIfChanged();
   }
 
-  private static void finishCopy(Instruction instruction, DisplacedCopy copy, Registers registers) {
+  private static void finishCopy(ThreadState state, Instruction instruction, DisplacedCopy copy) {
+    Registers registers = state.registers();
     if (!copy.contains(registers.rip())) {
-      // rt_sigreturn: all registers are those of the frame.
+      // rt_sigreturn: all registers are those of the frame. Or it was boosted, and has got to the jump back.
       return;
     }
     registers.rip(original(registers.rip(), copy, instruction));
-    finishSystemCall(instruction, registers);
+    finishSystemCall(instruction, registers, state.stepsItself);
   }
 
   /** Where the original of an instruction would have led to, if it is relative; in 32-bit code addresses wrap at 4 GiB. */
@@ -172,10 +206,18 @@ final class OutOfLine {
     }
   }
 
-  /** By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF was the tracer's. */
-  private static void finishSystemCall(Instruction instruction, Registers registers) {
-    if (instruction.mnemonic().equals("syscall")) {
-      registers.set(Register.RCX, instruction.nextAddress());
+  /** Of all int n only int 0x80 of 32-bit code is displaced. */
+  static boolean isSystemCall(Instruction instruction) {
+    return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
+  }
+
+  /** By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
+  private static void finishSystemCall(Instruction instruction, Registers registers, boolean keepTrapFlag) {
+    if (!instruction.mnemonic().equals("syscall")) {
+      return;
+    }
+    registers.set(Register.RCX, instruction.nextAddress());
+    if (!keepTrapFlag) {
       registers.set(Register.R11, registers.get(Register.R11) & ~TF);
     }
   }
@@ -239,7 +281,7 @@ final class OutOfLine {
   void bringOutNewcomer(TracedThread thread, Registers registers, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     registers.rip(original(registers.rip(), copy, site.instruction));
-    finishSystemCall(site.instruction, registers);
+    finishSystemCall(site.instruction, registers, false);
     thread.writeRegisters(registers);
   }
 }

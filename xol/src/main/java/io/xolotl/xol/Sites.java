@@ -17,6 +17,7 @@ import io.xolotl.xol.ProbeException.Reason;
 import io.xolotl.xol.elf.FunctionRange;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -239,10 +240,16 @@ final class Sites {
       throw refused(address, instruction.text(), refusal);
     }
     Technique technique = Techniques.choose(instruction, classification, target.request());
-    DisplacedCopy copy = Techniques.needsCopy(classification, technique, target.request().policy(),
-        instruction)
-            ? displace(instruction, classification, target.request().policy())
-            : null;
+    DisplacedCopy copy = null;
+    if (Techniques.needsCopy(classification, technique, target.request().policy(), instruction)) {
+      Displacement displacement = displace(instruction, technique);
+      copy = displacement.copy();
+      if (displacement.technique() != technique && target.request().technique().isPresent()) {
+        area.release(copy.slot());
+        throw Techniques.notApplicable(instruction, technique, displacement.technique());
+      }
+      technique = displacement.technique();
+    }
     var site = new Site(instruction, Site.Backing.of(mapping, address), target.request().policy(),
         classification,
         technique, copy);
@@ -393,33 +400,48 @@ final class Sites {
     }
   }
 
-  /** Takes a slot for a copy and writes it. */
-  private DisplacedCopy displace(Instruction instruction, Classification classification,
-      RelocationPolicy policy) {
+  /**
+   * Takes a slot for a copy and writes it.
+   *
+   * @return the copy and how it is run: a boosted one only where a jump gets back from it
+   */
+  private Displacement displace(Instruction instruction, Technique technique) {
     long address = instruction.address();
-    if (!instruction.isRipRelative()) {
-      long slot = take(address, s -> true);
-      XolArea.write(memory, slot, instruction.bytes());
-      return DisplacedCopy.plain(instruction, slot);
-    }
-    if (!(classification instanceof Classification.ScratchRegister)) {
-      long target = instruction.ripRelativeTarget().getAsLong();
-      long slot = area.take(target, s -> DisplacedCopy.reDisplaced(instruction, s) != null, threads);
-      byte[] copy = slot == 0 ? null : DisplacedCopy.reDisplaced(instruction, slot);
-      if (copy != null) {
-        XolArea.write(memory, slot, copy);
-        return DisplacedCopy.plain(instruction, slot);
+    if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
+      if (technique == Technique.BOOSTED) {
+        long slot = area.take(address, s -> DisplacedCopy.bytes(instruction, s) != null
+            && DisplacedCopy.jumpBack(instruction, s) != null, threads);
+        if (slot != 0) {
+          return new Displacement(write(instruction, slot, DisplacedCopy.jumpBack(instruction, slot)),
+              technique);
+        }
+      }
+      long near = instruction.ripRelativeTarget().orElse(address);
+      long slot = area.take(near, s -> DisplacedCopy.bytes(instruction, s) != null, threads);
+      if (slot != 0) {
+        return new Displacement(write(instruction, slot, new byte[0]), unboosted(technique));
+      }
+      if (!instruction.isRipRelative()) {
+        throw noSpace(address);
       }
     }
-    Classification.ScratchRegister scratch = switch (classification) {
-      case Classification.ScratchRegister s -> s;
-      case Classification.ReDisplace r when r.alternative().isPresent() -> r.alternative().get();
-      case Classification.Copy _,Classification.ReDisplace _,Classification.Emulate _,Classification.FixUp _,Classification.Refuse _ ->
-        throw noSpace(address);
-    };
+    Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
+        .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));
     long slot = take(address, s -> true);
-    XolArea.write(memory, slot, scratch.bytes());
-    return DisplacedCopy.withScratch(scratch, slot);
+    XolArea.write(memory, slot, scratch.bytes(), new byte[0]);
+    return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));
+  }
+
+  private record Displacement(DisplacedCopy copy, Technique technique) {}
+
+  private static Technique unboosted(Technique technique) {
+    return technique == Technique.BOOSTED ? Technique.TRAPPED : technique;
+  }
+
+  private DisplacedCopy write(Instruction instruction, long slot, byte @Nullable [] following) {
+    XolArea.write(memory, slot, Objects.requireNonNull(DisplacedCopy.bytes(instruction, slot)),
+        Objects.requireNonNull(following));
+    return DisplacedCopy.plain(instruction, slot);
   }
 
   private long take(long near, java.util.function.LongPredicate suits) {
@@ -505,6 +527,27 @@ final class Sites {
   private static boolean holdsBreakpoint(ProcessMemory target, long address) {
     byte[] now = target.readText(address, 1);
     return now.length == 1 && now[0] == BREAKPOINT;
+  }
+
+  /**
+   * A thread has stopped for something else than a breakpoint. If it was boosted it may be out of its slot, and is done with
+   * the site then; if it is not, or only behind the copy, it is brought out like others that are in a slot.
+   */
+  void noteStop(ThreadState state) {
+    Site site = state.site;
+    if (state.phase == ThreadState.Phase.BOOSTED && site != null) {
+      state.readRegisters();
+      if (!Objects.requireNonNull(site.copy).contains(state.registers().rip())) {
+        leaveBoosted(state, site);
+      }
+    }
+  }
+
+  /** A thread that was boosted is out of its slot: it has hit a breakpoint, or has been seen elsewhere, or is gone. */
+  void leaveBoosted(ThreadState state, Site site) {
+    state.phase = ThreadState.Phase.FREE;
+    state.site = null;
+    unpin(site);
   }
 
   /** A thread is done with a site that it had pinned. */

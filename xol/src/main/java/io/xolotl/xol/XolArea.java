@@ -91,11 +91,17 @@ final class XolArea {
     return slot;
   }
 
-  /** Writes a copy and the trap behind it. */
-  static void write(ProcessMemory memory, long slot, byte[] copy) {
+  /**
+   * Writes a copy and what follows it, and traps behind.
+   *
+   * @param copy the displaced instruction
+   * @param following what is executed then; empty for a trap
+   */
+  static void write(ProcessMemory memory, long slot, byte[] copy, byte[] following) {
     byte[] bytes = new byte[SLOT_BYTES];
     Arrays.fill(bytes, DisplacedCopy.TRAP);
     System.arraycopy(copy, 0, bytes, 0, copy.length);
+    System.arraycopy(following, 0, bytes, copy.length, following.length);
     memory.writeText(slot, bytes);
   }
 

@@ -172,7 +172,9 @@ class StressTest {
     }).in(context(random));
     try {
       probes.add(process
-          .register(random.nextBoolean() ? request : request.with(Technique.values()[random.nextInt(3)])));
+          .register(random.nextBoolean()
+              ? request
+              : request.with(Technique.values()[random.nextInt(Technique.values().length)])));
     } catch (ProbeException e) {
       assertThat(e.reason()).as(e.getMessage()).isEqualTo(ProbeException.Reason.TECHNIQUE_NOT_APPLICABLE);
     }

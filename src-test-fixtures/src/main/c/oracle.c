@@ -1,0 +1,531 @@
+/* oracle CPU: executes pieces of code, each from a given machine state, and says what they did.
+ *
+ *   <- memory FD            shared memory is at /proc/PID/fd/FD, laid out as oracle.h says
+ *   <- ready PID
+ *   -> load                 put the code of the inputs in its place
+ *   <- done
+ *   -> run                  execute it, one input after the other, and fill in the results
+ *   <- done
+ *   -> measure              find out the CPU's length of the first instruction of each input
+ *   <- done
+ *   -> exit
+ *
+ * Nothing here may depend on what a piece of code can change. So there is no C library, which
+ * would want its thread pointer, no use of vector registers, and a stack of its own for
+ * signals. A system call made by a piece of code raises SIGSYS (Syscall User Dispatch, since
+ * Linux 5.11), so that no random register makes the kernel do anything.
+ *
+ * CPU is the number of the one that all this runs on, counted among those allowed: what names
+ * the CPU (rdpid, cpuid) is then the same in another process. */
+#define _GNU_SOURCE
+#include "oracle.h"
+
+#include <asm/prctl.h>
+#include <cpuid.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <linux/prctl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
+#define PAGE 4096
+#define MAGIC 0x31656c6361726fUL /* "oracle1" */
+#define HANG_TICKS 50
+#define TICK_MICROSECONDS 100000
+#define PAGE_FAULT 14
+#define FETCH 0x10
+
+struct head {
+    uint64_t magic;
+    uint32_t count; /* of inputs, by the other side */
+    uint32_t current; /* the input being executed */
+    uint64_t xsave_mask;
+    uint32_t component[8][2]; /* offset and size in an XSAVE image, by number */
+    uint64_t layout[16];
+};
+
+extern uint64_t saved[16], saved_flags, exit_number, xsave_mask;
+extern unsigned char *result;
+extern const char text_end[], __executable_start[];
+void enter(const unsigned char *input);
+void leave(void) __attribute__((noreturn));
+void come_out(void);
+void restorer(void);
+void signal_entry(int, siginfo_t *, void *);
+
+static struct head *const head = (struct head *)SHARED;
+static unsigned char alternate_stack[1 << 16] __attribute__((aligned(64)));
+static volatile char dispatch_selector;
+static volatile bool running;
+static bool has_fsgsbase;
+static unsigned ticks;
+static uint32_t ticks_of;
+static unsigned tick_limit;
+
+/* gcc makes calls of these two. */
+void *memcpy(void *to, const void *from, size_t count)
+{
+    void *start = to;
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+    return start;
+}
+
+void *memset(void *to, int value, size_t count)
+{
+    void *start = to;
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+    return start;
+}
+
+static long call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "+a"(number)
+                     : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return number;
+}
+
+static long call3(long number, long a, long b, long c)
+{
+    return call(number, a, b, c, 0, 0, 0);
+}
+
+static void say(int fd, const char *text)
+{
+    size_t length = 0;
+    while (text[length]) {
+        length++;
+    }
+    call3(SYS_write, fd, (long)text, (long)length);
+}
+
+static void say_number(const char *text, unsigned long number)
+{
+    char line[64], digits[24];
+    size_t length = 0, n = 0;
+    while (text[length]) {
+        line[length] = text[length];
+        length++;
+    }
+    do {
+        digits[n++] = (char)('0' + number % 10);
+    } while (number /= 10);
+    while (n > 0) {
+        line[length++] = digits[--n];
+    }
+    line[length++] = '\n';
+    line[length] = 0;
+    say(1, line);
+}
+
+static void die(const char *why) __attribute__((noreturn));
+static void die(const char *why)
+{
+    say(2, "oracle: ");
+    say(2, why);
+    say(2, "\n");
+    for (;;) {
+        call3(SYS_exit_group, 70, 0, 0);
+    }
+}
+
+static void check(long returned, const char *what)
+{
+    if (returned < 0 && returned > -4096) {
+        die(what);
+    }
+}
+
+static void map(uint64_t address, size_t bytes, int protection)
+{
+    check(call(SYS_mmap, (long)address, (long)bytes, protection,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0), "mmap");
+}
+
+static void protect(uint64_t address, size_t bytes, int protection)
+{
+    check(call3(SYS_mprotect, (long)address, (long)bytes, protection), "mprotect");
+}
+
+static unsigned char *input_of(uint32_t i)
+{
+    return (unsigned char *)SHARED + HEAD_BYTES + (size_t)i * RECORD_BYTES;
+}
+
+static unsigned char *result_of(uint32_t i)
+{
+    return (unsigned char *)SHARED + HEAD_BYTES + (size_t)(BATCH + i) * RECORD_BYTES;
+}
+
+static uint64_t *quad(unsigned char *record, size_t offset)
+{
+    return (uint64_t *)(record + offset);
+}
+
+static uint32_t *word(unsigned char *record, size_t offset)
+{
+    return (uint32_t *)(record + offset);
+}
+
+static const uint64_t region[N_REGIONS] = {LOW_DATA, NEAR_DATA, STACK, FAR_DATA};
+
+/* Segment registers, which no context of a signal shows. */
+
+static void set_bases(uint64_t fs, uint64_t gs)
+{
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs" : : "r"(0));
+    if (has_fsgsbase) {
+        __asm__ volatile("wrfsbase %0; wrgsbase %1" : : "r"(fs), "r"(gs));
+    } else {
+        call3(SYS_arch_prctl, ARCH_SET_FS, (long)fs, 0);
+        call3(SYS_arch_prctl, ARCH_SET_GS, (long)gs, 0);
+    }
+}
+
+static void save_segments(unsigned char *out)
+{
+    uint16_t *selectors = (uint16_t *)(out + OUT_SELECTORS);
+    __asm__ volatile("mov %%ds, %0" : "=r"(selectors[0]));
+    __asm__ volatile("mov %%es, %0" : "=r"(selectors[1]));
+    __asm__ volatile("mov %%fs, %0" : "=r"(selectors[2]));
+    __asm__ volatile("mov %%gs, %0" : "=r"(selectors[3]));
+    if (has_fsgsbase) {
+        __asm__ volatile("rdfsbase %0" : "=r"(*quad(out, OUT_FS_BASE)));
+        __asm__ volatile("rdgsbase %0" : "=r"(*quad(out, OUT_GS_BASE)));
+    } else {
+        call3(SYS_arch_prctl, ARCH_GET_FS, (long)(out + OUT_FS_BASE), 0);
+        call3(SYS_arch_prctl, ARCH_GET_GS, (long)(out + OUT_GS_BASE), 0);
+    }
+}
+
+/* By number in the order of encoding, which is that of the results. */
+static const int general[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+
+/* Called by signal_entry. Never returns to the code, except from a tick of the clock. */
+__attribute__((used)) void on_signal(int number, siginfo_t *info, void *context)
+{
+    if (number == SIGALRM) {
+        if (!running) {
+            return;
+        }
+        if (ticks_of != head->current) {
+            ticks_of = head->current;
+            ticks = 0;
+        }
+        if (++ticks < tick_limit) {
+            return;
+        }
+    }
+    if (!running) {
+        die("a signal outside the code");
+    }
+    running = false;
+    ucontext_t *user = context;
+    greg_t *registers = user->uc_mcontext.gregs;
+    *word(result, OUT_OUTCOME) = number == SIGALRM ? OUTCOME_HANG : OUTCOME_SIGNAL;
+    *word(result, OUT_SIGNAL) = (uint32_t)number;
+    *word(result, OUT_CODE) = (uint32_t)info->si_code;
+    *quad(result, OUT_ADDRESS) = (uint64_t)info->si_addr;
+    for (int i = 0; i < 16; i++) {
+        quad(result, OUT_GENERAL)[i] = (uint64_t)registers[general[i]];
+    }
+    *quad(result, OUT_RIP) = (uint64_t)registers[REG_RIP];
+    *quad(result, OUT_FLAGS) = (uint64_t)registers[REG_EFL];
+    *quad(result, OUT_TRAP) = (uint64_t)registers[REG_TRAPNO];
+    *quad(result, OUT_ERROR) = (uint64_t)registers[REG_ERR];
+    *quad(result, OUT_CR2) = (uint64_t)registers[REG_CR2];
+    memcpy(result + XSAVE_IMAGE, user->uc_mcontext.fpregs, XSAVE_BYTES);
+    leave();
+}
+
+static void execute(unsigned char *in, unsigned char *out)
+{
+    result = out;
+    memset(out, 0, XSAVE_IMAGE + XSAVE_BYTES);
+    set_bases(*quad(in, IN_FS_BASE), *quad(in, IN_GS_BASE));
+    exit_number = UINT64_MAX;
+    dispatch_selector = *word(in, IN_OPTIONS) & OPTION_SYSTEM_CALLS ? SYSCALL_DISPATCH_FILTER_ALLOW
+                                                                     : SYSCALL_DISPATCH_FILTER_BLOCK;
+    running = true;
+    enter(in);
+    running = false;
+    dispatch_selector = SYSCALL_DISPATCH_FILTER_ALLOW;
+    save_segments(out);
+    if (*word(out, OUT_OUTCOME) == OUTCOME_NONE) {
+        *word(out, OUT_OUTCOME) = OUTCOME_EXITED;
+        memcpy(out + OUT_GENERAL, saved, sizeof saved);
+        *quad(out, OUT_FLAGS) = saved_flags;
+        unsigned char *left = input_of((uint32_t)exit_number);
+        *quad(out, OUT_RIP) = *quad(left, IN_ADDRESS) + *word(left, IN_LENGTH);
+    }
+}
+
+static void clock(long microseconds)
+{
+    struct itimerval interval = {{0, microseconds}, {0, microseconds}};
+    check(call3(SYS_setitimer, ITIMER_REAL, (long)&interval, 0), "setitimer");
+}
+
+static void run(void)
+{
+    ticks_of = UINT32_MAX;
+    tick_limit = HANG_TICKS;
+    clock(TICK_MICROSECONDS);
+    for (uint32_t i = head->current; i < head->count; i++) {
+        unsigned char *in = input_of(i), *out = result_of(i);
+        head->current = i;
+        for (int r = 0; r < N_REGIONS; r++) {
+            if (*word(in, IN_OPTIONS) & OPTION_REGIONS << r) {
+                memcpy((void *)region[r], in + REGIONS + r * REGION_BYTES, REGION_BYTES);
+            } else {
+                memset((void *)region[r], 0, REGION_BYTES);
+            }
+        }
+        execute(in, out);
+        for (int r = 0; r < N_REGIONS; r++) {
+            memcpy(out + REGIONS + r * REGION_BYTES, (void *)region[r], REGION_BYTES);
+        }
+    }
+    head->current = head->count;
+    clock(0);
+}
+
+/* The instruction against the end of a page, a byte longer until the fault of the fetch behind it is gone. */
+static void measure(unsigned char *in, unsigned char *out)
+{
+    const uint64_t end = LENGTH_PAGE + PAGE;
+    for (uint32_t length = 1; length <= *word(in, IN_LENGTH); length++) {
+        *quad(in, IN_ADDRESS) = end - length;
+        memcpy((void *)(end - length), in + IN_CODE, length);
+        execute(in, out);
+        bool fetching = *word(out, OUT_OUTCOME) == OUTCOME_SIGNAL && *word(out, OUT_SIGNAL) == SIGSEGV
+            && *quad(out, OUT_TRAP) == PAGE_FAULT && *quad(out, OUT_ERROR) & FETCH
+            && *quad(out, OUT_CR2) == end && *quad(out, OUT_RIP) == end - length;
+        if (!fetching) {
+            *word(out, OUT_LENGTH) = length;
+            return;
+        }
+    }
+}
+
+static void measure_all(void)
+{
+    ticks_of = UINT32_MAX;
+    tick_limit = 2;
+    clock(TICK_MICROSECONDS);
+    for (uint32_t i = head->current; i < head->count; i++) {
+        head->current = i;
+        measure(input_of(i), result_of(i));
+    }
+    head->current = head->count;
+    clock(0);
+}
+
+static void protect_code(int protection)
+{
+    protect(LOW_CODE, CODE_BYTES, protection);
+    protect(HIGH_CODE, CODE_BYTES, protection);
+    protect(LOW_EXITS, EXITS_BYTES, protection);
+    protect(HIGH_EXITS, EXITS_BYTES, protection);
+}
+
+/* Everything around a piece of code is int3. */
+static void load(void)
+{
+    protect_code(PROT_READ | PROT_WRITE);
+    memset((void *)LOW_CODE, 0xcc, CODE_BYTES);
+    memset((void *)HIGH_CODE, 0xcc, CODE_BYTES);
+    memset((void *)LOW_EXITS, 0xcc, EXITS_BYTES);
+    memset((void *)HIGH_EXITS, 0xcc, EXITS_BYTES);
+    for (uint32_t i = head->current; i < head->count; i++) {
+        unsigned char *in = input_of(i);
+        unsigned char *end = (unsigned char *)*quad(in, IN_ADDRESS) + *word(in, IN_LENGTH);
+        memcpy((void *)*quad(in, IN_ADDRESS), in + IN_CODE, *word(in, IN_LENGTH));
+        *end = 0xe9;
+        *(uint32_t *)(end + 1) = EXIT_DISPLACEMENT;
+        unsigned char *stub = end + 5 + (int32_t)EXIT_DISPLACEMENT;
+        *(uint16_t *)stub = 0xa348; /* mov %rax, saved */
+        *(uint64_t *)(stub + 2) = (uint64_t)saved;
+        stub[10] = 0xb8; /* mov $i, %eax */
+        *(uint32_t *)(stub + 11) = i;
+        stub[15] = 0xff; /* jmp *0(%rip) */
+        stub[16] = 0x25;
+        *(uint32_t *)(stub + 17) = 0;
+        *(uint64_t *)(stub + 21) = (uint64_t)come_out;
+    }
+    protect_code(PROT_READ | PROT_EXEC);
+}
+
+static void describe_cpu(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    __cpuid(1, eax, ebx, ecx, edx);
+    if (!(ecx & bit_OSXSAVE)) {
+        die("this CPU has no XSAVE");
+    }
+    uint32_t low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    /* x87, SSE, AVX, and the three of AVX-512. */
+    xsave_mask = low & 0xe7;
+    head->xsave_mask = xsave_mask;
+    for (unsigned i = 2; i < 8; i++) {
+        if (xsave_mask >> i & 1) {
+            __cpuid_count(0xd, i, eax, ebx, ecx, edx);
+            if (ebx + eax > XSAVE_BYTES) {
+                die("the XSAVE image is larger than expected");
+            }
+            head->component[i][0] = ebx;
+            head->component[i][1] = eax;
+        }
+    }
+}
+
+static void set_up_memory(void)
+{
+    int fd = (int)call3(SYS_memfd_create, (long)"xolotl-oracle", MFD_CLOEXEC, 0);
+    check(fd, "memfd_create");
+    const size_t bytes = HEAD_BYTES + 2UL * BATCH * RECORD_BYTES;
+    check(call3(SYS_ftruncate, fd, (long)bytes, 0), "ftruncate");
+    check(call(SYS_mmap, SHARED, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), "mmap");
+    map(RESERVED, RESERVED_BYTES, PROT_NONE);
+    map(LOW_RESERVED, LOW_RESERVED_BYTES, PROT_NONE);
+    map(LOW_CODE, CODE_BYTES, PROT_READ | PROT_EXEC);
+    map(HIGH_CODE, CODE_BYTES, PROT_READ | PROT_EXEC);
+    map(LOW_EXITS, EXITS_BYTES, PROT_READ | PROT_EXEC);
+    map(HIGH_EXITS, EXITS_BYTES, PROT_READ | PROT_EXEC);
+    for (int r = 0; r < N_REGIONS; r++) {
+        map(region[r], REGION_BYTES, PROT_READ | PROT_WRITE);
+    }
+    map(CONSTANT, REGION_BYTES, PROT_READ | PROT_WRITE);
+    for (unsigned i = 0; i < REGION_BYTES; i++) {
+        ((unsigned char *)CONSTANT)[i] = (unsigned char)(i * 7 + (i >> 8));
+    }
+    protect(CONSTANT, REGION_BYTES, PROT_READ);
+    map(LENGTH_PAGE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+    map(LENGTH_PAGE + PAGE, PAGE, PROT_NONE);
+    head->magic = MAGIC;
+    const uint64_t layout[16] = {LOW_CODE, HIGH_CODE, CODE_BYTES, LOW_DATA, NEAR_DATA, STACK, FAR_DATA, CONSTANT,
+                                 REGION_BYTES, BATCH, RECORD_BYTES, CODE_LIMIT};
+    memcpy(head->layout, layout, sizeof layout);
+    say_number("memory ", (unsigned long)fd);
+}
+
+struct kernel_sigaction {
+    void (*handler)(int, siginfo_t *, void *);
+    unsigned long flags;
+    void (*restorer)(void);
+    unsigned long mask;
+};
+
+static void set_up_signals(void)
+{
+    stack_t stack = {.ss_sp = alternate_stack, .ss_size = sizeof alternate_stack};
+    check(call3(SYS_sigaltstack, (long)&stack, 0, 0), "sigaltstack");
+    /* SA_NODEFER: the handler leaves without sigreturn, which would unblock the signal. */
+    struct kernel_sigaction action = {signal_entry,
+                                      SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART | 0x04000000, restorer, 0};
+    const int signals[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGALRM};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        check(call(SYS_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0), "rt_sigaction");
+    }
+    /* The runner's own calls, of sigreturn above all, are let through by their address. */
+    check(call(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, (long)__executable_start,
+               text_end - __executable_start, (long)&dispatch_selector, 0),
+          "Linux 5.11 or later is needed, for Syscall User Dispatch");
+}
+
+static void choose_cpu(unsigned long number)
+{
+    static uint64_t allowed[128];
+    long bytes = call3(SYS_sched_getaffinity, 0, sizeof allowed, (long)allowed);
+    check(bytes, "sched_getaffinity");
+    unsigned long count = 0;
+    for (long i = 0; i < bytes * 8; i++) {
+        count += allowed[i / 64] >> i % 64 & 1;
+    }
+    number %= count;
+    for (long i = 0; i < bytes * 8; i++) {
+        if (allowed[i / 64] >> i % 64 & 1 && number-- != 0) {
+            allowed[i / 64] &= ~(1UL << i % 64);
+        }
+    }
+    check(call3(SYS_sched_setaffinity, 0, bytes, (long)allowed), "sched_setaffinity");
+}
+
+/* The next line without its line feed; the end of the input is "exit". */
+static const char *next_command(void)
+{
+    static char line[64];
+    size_t length = 0;
+    for (;;) {
+        long got = call3(SYS_read, 0, (long)(line + length), 1);
+        if (got <= 0 || length == sizeof line - 1) {
+            return "exit";
+        }
+        if (line[length] == '\n') {
+            line[length] = 0;
+            return line;
+        }
+        length++;
+    }
+}
+
+__attribute__((used, noreturn)) void oracle_main(long *stack)
+{
+    char **arguments = (char **)(stack + 1);
+    char **environment = arguments + stack[0] + 1;
+    long persona = call3(SYS_personality, 0xffffffff, 0, 0);
+    /* Where it is forbidden the addresses of stack and vDSO differ, which no code here is given. */
+    if (!(persona & ADDR_NO_RANDOMIZE) && call3(SYS_personality, persona | ADDR_NO_RANDOMIZE, 0, 0) >= 0) {
+        call3(SYS_execve, (long)"/proc/self/exe", (long)arguments, (long)environment);
+    }
+    long *auxiliary = (long *)environment;
+    while (*auxiliary) {
+        auxiliary++;
+    }
+    for (auxiliary++; *auxiliary != AT_NULL; auxiliary += 2) {
+        if (auxiliary[0] == AT_HWCAP2) {
+            has_fsgsbase = auxiliary[1] & 2;
+        }
+    }
+    unsigned long cpu = 0;
+    for (const char *digit = stack[0] > 1 ? arguments[1] : ""; *digit; digit++) {
+        cpu = cpu * 10 + (unsigned long)(*digit - '0');
+    }
+    choose_cpu(cpu);
+    set_up_memory();
+    describe_cpu();
+    set_up_signals();
+    say_number("ready ", (unsigned long)call3(SYS_getpid, 0, 0, 0));
+    for (;;) {
+        switch (*next_command()) {
+        case 'l':
+            load();
+            break;
+        case 'r':
+            run();
+            break;
+        case 'm':
+            measure_all();
+            break;
+        default:
+            for (;;) {
+                call3(SYS_exit_group, 0, 0, 0);
+            }
+        }
+        say(1, "done\n");
+    }
+}
