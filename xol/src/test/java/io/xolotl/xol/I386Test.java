@@ -62,7 +62,8 @@ class I386Test {
   @ParameterizedTest
   @CsvSource({"work_push, INTERRUPT, EMULATED", "work_push, INTERRUPT, TRAPPED",
       "work_push, TASK, SINGLE_STEPPED",
-      "work_pic, INTERRUPT, EMULATED", "work_pic, INTERRUPT, SINGLE_STEPPED", "work_load, INTERRUPT, TRAPPED",
+      "work_pic, INTERRUPT, EMULATED", "work_pic, INTERRUPT, SINGLE_STEPPED", "work_load, INTERRUPT, BOOSTED",
+      "work_here, TASK, BOOSTED", "work_load, INTERRUPT, TRAPPED",
       "work_load, TASK, TRAPPED", "work_inc, INTERRUPT, SINGLE_STEPPED", "work_ret, TASK, EMULATED"})
   void everyCallOfEveryThreadIsOneHit(String label, HandlerContext context, Technique technique,
       @RunsFixture(value = I386, args = {"calls", "8", "5000"}, timeoutSeconds = 300) TargetProcess target)
