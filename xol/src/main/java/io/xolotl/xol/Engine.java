@@ -121,13 +121,14 @@ final class Engine implements TraceHandler {
 
   private static ProbedProcess opened(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
-    Decoder decoder = Decoder.forThisCpu();
+    // Before anything is attached to.
+    Objects.requireNonNull(Decoder.forThisCpu());
     Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
       user = tracer.call(() -> {
-        engine.use(how.apply(engine), decoder);
+        engine.use(how.apply(engine));
         if (!engine.held) {
           // Only now, since it hands out stops.
           engine.completeAttach();
@@ -146,9 +147,9 @@ final class Engine implements TraceHandler {
   }
 
   /** Tracer thread, once. */
-  private void use(TracedProcess traced, Decoder decoder) {
+  private void use(TracedProcess traced) {
     process = traced;
-    sites = new Sites(traced, decoder, this::inSomeThread);
+    sites = new Sites(traced, this::inSomeThread);
     outOfLine = new OutOfLine(traced.memory());
     locator = new Locator(traced);
     trapHandler = new TrapHandler(traced);
@@ -504,6 +505,10 @@ final class Engine implements TraceHandler {
     state.readRegisters();
     long address = state.registers().rip() - 1;
     Site site = sites().at(address);
+    if (site != null && !site.runsIn(state.registers())) {
+      endInOtherCode(state, site);
+      return;
+    }
     if (site != null) {
       trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
@@ -525,6 +530,26 @@ final class Engine implements TraceHandler {
     } else {
       deliverTrap(state.traced());
     }
+  }
+
+  /**
+   * A thread has arrived at a site by a far branch, in code of another kind than the site's: there the bytes are another
+   * instruction, about which nothing was decided. The probes end, and the thread executes what the program has there.
+   */
+  private void endInOtherCode(ThreadState state, Site site) {
+    Probe[] probes = site.probes;
+    sites().withdraw(site);
+    for (Probe probe : probes) {
+      failed(probe, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
+          "thread " + state.traced().tid() + " executes 0x" + Long.toHexString(site.address())
+              + " as code for cs=0x"
+              + Long.toHexString(state.registers().get(io.xolotl.ptrace.Register.CS)) + ", but '"
+              + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
+              + "-bit code: the probe is removed"));
+    }
+    state.registers().rip(site.address());
+    state.writeRegistersIfChanged();
+    state.traced().cont(0);
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -775,7 +800,7 @@ final class Engine implements TraceHandler {
       return;
     }
     child.handler(engine);
-    engine.use(child, sites().decoder());
+    engine.use(child);
     Sessions.enter(engine);
     thread.finishSystemCall();
     for (ProbedProcess parent : followers) {
