@@ -73,6 +73,7 @@ final class Engine implements TraceHandler {
   private @Nullable Sites sites;
   private @Nullable OutOfLine outOfLine;
   private @Nullable Locator locator;
+  private @Nullable TrapHandler trapHandler;
 
   /** Who uses the session. The last that leaves closes it. */
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
@@ -120,13 +121,14 @@ final class Engine implements TraceHandler {
 
   private static ProbedProcess opened(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
-    Decoder decoder = Decoder.forThisCpu();
+    // Before anything is attached to.
+    Objects.requireNonNull(Decoder.forThisCpu());
     Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
       user = tracer.call(() -> {
-        engine.use(how.apply(engine), decoder);
+        engine.use(how.apply(engine));
         if (!engine.held) {
           // Only now, since it hands out stops.
           engine.completeAttach();
@@ -145,11 +147,12 @@ final class Engine implements TraceHandler {
   }
 
   /** Tracer thread, once. */
-  private void use(TracedProcess traced, Decoder decoder) {
+  private void use(TracedProcess traced) {
     process = traced;
-    sites = new Sites(traced, decoder, this::inSomeThread);
+    sites = new Sites(traced, this::inSomeThread);
     outOfLine = new OutOfLine(traced.memory());
     locator = new Locator(traced);
+    trapHandler = new TrapHandler(traced);
   }
 
   /** Tracer thread. */
@@ -201,6 +204,10 @@ final class Engine implements TraceHandler {
 
   private OutOfLine outOfLine() {
     return Objects.requireNonNull(outOfLine);
+  }
+
+  private TrapHandler trapHandler() {
+    return Objects.requireNonNull(trapHandler);
   }
 
   // For ProbedProcess and Probe. Any thread.
@@ -267,6 +274,12 @@ final class Engine implements TraceHandler {
       if (closing || !users.contains(user)) {
         throw new ProbeException(ProbeException.Reason.CLOSED,
             "the session with process " + pid() + " is closed");
+      }
+      if (trapHandler().isNews()) {
+        inSomeThread(thread -> {
+          trapHandler().learn(thread);
+          return 0;
+        });
       }
       sites().register(targets);
       sites().await(absent, this::mappingsChanged);
@@ -462,6 +475,7 @@ final class Engine implements TraceHandler {
   private void trap(ThreadState state) {
     TracedThread thread = state.traced();
     if (state.isInSlot()) {
+      trapHandler().afterTrap(thread);
       Site site = Objects.requireNonNull(state.site);
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
@@ -472,8 +486,13 @@ final class Engine implements TraceHandler {
       breakpoint(state);
     } else {
       // The program's own trap flag or debug register.
-      thread.cont(Signals.SIGTRAP);
+      deliverTrap(thread);
     }
+  }
+
+  private void deliverTrap(TracedThread thread) {
+    trapHandler().beforeDelivery(thread);
+    thread.cont(Signals.SIGTRAP);
   }
 
   private static Site leaveSite(ThreadState state) {
@@ -486,7 +505,12 @@ final class Engine implements TraceHandler {
     state.readRegisters();
     long address = state.registers().rip() - 1;
     Site site = sites().at(address);
+    if (site != null && !site.runsIn(state.registers())) {
+      endInOtherCode(state, site);
+      return;
+    }
     if (site != null) {
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.site = site;
       site.pins++;
@@ -499,12 +523,33 @@ final class Engine implements TraceHandler {
     }
     if (sites().wasRemovedFrom(address)) {
       // The thread executed our int3 before it was taken out; the instruction is whole again.
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.writeRegistersIfChanged();
       state.traced().cont(0);
     } else {
-      state.traced().cont(Signals.SIGTRAP);
+      deliverTrap(state.traced());
     }
+  }
+
+  /**
+   * A thread has arrived at a site by a far branch, in code of another kind than the site's: there the bytes are another
+   * instruction, about which nothing was decided. The probes end, and the thread executes what the program has there.
+   */
+  private void endInOtherCode(ThreadState state, Site site) {
+    Probe[] probes = site.probes;
+    sites().withdraw(site);
+    for (Probe probe : probes) {
+      failed(probe, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
+          "thread " + state.traced().tid() + " executes 0x" + Long.toHexString(site.address())
+              + " as code for cs=0x"
+              + Long.toHexString(state.registers().get(io.xolotl.ptrace.Register.CS)) + ", but '"
+              + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
+              + "-bit code: the probe is removed"));
+    }
+    state.registers().rip(site.address());
+    state.writeRegistersIfChanged();
+    state.traced().cont(0);
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -721,6 +766,7 @@ final class Engine implements TraceHandler {
     }
     restoreForBorrowers();
     sites().forgetAll();
+    trapHandler().forget();
     users.forEach(ProbedProcess::forgetRegistrations);
     thread.finishSystemCall();
     for (ProbedProcess user : List.copyOf(users)) {
@@ -754,7 +800,7 @@ final class Engine implements TraceHandler {
       return;
     }
     child.handler(engine);
-    engine.use(child, sites().decoder());
+    engine.use(child);
     Sessions.enter(engine);
     thread.finishSystemCall();
     for (ProbedProcess parent : followers) {

@@ -20,6 +20,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ReturnProbe {
 
+  /** Bytes of arguments that a function of 32-bit code may pop and still be seen to return. */
+  private static final int MOST_POPPED = 256;
+
   private final ProbedProcess process;
   private final ReturnProbeRequest<?> request;
   private final Map<Long, Probe> atReturns = new ConcurrentHashMap<>();
@@ -64,7 +67,7 @@ public final class ReturnProbe {
   private <T extends @Nullable Object> void entered(ProbeHit hit, ReturnProbeRequest<T> own)
       throws Exception {
     long stackPointer = hit.registers().rsp();
-    long returnAddress = hit.memory().readLong(stackPointer);
+    long returnAddress = hit.readWord(stackPointer);
     T value = own.onEntry().onEntry(hit);
     if (hit.registers().rip() != hit.probe().address()) {
       // The handler has made the function return, or go elsewhere: there is no call.
@@ -107,13 +110,25 @@ public final class ReturnProbe {
   }
 
   private void returned(ProbeHit hit) throws Exception {
-    // ret has popped the return address.
-    Call call = hit.calls(this).remove(hit.registers().rsp() - 8);
-    if (call == null || call.returnAddress() != hit.probe().address()) {
-      return;
+    Call call = callThatReturns(hit, hit.calls(this));
+    if (call != null) {
+      returns.incrementAndGet();
+      call.onReturn().onHit(hit);
     }
-    returns.incrementAndGet();
-    call.onReturn().onHit(hit);
+  }
+
+  private static @Nullable Call callThatReturns(ProbeHit hit, Map<Long, Call> calls) {
+    // ret has popped the return address, and of 32-bit code perhaps arguments: the address of where a structure is
+    // returned to, or all of them (stdcall).
+    long stackPointer = hit.registers().rsp() - hit.wordBytes();
+    int mostPopped = hit.wordBytes() == 4 ? MOST_POPPED : 0;
+    for (int popped = 0; popped <= mostPopped; popped += 4) {
+      Call call = calls.remove(stackPointer - popped);
+      if (call != null && call.returnAddress() == hit.probe().address()) {
+        return call;
+      }
+    }
+    return null;
   }
 
   /** The process it probes. */

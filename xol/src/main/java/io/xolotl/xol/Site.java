@@ -4,7 +4,9 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.Registers;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -61,6 +63,14 @@ final class Site {
 
   long address() {
     return instruction.address();
+  }
+
+  /** Tells whether a thread with these registers is in code of the kind that the instruction was decoded as. */
+  boolean runsIn(Registers registers) {
+    return switch (instruction.mode()) {
+      case LONG_64 -> Abi.X86_64.isOf(registers);
+      case COMPAT_32 -> Abi.I386.isOf(registers);
+    };
   }
 
   byte originalByte() {

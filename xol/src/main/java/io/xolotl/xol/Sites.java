@@ -4,6 +4,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Undecodable;
@@ -33,7 +34,6 @@ final class Sites {
 
   private final TracedProcess process;
   private final ProcessMemory memory;
-  private final Decoder decoder;
   private final XolArea area;
   private final XolArea.InSomeThread threads;
 
@@ -50,16 +50,19 @@ final class Sites {
   private @Nullable Probe loaderProbe;
   private final List<Probe> waiting = new ArrayList<>();
 
-  Sites(TracedProcess process, Decoder decoder, XolArea.InSomeThread threads) {
+  Sites(TracedProcess process, XolArea.InSomeThread threads) {
     this.process = process;
-    this.decoder = decoder;
     this.threads = threads;
     memory = process.memory();
     area = new XolArea(process);
   }
 
-  Decoder decoder() {
-    return decoder;
+  /** What is mapped in a process is taken for code of the kind of its program; a hit in other code finds out. */
+  private Decoder decoder() {
+    return Decoder.forThisCpu(switch (process.abi()) {
+      case X86_64 -> MachineMode.LONG_64;
+      case I386 -> MachineMode.COMPAT_32;
+    });
   }
 
   @Nullable
@@ -310,7 +313,7 @@ final class Sites {
 
   private Instruction decode(long address, int available, RelocationPolicy policy) {
     byte[] code = programText(address, available);
-    Decoding decoding = decoder.decode(code, address);
+    Decoding decoding = decoder().decode(code, address);
     return switch (decoding) {
       case Instruction instruction -> instruction;
       case Undecodable undecodable -> {
@@ -350,6 +353,7 @@ final class Sites {
     FunctionRange function = target.function().orElse(null);
     boolean unverified = function == null;
     if (function != null && function.start() != address) {
+      Decoder decoder = decoder();
       byte[] code = programText(function.start(), Math.toIntExact(address - function.start()) + LONGEST);
       int offset = 0;
       while (function.start() + offset < address) {
@@ -466,14 +470,23 @@ final class Sites {
     }
   }
 
+  /** Takes out a site whose probes all end. */
+  void withdraw(Site site) {
+    withdraw(site, mappingsOf(process));
+  }
+
+  private void withdraw(Site site, List<MemoryMapping> mappings) {
+    for (Probe probe : site.probes) {
+      probe.deactivate();
+    }
+    uninstall(site, mappings);
+  }
+
   void removeAll() {
     waiting.forEach(Probe::deactivate);
     List<MemoryMapping> mappings = mappingsOf(process);
     for (Site site : sites.values()) {
-      for (Probe probe : site.probes) {
-        probe.deactivate();
-      }
-      uninstall(site, mappings);
+      withdraw(site, mappings);
     }
   }
 
