@@ -17,6 +17,7 @@ import io.xolotl.xol.ThreadState.Phase;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -314,14 +315,14 @@ final class Engine implements TraceHandler {
     reportError(probe, refusal);
   }
 
-  void unregister(Probe probe) {
+  void unregister(Collection<Probe> probes) {
     unlessEnded(() -> {
-      sites().unregister(probe);
-      probe.process().unregistered(probe);
+      sites().unregister(probes);
+      probes.forEach(probe -> probe.process().unregistered(probe));
       return true;
     });
     if (mayWait()) {
-      probe.awaitHandlers();
+      probes.forEach(Probe::awaitHandlers);
     }
   }
 
@@ -334,7 +335,7 @@ final class Engine implements TraceHandler {
         return null;
       }
       List<Probe> own = user.registrations();
-      own.forEach(sites()::unregister);
+      sites().unregister(own);
       sites().await(List.of(), this::mappingsChanged);
       user.detached();
       return own;

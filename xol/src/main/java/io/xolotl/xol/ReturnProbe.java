@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -169,8 +170,9 @@ public final class ReturnProbe {
   /** Removes both handlers, as {@link Probe#unregister} does; returns of calls that are under way are not observed. */
   public void unregister() {
     active = false;
-    entry.unregister();
-    atReturns.values().forEach(Probe::unregister);
+    var all = new ArrayList<Probe>(atReturns.values());
+    all.add(entry);
+    process.unregister(all);
   }
 
   @Override

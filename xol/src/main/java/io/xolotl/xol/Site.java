@@ -17,6 +17,8 @@ final class Site {
 
   final Instruction instruction;
   final Backing backing;
+  /** The program can write to its memory. */
+  final boolean writable;
   final RelocationPolicy policy;
   final Technique technique;
 
@@ -50,11 +52,11 @@ final class Site {
     }
   }
 
-  Site(Instruction instruction, Backing backing, RelocationPolicy policy, Classification classification,
-      Technique technique,
-      @Nullable DisplacedCopy copy) {
+  Site(Instruction instruction, MemoryMapping mapping, RelocationPolicy policy,
+      Classification classification, Technique technique, @Nullable DisplacedCopy copy) {
     this.instruction = instruction;
-    this.backing = backing;
+    backing = Backing.of(mapping, instruction.address());
+    writable = mapping.isWritable();
     this.policy = policy;
     this.technique = technique;
     this.copy = copy;

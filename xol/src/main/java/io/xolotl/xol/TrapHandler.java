@@ -73,10 +73,9 @@ final class TrapHandler {
     onStack(thread, new byte[BYTES], struct -> {
       if (thread.systemCall(rtSigaction(), Signals.SIGTRAP, 0, struct, SIGSET_BYTES) == 0) {
         byte[] current = memory.read(struct, BYTES);
-        boolean handler = Long.compareUnsigned(
-            ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN).getLong(0),
-            1) > 0;
-        action = handler ? current : null;
+        ByteBuffer fields = ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN);
+        long handler = process.abi() == Abi.I386 ? fields.getInt(0) : fields.getLong(0);
+        action = handler == SIG_DFL || handler == SIG_IGN ? null : current;
       }
     });
   }
