@@ -73,6 +73,7 @@ final class Engine implements TraceHandler {
   private @Nullable Sites sites;
   private @Nullable OutOfLine outOfLine;
   private @Nullable Locator locator;
+  private @Nullable TrapHandler trapHandler;
 
   /** Who uses the session. The last that leaves closes it. */
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
@@ -151,6 +152,7 @@ final class Engine implements TraceHandler {
     sites = new Sites(traced, this::inSomeThread);
     outOfLine = new OutOfLine(traced.memory());
     locator = new Locator(traced);
+    trapHandler = new TrapHandler(traced);
   }
 
   /** Tracer thread. */
@@ -202,6 +204,10 @@ final class Engine implements TraceHandler {
 
   private OutOfLine outOfLine() {
     return Objects.requireNonNull(outOfLine);
+  }
+
+  private TrapHandler trapHandler() {
+    return Objects.requireNonNull(trapHandler);
   }
 
   // For ProbedProcess and Probe. Any thread.
@@ -268,6 +274,12 @@ final class Engine implements TraceHandler {
       if (closing || !users.contains(user)) {
         throw new ProbeException(ProbeException.Reason.CLOSED,
             "the session with process " + pid() + " is closed");
+      }
+      if (trapHandler().isNews()) {
+        inSomeThread(thread -> {
+          trapHandler().learn(thread);
+          return 0;
+        });
       }
       sites().register(targets);
       sites().await(absent, this::mappingsChanged);
@@ -463,6 +475,7 @@ final class Engine implements TraceHandler {
   private void trap(ThreadState state) {
     TracedThread thread = state.traced();
     if (state.isInSlot()) {
+      trapHandler().afterTrap(thread);
       Site site = Objects.requireNonNull(state.site);
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
@@ -473,8 +486,13 @@ final class Engine implements TraceHandler {
       breakpoint(state);
     } else {
       // The program's own trap flag or debug register.
-      thread.cont(Signals.SIGTRAP);
+      deliverTrap(thread);
     }
+  }
+
+  private void deliverTrap(TracedThread thread) {
+    trapHandler().beforeDelivery(thread);
+    thread.cont(Signals.SIGTRAP);
   }
 
   private static Site leaveSite(ThreadState state) {
@@ -492,6 +510,7 @@ final class Engine implements TraceHandler {
       return;
     }
     if (site != null) {
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.site = site;
       site.pins++;
@@ -504,11 +523,12 @@ final class Engine implements TraceHandler {
     }
     if (sites().wasRemovedFrom(address)) {
       // The thread executed our int3 before it was taken out; the instruction is whole again.
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.writeRegistersIfChanged();
       state.traced().cont(0);
     } else {
-      state.traced().cont(Signals.SIGTRAP);
+      deliverTrap(state.traced());
     }
   }
 
@@ -746,6 +766,7 @@ final class Engine implements TraceHandler {
     }
     restoreForBorrowers();
     sites().forgetAll();
+    trapHandler().forget();
     users.forEach(ProbedProcess::forgetRegistrations);
     thread.finishSystemCall();
     for (ProbedProcess user : List.copyOf(users)) {
