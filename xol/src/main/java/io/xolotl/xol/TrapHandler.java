@@ -26,7 +26,6 @@ import org.jspecify.annotations.Nullable;
 final class TrapHandler {
 
   private static final int SIGSET_BYTES = 8;
-  private static final long SIG_DFL = 0;
   private static final long SIG_IGN = 1;
   private static final long TRAP = 1L << Signals.SIGTRAP - 1;
 
@@ -73,9 +72,11 @@ final class TrapHandler {
     onStack(thread, new byte[BYTES], struct -> {
       if (thread.systemCall(rtSigaction(), Signals.SIGTRAP, 0, struct, SIGSET_BYTES) == 0) {
         byte[] current = memory.read(struct, BYTES);
-        boolean handler = Long.compareUnsigned(
-            ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN).getLong(0),
-            1) > 0;
+        ByteBuffer fields = ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN);
+        long address = process.abi() == Abi.I386
+            ? Integer.toUnsignedLong(fields.getInt(0))
+            : fields.getLong(0);
+        boolean handler = Long.compareUnsigned(address, SIG_IGN) > 0;
         action = handler ? current : null;
       }
     });
