@@ -26,7 +26,6 @@ import org.jspecify.annotations.Nullable;
 final class TrapHandler {
 
   private static final int SIGSET_BYTES = 8;
-  private static final long SIG_DFL = 0;
   private static final long SIG_IGN = 1;
   private static final long TRAP = 1L << Signals.SIGTRAP - 1;
 
