@@ -64,6 +64,11 @@ public record ProcessStatus(String name, char state, int tgid, int parentPid, in
     return state == 'Z' || state == 'X';
   }
 
+  /** Tells whether a thread is in state D, in which it cannot be stopped. */
+  public boolean isUninterruptible() {
+    return state == 'D';
+  }
+
   private static String read(int id, String file) throws IOException {
     return Files.readString(Path.of("/proc/" + id + "/" + file), StandardCharsets.ISO_8859_1);
   }

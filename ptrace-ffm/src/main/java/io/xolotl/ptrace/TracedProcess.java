@@ -10,6 +10,8 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,7 +56,8 @@ public final class TracedProcess {
   }
 
   /**
-   * Attaches to all threads of a running process, without stopping it.
+   * Attaches to the threads of a running process, without stopping it. Threads that are just being created may be missing:
+   * {@link #completeAttach} finds them, and must be called before anything of the process is changed.
    *
    * @param tracer whose thread controls it from now on
    * @param pid the process
@@ -74,12 +77,59 @@ public final class TracedProcess {
   }
 
   /**
+   * Attaches to what was being created when its creator was attached to. kernel_clone() in kernel/fork.c asks whether its
+   * caller is traced at its beginning, and the new thread or process is there, untraced, only later: with the caller traced
+   * meanwhile and nobody new in the list of threads, one is about to come. Whoever is stopped on its way to user mode is not
+   * in the middle of that, so every thread is stopped once and handled, in turn.
+   *
+   * @param interrupting is told of each thread before it is asked to stop
+   */
+  public void completeAttach(Consumer<TracedThread> interrupting) {
+    var asked = new HashSet<TracedThread>();
+    for (List<TracedThread> rest = threads(); !rest.isEmpty();) {
+      for (TracedThread thread : rest) {
+        asked.add(thread);
+        try {
+          if (thread.stop() == null && !waitsForChild(thread)) {
+            interrupting.accept(thread);
+            thread.interruptAndWait();
+            thread.handleStop();
+          }
+        } catch (PtraceException e) {
+          switch (e.reason()) {
+            case THREAD_GONE, NOT_STOPPING -> {
+              // It has ended, or is stuck in state D, and not in a clone(2), which does not wait for anything that long.
+            }
+            default -> throw e;
+          }
+        }
+      }
+      tracer.dispatchDeferred();
+      if (threads.isEmpty()) {
+        return;
+      }
+      seizeThreads(tracer.scratch());
+      rest = new ArrayList<>(threads.values());
+      // Those that were traced from their start create nobody unseen.
+      rest.removeIf(thread -> asked.contains(thread) || !thread.wasSeized());
+    }
+  }
+
+  /** Tells whether a thread waits for its child of vfork, which is there then. It cannot be stopped meanwhile. */
+  private boolean waitsForChild(TracedThread thread) {
+    ProcessStatus status = ProcessStatus.of(thread.tid());
+    return status != null && status.isUninterruptible()
+        && childrenOf(thread.tid()).stream().anyMatch(this::sharesMemoryWith);
+  }
+
+  /**
    * Attaches to the children that were created by vfork(2) or with CLONE_VM before this process was attached to, and still
    * run in its memory: what is written there reaches them too.
    *
+   * @param interrupting as for {@link #completeAttach}
    * @return these processes, controlled by the same tracer and handler
    */
-  public List<TracedProcess> attachBorrowers() {
+  public List<TracedProcess> attachBorrowers(Consumer<TracedThread> interrupting) {
     var borrowers = new ArrayList<TracedProcess>();
     for (int child : children()) {
       ProcessStatus status = ProcessStatus.of(child);
@@ -89,6 +139,7 @@ public final class TracedProcess {
       }
       try {
         TracedProcess borrower = attach(tracer, child, handler);
+        borrower.completeAttach(interrupting);
         if (sharesMemoryWith(child)) {
           borrowers.add(borrower);
         } else {
@@ -109,20 +160,18 @@ public final class TracedProcess {
 
   private List<Integer> children() {
     var children = new ArrayList<Integer>();
-    for (int tid : threadIds(pid)) {
-      try {
-        String list = Files.readString(Path.of("/proc/" + pid + "/task/" + tid + "/children"));
-        for (String child : list.strip().split(" ")) {
-          if (!child.isEmpty()) {
-            children.add(Integer.valueOf(child));
-          }
-        }
-      } catch (IOException e) {
-        // The thread has ended, and its children are another thread's now; or the kernel has no such file.
-        continue;
-      }
-    }
+    threadIds(pid).forEach(tid -> children.addAll(childrenOf(tid)));
     return children;
+  }
+
+  private List<Integer> childrenOf(int tid) {
+    try {
+      String list = Files.readString(Path.of("/proc/" + pid + "/task/" + tid + "/children"));
+      return Stream.of(list.split(" ")).filter(child -> !child.isBlank()).map(Integer::valueOf).toList();
+    } catch (IOException e) {
+      // The thread has ended, and its children are another thread's now; or the kernel has no such file.
+      return List.of();
+    }
   }
 
   /** By kcmp(2), which compares the address spaces themselves. */

@@ -20,6 +20,8 @@ public final class TracedThread {
   private final TracedProcess process;
   private final int tid;
   private WaitStatus.@Nullable Stopped stop;
+  /** It ran before it was traced. */
+  private final boolean seized;
   private boolean started;
   /** Detached, ended, or replaced by exec: the id may be that of another thread by now. */
   private boolean gone;
@@ -29,6 +31,7 @@ public final class TracedThread {
     this.process = process;
     this.tid = tid;
     this.started = started;
+    seized = started;
   }
 
   /** The process that the thread belongs to. */
@@ -64,6 +67,10 @@ public final class TracedThread {
   void markGone() {
     stop = null;
     gone = true;
+  }
+
+  boolean wasSeized() {
+    return seized;
   }
 
   /** Tells whether the thread is new and the handler was not told of it yet. */

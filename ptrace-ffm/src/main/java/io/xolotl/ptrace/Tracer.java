@@ -425,9 +425,9 @@ public final class Tracer implements AutoCloseable {
     }
   }
 
-  /** Hands a stop out again later, in its turn. */
+  /** Hands a report out again later; it stays in front of those of another thread that has got the same id since. */
   void defer(int stoppedTid, WaitStatus status) {
-    reports.add(new Report(stoppedTid, status));
+    reports.addFirst(new Report(stoppedTid, status));
   }
 
   /** Takes out of its turn what is already known of a thread: the oldest of its reports, or null. */

@@ -81,6 +81,7 @@ final class Departure {
       return;
     }
     thread.takePendingTrap();
+    sites.noteStop(state);
     ready.put(thread, settle(state));
   }
 

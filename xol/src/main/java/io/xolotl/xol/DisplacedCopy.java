@@ -16,8 +16,34 @@ import org.jspecify.annotations.Nullable;
  */
 record DisplacedCopy(long slot, int length, @Nullable Register scratch, long scratchValue) {
 
-  /** Bytes behind every copy: int3, which ends {@link Technique#TRAPPED}, and catches whatever should run past it. */
+  /** Fills a slot behind the copy: int3, which ends {@link Technique#TRAPPED}, and catches whatever runs astray. */
   static final byte TRAP = (byte) 0xcc;
+
+  private static final byte JUMP = (byte) 0xe9;
+  private static final int JUMP_BYTES = 5;
+
+  /**
+   * What lies behind a copy that is boosted.
+   *
+   * @param instruction the original
+   * @param slot where the copy goes
+   * @return a jump to the instruction behind the original, or null if that is out of reach
+   */
+  static byte @Nullable [] jumpBack(Instruction instruction, long slot) {
+    long displacement = instruction.nextAddress() - (slot + instruction.length() + JUMP_BYTES);
+    if (displacement != (int) displacement) {
+      return null;
+    }
+    byte[] jump = {JUMP, 0, 0, 0, 0};
+    putDisplacement(jump, 1, displacement);
+    return jump;
+  }
+
+  private static void putDisplacement(byte[] bytes, int offset, long displacement) {
+    for (int i = 0; i < 4; i++) {
+      bytes[offset + i] = (byte) (displacement >> 8 * i);
+    }
+  }
 
   /** Tells whether an address is that of the copy or behind it, up to and including the byte behind its trap. */
   boolean contains(long address) {
@@ -25,22 +51,22 @@ record DisplacedCopy(long slot, int length, @Nullable Register scratch, long scr
   }
 
   /**
-   * The bytes of a copy whose RIP-relative displacement is counted from the slot.
+   * The bytes of a copy that needs no scratch register: a RIP-relative displacement is counted from the slot.
    *
    * @param instruction the original
    * @param slot where the copy goes
    * @return the bytes, or null if the operand is out of the copy's reach
    */
-  static byte @Nullable [] reDisplaced(Instruction instruction, long slot) {
+  static byte @Nullable [] bytes(Instruction instruction, long slot) {
+    if (!instruction.isRipRelative()) {
+      return instruction.bytes();
+    }
     long displacement = instruction.ripRelativeTarget().getAsLong() - (slot + instruction.length());
     if (displacement != (int) displacement || instruction.addressSize() != 64) {
       return null;
     }
     byte[] bytes = instruction.bytes();
-    int offset = instruction.displacementOffset().getAsInt();
-    for (int i = 0; i < 4; i++) {
-      bytes[offset + i] = (byte) (displacement >> 8 * i);
-    }
+    putDisplacement(bytes, instruction.displacementOffset().getAsInt(), displacement);
     return bytes;
   }
 

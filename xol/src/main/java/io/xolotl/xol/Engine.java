@@ -15,6 +15,7 @@ import io.xolotl.ptrace.Tracer;
 import io.xolotl.ptrace.WaitStatus;
 import io.xolotl.xol.ThreadState.Phase;
 import io.xolotl.xol.elf.FunctionRange;
+import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -22,6 +23,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
@@ -58,15 +60,22 @@ final class Engine implements TraceHandler {
   private static final ThreadLocal<Boolean> IN_HANDLER = ThreadLocal.withInitial(() -> false);
 
   private final Tracer tracer;
-  private final ProbingOptions options;
   private final CompletableFuture<ProcessEnd> end = new CompletableFuture<>();
   /** Completes when the process is let go, or has ended. */
   private final CompletableFuture<Boolean> released = new CompletableFuture<>();
+  private final Thread shutdownHook = new Thread(this::close, "xolotl-restore");
+
+  /** The sessions that the tracer serves, this one among them: a child that is followed stays with its parent's. */
+  private final Set<Engine> family;
 
   // Set once by the first work on the tracer thread, before anyone else sees this object.
   private @Nullable TracedProcess process;
   private @Nullable Sites sites;
   private @Nullable OutOfLine outOfLine;
+  private @Nullable Locator locator;
+
+  /** Who uses the session. The last that leaves closes it. */
+  private final Set<ProbedProcess> users = new LinkedHashSet<>();
 
   /** Processes that run in the same memory until they execute another program or exit: children of vfork. */
   private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
@@ -79,24 +88,25 @@ final class Engine implements TraceHandler {
   private boolean closing;
   /** Threads of the process are being stopped, to let it go. */
   private boolean departing;
+  /** Written before {@link #released} completes: nobody else needs the tracer. */
+  private volatile boolean lastOfTracer;
 
-  private Engine(Tracer tracer, ProbingOptions options) {
+  private Engine(Tracer tracer, Set<Engine> family) {
     this.tracer = tracer;
-    this.options = options;
+    this.family = family;
+    family.add(this);
   }
 
-  /** Any thread. */
-  static Engine attach(int pid, ProbingOptions options) {
-    return started("xolotl-tracer-" + pid, options, engine -> {
-      TracedProcess traced = TracedProcess.attach(engine.tracer, pid, engine);
-      engine.borrowers.addAll(traced.attachBorrowers());
-      return traced;
-    });
+  /** Opens a session with its first user. Any thread. */
+  static ProbedProcess attach(int pid, ProbingOptions options) {
+    return opened("xolotl-tracer-" + pid, options,
+        engine -> TracedProcess.attach(engine.tracer, pid, engine));
   }
 
-  /** Any thread. */
-  static Engine launch(LaunchRequest request, ProbingOptions options, ProbedProcess.LaunchStop stop) {
-    return started("xolotl-tracer", options, engine -> {
+  /** Opens a session with its first user. Any thread. */
+  static ProbedProcess launch(LaunchRequest request, ProbingOptions options,
+      ProbedProcess.LaunchStop stop) {
+    ProbedProcess user = opened("xolotl-tracer", options, engine -> {
       TracedProcess launched = TracedProcess.launch(engine.tracer, request, engine);
       engine.held = true;
       if (stop == ProbedProcess.LaunchStop.LIBRARIES_LOADED) {
@@ -104,24 +114,79 @@ final class Engine implements TraceHandler {
       }
       return launched;
     });
+    Sessions.enter(user.engine());
+    return user;
   }
 
-  private static Engine started(String name, ProbingOptions options,
+  private static ProbedProcess opened(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
     Decoder decoder = Decoder.forThisCpu();
     Tracer tracer = Tracer.start(name);
-    var engine = new Engine(tracer, options);
+    var engine = new Engine(tracer, new LinkedHashSet<>());
+    ProbedProcess user;
     try {
-      tracer.call(() -> {
-        TracedProcess traced = how.apply(engine);
-        engine.process = traced;
-        engine.sites = new Sites(traced, decoder, engine::inSomeThread);
-        engine.outOfLine = new OutOfLine(traced.memory());
-        return traced;
+      user = tracer.call(() -> {
+        engine.use(how.apply(engine), decoder);
+        if (!engine.held) {
+          // Only now, since it hands out stops.
+          engine.completeAttach();
+        }
+        return engine.newUser(options);
       });
-      return engine;
     } catch (RuntimeException e) {
       tracer.close();
+      throw e;
+    }
+    if (!engine.restoreAtShutdown()) {
+      engine.close();
+      throw new ProbeException(ProbeException.Reason.CLOSED, "this JVM is shutting down");
+    }
+    return user;
+  }
+
+  /** Tracer thread, once. */
+  private void use(TracedProcess traced, Decoder decoder) {
+    process = traced;
+    sites = new Sites(traced, decoder, this::inSomeThread);
+    outOfLine = new OutOfLine(traced.memory());
+    locator = new Locator(traced);
+  }
+
+  /** Tracer thread. */
+  private ProbedProcess newUser(ProbingOptions options) {
+    var user = new ProbedProcess(this, options);
+    users.add(user);
+    return user;
+  }
+
+  /** Has the process restored when the JVM exits; false if it does so already. */
+  private boolean restoreAtShutdown() {
+    try {
+      Runtime.getRuntime().addShutdownHook(shutdownHook);
+    } catch (IllegalStateException shuttingDown) {
+      return false;
+    }
+    // Also of a session that nobody closes, because its process has ended.
+    released.thenRun(this::removeShutdownHook);
+    return true;
+  }
+
+  private void removeShutdownHook() {
+    try {
+      Runtime.getRuntime().removeShutdownHook(shutdownHook);
+    } catch (IllegalStateException shuttingDown) {
+      // The hook is running, or waits to: it finds the session closed.
+      return;
+    }
+  }
+
+  /** Threads and processes that the process was just creating, and children of vfork that were created before. */
+  private void completeAttach() {
+    try {
+      process().completeAttach(thread -> state(thread).interrupted = true);
+      borrowers.addAll(process().attachBorrowers(thread -> state(thread).interrupted = true));
+    } catch (RuntimeException e) {
+      process().detach();
       throw e;
     }
   }
@@ -156,6 +221,10 @@ final class Engine implements TraceHandler {
     return process().mappings();
   }
 
+  Locator locator() {
+    return Objects.requireNonNull(locator);
+  }
+
   /** Completes when the process is let go, or has ended and all handlers have returned. */
   CompletableFuture<Boolean> released() {
     return released;
@@ -179,80 +248,125 @@ final class Engine implements TraceHandler {
     });
   }
 
+  /** Makes another user of the session, unless it ends. */
+  Optional<ProbedProcess> join(ProbingOptions options) {
+    return unlessEnded(() -> closing ? null : newUser(options));
+  }
+
   /**
-   * Activates probes, all or none.
+   * Activates probes of a user, all or none.
    *
+   * @param targets what has an address
    * @param absent probes that are activated later, when their module is mapped
-   * @param locator finds which of such probes have their module by now; called on the tracer thread
    */
-  void register(List<Target> targets, List<Probe> absent,
-      java.util.function.Function<List<Probe>, List<Target>> locator) {
+  void register(ProbedProcess user, List<Target> targets, List<Probe> absent) {
     tracer.call(() -> {
-      if (closing) {
+      if (users.contains(user) && process().threads().isEmpty()) {
+        throw gone();
+      }
+      if (closing || !users.contains(user)) {
         throw new ProbeException(ProbeException.Reason.CLOSED,
             "the session with process " + pid() + " is closed");
       }
-      if (process().threads().isEmpty()) {
-        throw new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
-      }
       sites().register(targets);
+      sites().await(absent, this::mappingsChanged);
+      targets.forEach(target -> user.registered(target.probe()));
+      absent.forEach(user::registered);
       if (!absent.isEmpty()) {
-        sites().await(absent, () -> mappingsChanged(locator));
         // It may have been mapped since the look-up, before the dynamic linker was watched.
-        mappingsChanged(locator);
+        mappingsChanged();
       }
       return true;
     });
   }
 
-  private void mappingsChanged(java.util.function.Function<List<Probe>, List<Target>> locator) {
+  /** Tracer thread. */
+  private void mappingsChanged() {
     sites().retireUnmapped();
-    for (Target target : locator.apply(sites().waiting())) {
+    for (Probe probe : sites().waiting()) {
       try {
-        sites().register(List.of(target));
+        sites().register(locator().locate(List.of(probe), new ArrayList<>()));
       } catch (ProbeException e) {
-        failed(target.probe(), e);
+        failed(probe, e);
+      } catch (SymbolException e) {
+        // Mapped, but without that function: the probe will never be active.
+        failed(probe, ProbeException.of(e));
       }
     }
   }
 
   /** A probe that waited for its module is refused now that it is mapped. Tracer thread. */
-  void failed(Probe probe, ProbeException refusal) {
+  private static void failed(Probe probe, ProbeException refusal) {
     probe.deactivate();
     reportError(probe, refusal);
   }
 
   void unregister(Probe probe) {
-    try {
-      tracer.call(() -> {
-        sites().unregister(probe);
-        return probe;
-      });
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.CLOSED) {
-        throw e;
-      }
-      // The session has ended, and its probes with it.
-    }
+    unlessEnded(() -> {
+      sites().unregister(probe);
+      probe.process().unregistered(probe);
+      return true;
+    });
     if (mayWait()) {
       probe.awaitHandlers();
     }
   }
 
-  void close() {
-    try {
-      tracer.call(() -> {
+  /** Ends the use by one user, and the session with the last. */
+  void leave(ProbedProcess user) {
+    Optional<List<Probe>> left = unlessEnded(() -> {
+      users.remove(user);
+      if (users.isEmpty()) {
         beginClose();
-        return closing;
-      });
+        return null;
+      }
+      List<Probe> own = user.registrations();
+      own.forEach(sites()::unregister);
+      sites().await(List.of(), this::mappingsChanged);
+      user.detached();
+      return own;
+    });
+    if (mayWait()) {
+      left.ifPresentOrElse(own -> own.forEach(Probe::awaitHandlers), this::awaitReleased);
+    }
+  }
+
+  /** Ends the session for all its users. */
+  void close() {
+    unlessEnded(() -> {
+      beginClose();
+      return true;
+    });
+    if (mayWait()) {
+      awaitReleased();
+    }
+  }
+
+  /** Does something on the tracer thread; nothing if the session has ended, and its probes with it. */
+  private <T extends @Nullable Object> Optional<T> unlessEnded(Callable<T> action) {
+    try {
+      return Optional.ofNullable(tracer.call(action));
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.CLOSED) {
         throw e;
       }
       // The process has ended, or another thread has closed the session.
+      return Optional.empty();
     }
-    if (mayWait()) {
-      released.join();
+  }
+
+  /**
+   * Waits until the process is let go.
+   *
+   * @throws ProbeException in a handler of the session, which is one of those that it waits for
+   */
+  void awaitReleased() {
+    if (!mayWait()) {
+      throw new ProbeException(ProbeException.Reason.CLOSED,
+          "the session with process " + pid() + " is closing, and waits for this handler");
+    }
+    released.join();
+    if (lastOfTracer) {
       tracer.close();
     }
   }
@@ -260,6 +374,10 @@ final class Engine implements TraceHandler {
   /** Neither a handler nor what a user hangs on {@link #end}, which runs on the tracer thread, can wait for handlers. */
   private boolean mayWait() {
     return !IN_HANDLER.get() && !tracer.isTracerThread();
+  }
+
+  private ProbeException gone() {
+    return new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
   }
 
   // What the process does. Tracer thread.
@@ -301,31 +419,44 @@ final class Engine implements TraceHandler {
     TracedThread thread = state.traced();
     if (signal == Signals.SIGTRAP || state.isInSlot()) {
       thread.readSignalInfo(state.signal);
-      boolean fault = Signalling.isFault(signal, state.signal);
-      if (fault && signal == Signals.SIGTRAP) {
-        trap(state);
-        return;
+      if (signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL
+          && state.phase == Phase.BOOSTED) {
+        // A breakpoint, of which no boosted slot has any.
+        sites().leaveBoosted(state, Objects.requireNonNull(state.site));
       }
-      if (state.isInSlot()) {
-        if (fault) {
-          Site site = leaveSite(state);
-          outOfLine().faulted(state, site, signal);
-          sites().unpin(site);
-          Signalling.requeueAll(state);
-          thread.cont(signal);
-        } else if (signal == Signals.SIGSTOP) {
-          // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
-          // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
-          OutOfLine.run(state, signal);
-        } else {
-          Signalling.hold(state);
-          OutOfLine.run(state, 0);
-        }
-        return;
-      }
+      sites().noteStop(state);
+    }
+    boolean fault = (signal == Signals.SIGTRAP || state.isInSlot())
+        && Signalling.isFault(signal, state.signal);
+    if (fault && signal == Signals.SIGTRAP) {
+      trap(state);
+      return;
+    }
+    if (state.isInSlot()) {
+      signalledInSlot(state, signal, fault);
+      return;
     }
     Signalling.restoreOrigin(state, signal);
     thread.cont(signal);
+  }
+
+  private void signalledInSlot(ThreadState state, int signal, boolean fault) {
+    TracedThread thread = state.traced();
+    if (fault) {
+      Site site = leaveSite(state);
+      outOfLine().faulted(state, site, signal);
+      sites().unpin(site);
+      Signalling.requeueAll(state);
+      thread.cont(signal);
+    } else if (signal == Signals.SIGSTOP) {
+      // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
+      // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
+      OutOfLine.run(state, signal);
+    } else {
+      Signalling.hold(state);
+      OutOfLine.stopBehindCopy(state);
+      OutOfLine.run(state, 0);
+    }
   }
 
   private void trap(ThreadState state) {
@@ -380,7 +511,7 @@ final class Engine implements TraceHandler {
   private void nextHandler(ThreadState state) {
     while (state.next < state.chain.length) {
       Probe probe = state.chain[state.next++];
-      if (!probe.isActive()) {
+      if (!probe.isActive() || !accepts(probe, state)) {
         continue;
       }
       long number = probe.countHit();
@@ -396,10 +527,28 @@ final class Engine implements TraceHandler {
     finishHit(state);
   }
 
+  /** Tells whether the hit concerns a probe that is limited to threads or by a condition. */
+  private static boolean accepts(Probe probe, ThreadState state) {
+    ProbeRequest request = probe.request();
+    if (!request.threads().isEmpty() && !request.threads().contains(state.traced().tid())) {
+      return false;
+    }
+    if (request.condition().isEmpty()) {
+      return true;
+    }
+    try {
+      return request.condition().get().test(state.registers());
+    } catch (Throwable t) {
+      // As with handlers: it must not stop the process that it looks at.
+      reportError(probe, t);
+      return false;
+    }
+  }
+
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
     try {
-      options.taskExecutor().execute(() -> {
+      probe.process().options().taskExecutor().execute(() -> {
         try {
           runHandler(state, probe, number);
         } finally {
@@ -437,9 +586,9 @@ final class Engine implements TraceHandler {
     nextHandler(state);
   }
 
-  private void reportError(Probe probe, Throwable thrown) {
+  private static void reportError(Probe probe, Throwable thrown) {
     try {
-      options.errorListener().accept(probe, thrown);
+      probe.process().options().errorListener().accept(probe, thrown);
     } catch (Throwable t) {
       // A listener must not stop the process either.
       ProbingOptions.log(probe, thrown);
@@ -534,21 +683,26 @@ final class Engine implements TraceHandler {
   public void processCreated(TracedProcess parent, TracedProcess child, TracedThread thread,
       boolean sharesMemory) {
     bringOutOfSlot(thread);
-    if (sharesMemory) {
-      if (closing) {
-        // Nothing of ours is left in the memory, and its creator cannot be stopped before it goes on.
-        thread.detach(0);
-      } else {
-        borrowers.add(child);
-        thread.cont(0);
-      }
-      return;
-    }
-    try {
+    boolean borrows = sharesMemory && !closing;
+    if (borrows) {
+      borrowers.add(child);
+    } else if (!sharesMemory) {
       // fork(2): the child has copies of the breakpoints and of the slots.
-      sites().clean(child, thread);
-    } finally {
-      thread.detach(0);
+      try {
+        sites().clean(child, thread);
+      } catch (RuntimeException e) {
+        thread.detach(0);
+        throw e;
+      }
+    }
+    for (ProbedProcess user : List.copyOf(users)) {
+      notified(() -> user.options().processListener().created(user, child.pid()));
+    }
+    if (!borrows) {
+      // If we are closing nothing of ours is left in shared memory, and its creator cannot be stopped before it goes on.
+      follow(child, thread, true);
+    } else if (thread.stop() != null) {
+      thread.handleStop();
     }
   }
 
@@ -557,7 +711,7 @@ final class Engine implements TraceHandler {
     if (thread.process() != process()) {
       // A borrower has its own memory now, and nothing of ours is in it.
       borrowers.remove(thread.process());
-      thread.detach(0);
+      follow(thread.process(), thread, false);
       return;
     }
     // The other threads are gone, and of those whose handlers run nothing more is reported.
@@ -566,7 +720,80 @@ final class Engine implements TraceHandler {
     }
     restoreForBorrowers();
     sites().forgetAll();
-    thread.cont(0);
+    users.forEach(ProbedProcess::forgetRegistrations);
+    thread.finishSystemCall();
+    for (ProbedProcess user : List.copyOf(users)) {
+      notified(() -> user.options().processListener().executed(user));
+    }
+    resumeIfStopped(thread);
+  }
+
+  /** A listener may have closed the session, and so have let the thread go. */
+  private static void resumeIfStopped(TracedThread thread) {
+    if (thread.stop() != null) {
+      thread.handleStop();
+    }
+  }
+
+  /**
+   * Makes a session with a child for the users who want to follow it, or lets it go.
+   *
+   * @param thread the child's only one, stopped before its first instruction, or inside the execve that gave it memory of
+   *     its own
+   * @param withProbes whether it gets its parent's probes, at the same addresses
+   */
+  private void follow(TracedProcess child, TracedThread thread, boolean withProbes) {
+    List<ProbedProcess> followers = closing
+        ? List.of()
+        : users.stream().filter(user -> user.options().forkPolicy() == ForkPolicy.FOLLOW).toList();
+    var engine = new Engine(tracer, family);
+    if (followers.isEmpty() || !engine.restoreAtShutdown()) {
+      family.remove(engine);
+      thread.detach(0);
+      return;
+    }
+    child.handler(engine);
+    engine.use(child, sites().decoder());
+    Sessions.enter(engine);
+    thread.finishSystemCall();
+    for (ProbedProcess parent : followers) {
+      ProbedProcess user = engine.newUser(parent.options());
+      if (withProbes) {
+        engine.copyProbes(parent.registrations(), user);
+      }
+      notified(() -> user.options().processListener().followed(parent, user));
+    }
+    resumeIfStopped(thread);
+  }
+
+  private void copyProbes(List<Probe> originals, ProbedProcess user) {
+    var placed = new ArrayList<Target>();
+    var waiting = new ArrayList<Probe>();
+    for (Probe original : originals) {
+      original.copyFor(user).ifPresent(copy -> {
+        if (original.isActive()) {
+          placed.add(new Target(copy, original.address(), Optional.empty()));
+        } else {
+          waiting.add(copy);
+        }
+      });
+    }
+    try {
+      register(user, placed, waiting);
+    } catch (ProbeException e) {
+      placed.forEach(target -> failed(target.probe(), e));
+      waiting.forEach(probe -> failed(probe, e));
+    }
+  }
+
+  /** Whatever a listener throws must not stop the process that it hears of. */
+  private static void notified(Runnable call) {
+    try {
+      call.run();
+    } catch (Throwable t) {
+      System.getLogger(ProcessListener.class.getName()).log(System.Logger.Level.ERROR, "a listener failed",
+          t);
+    }
   }
 
   /** The memory that the process leaves behind lives on if others run in it. */
@@ -622,7 +849,7 @@ final class Engine implements TraceHandler {
       if (candidate == null) {
         throw last != null
             ? ProbeException.of(last)
-            : new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
+            : gone();
       }
       try {
         state(candidate).interrupted = true;
@@ -684,9 +911,13 @@ final class Engine implements TraceHandler {
   }
 
   private void finished() {
+    family.remove(this);
+    lastOfTracer = family.isEmpty();
     end.complete(new ProcessEnd.Detached());
     released.complete(true);
-    tracer.close();
+    if (lastOfTracer) {
+      tracer.close();
+    }
   }
 
   /**

@@ -34,8 +34,8 @@ final class OutOfLine {
    * @return true if the thread is done with the site, false if it is in the slot now
    */
   boolean execute(ThreadState state, Site site) {
+    state.ownTrap = (state.registers().rflags() & TF) != 0;
     Emulation emulation = site.emulation;
-    state.stepsItself = (state.registers().rflags() & TF) != 0;
     if (site.technique == Technique.EMULATED && emulation != null) {
       if (Emulator.emulate(emulation, site.instruction, state.registers(), memory)) {
         state.writeRegistersIfChanged();
@@ -49,20 +49,24 @@ final class OutOfLine {
       enter(state, site, changesRip(emulation) ? Phase.STEPPING : Phase.TRAPPING);
       return false;
     }
-    enter(state, site, site.technique == Technique.TRAPPED ? Phase.TRAPPING : Phase.STEPPING);
+    enter(state, site, switch (site.technique) {
+      // Under the program's own trap flag the copy traps, and never gets to the jump.
+      case BOOSTED -> state.ownTrap ? Phase.TRAPPING : Phase.BOOSTED;
+      case TRAPPED -> Phase.TRAPPING;
+      case EMULATED, SINGLE_STEPPED -> Phase.STEPPING;
+    });
     return false;
   }
 
   /**
    * Lets a thread go on that is stopped for a trap of the engine, behind the displaced instruction, with its registers
-   * written: with the program's own trap if it steps itself, or else with the first signal that was held. A system call
-   * does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user mode by iret then, and the next
-   * instruction traps).
+   * written: with the trap that the program's own trap flag raises there, or else with the first signal that was held. A
+   * system call clears the flag for its own duration, and does not trap.
    */
   static void goOn(ThreadState state, Site site) {
-    if (state.stepsItself && !isSystemCall(site.instruction)) {
+    if (state.ownTrap && !isSystemCall(site.instruction)) {
       Signalling.requeueAll(state);
-      state.signal.singleStep(state.registers().rip());
+      state.signal.trace(state.registers().rip());
       state.traced().writeSignalInfo(state.signal);
       state.traced().cont(Signals.SIGTRAP);
     } else {
@@ -127,8 +131,7 @@ final class OutOfLine {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     state.readRegisters();
     Registers registers = state.registers();
-    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()
-        && !state.stepsItself) {
+    if (registers.rip() == copy.slot() && site.instruction.isRepeated() && !state.ownTrap) {
       run(state, 0);
       return false;
     }
@@ -138,6 +141,13 @@ final class OutOfLine {
     }
     finish(state, site, copy);
     return true;
+  }
+
+  /** A signal arrives before the copy is executed: the thread stops again when it is, to receive the signal then. */
+  static void stopBehindCopy(ThreadState state) {
+    if (state.phase == Phase.BOOSTED) {
+      state.phase = Phase.STEPPING;
+    }
   }
 
   /** Undoes what the copy's place has done to the registers and the stack, after it was executed. */
@@ -156,12 +166,14 @@ final class OutOfLine {
       }
       case Emulation.PushFlags(int width) -> {
         registers.rip(next);
-        if (state.phase == Phase.STEPPING && !state.stepsItself) {
+        if (state.phase == Phase.STEPPING && !state.ownTrap) {
           clearTrapFlag(registers.rsp(), width);
         }
       }
-      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
         registers.rip(registers.rip() - copy.slot() + site.address());
+      case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+        finishCopy(state, site.instruction, copy);
       case null -> finishCopy(state, site.instruction, copy);
     }
     state.phase = Phase.FREE;
@@ -171,12 +183,12 @@ final class OutOfLine {
   private static void finishCopy(ThreadState state, Instruction instruction, DisplacedCopy copy) {
     Registers registers = state.registers();
     if (!copy.contains(registers.rip())) {
-      // rt_sigreturn: all registers are those of the frame.
+      // rt_sigreturn: all registers are those of the frame. Or it was boosted, and has got to the jump back.
       return;
     }
     registers.rip(registers.rip() - copy.slot() + instruction.address());
     if (isSystemCall(instruction)) {
-      finishSystemCall(instruction, registers, state.stepsItself);
+      finishSystemCall(instruction, registers, state.ownTrap);
     }
   }
 

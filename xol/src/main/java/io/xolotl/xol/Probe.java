@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -11,6 +12,9 @@ public final class Probe {
 
   private final ProbedProcess process;
   private final ProbeRequest request;
+
+  /** Whose entry or return it catches, or null. */
+  private final @Nullable ReturnProbe owner;
 
   /** Where the breakpoint is and how it works; null until the module is mapped. Written by the tracer thread only. */
   private volatile @Nullable Placement placement;
@@ -30,9 +34,27 @@ public final class Probe {
   private volatile boolean ended;
 
   /** A probe that has no place yet. */
-  Probe(ProbedProcess process, ProbeRequest request) {
+  Probe(ProbedProcess process, ProbeRequest request, @Nullable ReturnProbe owner) {
     this.process = process;
     this.request = request;
+    this.owner = owner;
+  }
+
+  /**
+   * A probe like this one for a child that was forked, or nothing if it catches returns: the child's own calls bring their
+   * own.
+   */
+  Optional<Probe> copyFor(ProbedProcess child) {
+    if (owner == null) {
+      // What was checked for the parent holds for the child.
+      return Optional.of(new Probe(child, isActive() ? request.trustingBoundary() : request, null));
+    }
+    return owner.isEntry(this) ? Optional.of(owner.copyFor(child)) : Optional.empty();
+  }
+
+  @Nullable
+  ReturnProbe owner() {
+    return owner;
   }
 
   /** The process it probes. */
@@ -71,7 +93,10 @@ public final class Probe {
     return known;
   }
 
-  /** How often a thread arrived at the instruction while this probe was registered. */
+  /**
+   * How often a thread arrived at the instruction while this probe was registered; with a probe that is limited to threads
+   * or by a condition, one that it is for.
+   */
   public long hits() {
     return hits;
   }

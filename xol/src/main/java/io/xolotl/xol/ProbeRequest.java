@@ -1,7 +1,10 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.ptrace.Registers;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * What to probe and how. Immutable: each method returns a changed copy.
@@ -13,10 +16,17 @@ import java.util.Optional;
  * @param technique how the displaced instruction must be executed; empty to let the engine choose
  * @param whenMapped whether to wait for the location's module if it is not mapped yet
  * @param allowUnverifiedBoundary whether to accept an address of which no symbol proves that an instruction starts there
+ * @param threads ids of the threads whose hits count, or none for all
+ * @param condition what must hold for a hit to count
  */
 public record ProbeRequest(ProbeLocation location, ProbeHandler handler, HandlerContext context,
     RelocationPolicy policy, Optional<Technique> technique, boolean whenMapped,
-    boolean allowUnverifiedBoundary) {
+    boolean allowUnverifiedBoundary, Set<Integer> threads, Optional<Predicate<Registers>> condition) {
+
+  /** Copies the set. */
+  public ProbeRequest {
+    threads = Set.copyOf(threads);
+  }
 
   /**
    * A probe on a location, with its handler in {@link HandlerContext#INTERRUPT}.
@@ -26,7 +36,7 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    */
   public static ProbeRequest at(ProbeLocation location, ProbeHandler handler) {
     return new ProbeRequest(location, handler, HandlerContext.INTERRUPT, RelocationPolicy.FULL,
-        Optional.empty(), false, false);
+        Optional.empty(), false, false, Set.of(), Optional.empty());
   }
 
   /**
@@ -53,19 +63,19 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   /** The same with the handler in another context. */
   public ProbeRequest in(HandlerContext replacement) {
     return new ProbeRequest(location, handler, replacement, policy, technique, whenMapped,
-        allowUnverifiedBoundary);
+        allowUnverifiedBoundary, threads, condition);
   }
 
   /** The same under another policy. */
   public ProbeRequest under(RelocationPolicy replacement) {
     return new ProbeRequest(location, handler, context, replacement, technique, whenMapped,
-        allowUnverifiedBoundary);
+        allowUnverifiedBoundary, threads, condition);
   }
 
   /** The same with a technique that the engine must use. */
   public ProbeRequest with(Technique forced) {
     return new ProbeRequest(location, handler, context, policy, Optional.of(forced), whenMapped,
-        allowUnverifiedBoundary);
+        allowUnverifiedBoundary, threads, condition);
   }
 
   /**
@@ -73,7 +83,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * when the dynamic linker has mapped the module, before any of its code, constructors included, runs.
    */
   public ProbeRequest whenItIsMapped() {
-    return new ProbeRequest(location, handler, context, policy, technique, true, allowUnverifiedBoundary);
+    return new ProbeRequest(location, handler, context, policy, technique, true, allowUnverifiedBoundary,
+        threads, condition);
   }
 
   /**
@@ -81,12 +92,37 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * middle of an instruction changes what the process computes.
    */
   public ProbeRequest trustingBoundary() {
-    return new ProbeRequest(location, handler, context, policy, technique, whenMapped, true);
+    return new ProbeRequest(location, handler, context, policy, technique, whenMapped, true, threads,
+        condition);
+  }
+
+  /**
+   * The same for some threads only. Others that arrive at the instruction execute it, and their hits are not counted.
+   *
+   * @param threadIds ids of threads in this JVM's pid namespace; none for all threads
+   */
+  public ProbeRequest inThreads(Set<Integer> threadIds) {
+    return new ProbeRequest(location, handler, context, policy, technique, whenMapped,
+        allowUnverifiedBoundary,
+        threadIds, condition);
+  }
+
+  /**
+   * The same for some hits only.
+   *
+   * @param test asked about the registers before the hit is counted and its handler is run or scheduled, on the tracer
+   *     thread: it must be short, must not block and must not change them. If it throws, the session's error listener is
+   *     told and the hit does not count.
+   */
+  public ProbeRequest when(Predicate<Registers> test) {
+    return new ProbeRequest(location, handler, context, policy, technique, whenMapped,
+        allowUnverifiedBoundary,
+        threads, Optional.of(test));
   }
 
   /** The same with another handler. */
   ProbeRequest handledBy(ProbeHandler replacement) {
     return new ProbeRequest(location, replacement, context, policy, technique, whenMapped,
-        allowUnverifiedBoundary);
+        allowUnverifiedBoundary, threads, condition);
   }
 }

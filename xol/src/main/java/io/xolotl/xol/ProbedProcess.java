@@ -5,22 +5,24 @@ import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.SymbolException;
-import io.xolotl.xol.elf.SymbolResolver;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A session with a running process: probes are registered on its instructions, and all its threads share them, also those
- * that it creates later. Closing it leaves the process running as if it had never been probed.
+ * A running process and one user of it: probes are registered on its instructions, and all its threads share them, also
+ * those that it creates later. Closing it leaves the process running as if it had never been probed.
+ *
+ * <p>A process that is attached to several times in one JVM has as many users. They share one session with it, and do not
+ * notice one another: each has its own probes and its own options, and the session ends with the last of them.
  *
  * <p>Any thread may use it, handlers included. A session closes when {@link #close} is called, and when the JVM exits by
  * itself, by SIGTERM or by SIGINT. A JVM that is killed by SIGKILL cannot restore anything: the breakpoints stay and
@@ -32,34 +34,19 @@ import org.jspecify.annotations.Nullable;
 public final class ProbedProcess implements AutoCloseable {
 
   private final Engine engine;
-  private final Thread shutdownHook;
+  private final ProbingOptions options;
+  private final CompletableFuture<ProcessEnd> end;
 
-  /** Guarded by itself. Parsing symbols takes long, so it is kept off the tracer thread. */
-  private final SymbolResolver symbols;
+  /**
+   * The user's probes, in order of registration, some over by now. Guarded by itself; written by the tracer thread, so that
+   * a fork falls before or behind a registration.
+   */
+  private final Set<Probe> registrations = new LinkedHashSet<>();
 
-  private ProbedProcess(Engine engine) {
+  ProbedProcess(Engine engine, ProbingOptions options) {
     this.engine = engine;
-    symbols = new SymbolResolver(engine.pid(), List.of(),
-        (address, destination, offset, length) -> engine.memory()
-            .tryRead(address, destination, offset, length));
-    shutdownHook = new Thread(engine::close, "xolotl-restore-" + engine.pid());
-    try {
-      Runtime.getRuntime().addShutdownHook(shutdownHook);
-    } catch (IllegalStateException shuttingDown) {
-      engine.close();
-      throw new ProbeException(ProbeException.Reason.CLOSED, "this JVM is shutting down");
-    }
-    // Also of a session that nobody closes, because its process has ended.
-    engine.released().thenRun(this::removeShutdownHook);
-  }
-
-  private void removeShutdownHook() {
-    try {
-      Runtime.getRuntime().removeShutdownHook(shutdownHook);
-    } catch (IllegalStateException shuttingDown) {
-      // The hook is running, or waits to: it finds the session closed.
-      return;
-    }
+    this.options = options;
+    end = engine.end().copy();
   }
 
   /**
@@ -80,7 +67,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if it cannot or may not be traced
    */
   public static ProbedProcess attach(int pid, ProbingOptions options) {
-    return translated(() -> new ProbedProcess(Engine.attach(pid, options)));
+    return translated(() -> Sessions.attach(pid, options));
   }
 
   /**
@@ -103,7 +90,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request, ProbingOptions options, LaunchStop stop) {
-    return translated(() -> new ProbedProcess(Engine.launch(request, options, stop)));
+    return translated(() -> Engine.launch(request, options, stop));
   }
 
   /** How far a launched program runs before it is held. */
@@ -120,7 +107,7 @@ public final class ProbedProcess implements AutoCloseable {
 
   /** Lets a launched program run. Without effect if it runs already. */
   public void start() {
-    translated(() -> {
+    inSession(() -> {
       engine.start();
       return Optional.empty();
     });
@@ -133,7 +120,7 @@ public final class ProbedProcess implements AutoCloseable {
 
   /** Ids of the threads that the process has now. */
   public List<Integer> threadIds() {
-    return translated(engine::threadIds);
+    return inSession(engine::threadIds);
   }
 
   /** The process's memory. */
@@ -143,12 +130,12 @@ public final class ProbedProcess implements AutoCloseable {
 
   /** The process's mappings now. */
   public List<MemoryMapping> mappings() {
-    return translated(engine::mappings);
+    return inSession(engine::mappings);
   }
 
-  /** Completes when the process ends or the session is closed. */
+  /** Completes when the process ends or this is closed. */
   public CompletableFuture<ProcessEnd> end() {
-    return engine.end().copy();
+    return end.copy();
   }
 
   /**
@@ -169,10 +156,9 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if one of them is refused; nothing is changed then
    */
   public List<Probe> register(Collection<ProbeRequest> requests) {
-    return translated(() -> {
-      List<Probe> probes = requests.stream().map(request -> new Probe(this, request)).toList();
-      var absent = new ArrayList<Probe>();
-      engine.register(locate(probes, absent), absent, this::locateWaiting);
+    return inSession(() -> {
+      List<Probe> probes = requests.stream().map(request -> new Probe(this, request, null)).toList();
+      activate(probes);
       return probes;
     });
   }
@@ -185,65 +171,74 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if its entry is refused; nothing is changed then
    */
   public <T extends @Nullable Object> ReturnProbe register(ReturnProbeRequest<T> request) {
-    return ReturnProbe.register(this, request);
+    return inSession(() -> {
+      var probe = new ReturnProbe(this, request);
+      activate(List.of(probe.entry()));
+      return probe;
+    });
+  }
+
+  void activate(List<Probe> probes) {
+    inSession(() -> {
+      var absent = new ArrayList<Probe>();
+      engine.register(this, engine.locator().locate(probes, absent), absent);
+      return probes;
+    });
   }
 
   void unregister(Probe probe) {
-    engine.unregister(probe);
+    inSession(() -> {
+      engine.unregister(probe);
+      return probe;
+    });
   }
 
-  /**
-   * Turns locations into addresses, and finds the functions that prove instruction boundaries.
-   *
-   * @param absent is given the probes whose module is not mapped yet, if they may wait for it
-   */
-  private List<Engine.Target> locate(Collection<Probe> probes, List<Probe> absent) {
-    synchronized (symbols) {
-      symbols.update(engine.mappings());
-      Map<ProbeLocation.Symbol, Long> starts = new HashMap<>();
-      var targets = new ArrayList<Engine.Target>(probes.size());
-      for (Probe probe : probes) {
-        try {
-          long address = switch (probe.location()) {
-            case ProbeLocation.Address(long a) -> a;
-            case ProbeLocation.Symbol(String module, String symbol, long offset) -> starts.computeIfAbsent(
-                new ProbeLocation.Symbol(module, symbol, 0),
-                s -> symbols.resolve(s.module(), s.symbol()).address())
-                + offset;
-          };
-          targets.add(new Engine.Target(probe, address, functionAround(address)));
-        } catch (SymbolException e) {
-          if (!probe.request().whenMapped() || e.reason() != SymbolException.Reason.MODULE_NOT_FOUND) {
-            throw e;
-          }
-          absent.add(probe);
-        }
-      }
-      return targets;
+  /** The probes that were registered here, and are active or wait for their module, in order of registration. */
+  public List<Probe> probes() {
+    return registrations().stream().filter(probe -> probe.owner() == null).toList();
+  }
+
+  /** The return probes that were registered here and are active or wait for their module, in order of registration. */
+  public List<ReturnProbe> returnProbes() {
+    return registrations().stream().map(Probe::owner).filter(Objects::nonNull).distinct().toList();
+  }
+
+  // For the engine, and all but the first method for the tracer thread only.
+
+  ProbingOptions options() {
+    return options;
+  }
+
+  Engine engine() {
+    return engine;
+  }
+
+  List<Probe> registrations() {
+    synchronized (registrations) {
+      return registrations.stream().filter(probe -> probe.isActive() || probe.isWaiting()).toList();
     }
   }
 
-  /** Finds which of the waiting probes have their module now. Tracer thread. */
-  private List<Engine.Target> locateWaiting(List<Probe> waiting) {
-    var found = new ArrayList<Engine.Target>();
-    for (Probe probe : waiting) {
-      try {
-        found.addAll(locate(List.of(probe), new ArrayList<>()));
-      } catch (SymbolException e) {
-        // Mapped, but without that function: the probe will never be active.
-        engine.failed(probe, ProbeException.of(e));
-      }
+  void registered(Probe probe) {
+    synchronized (registrations) {
+      registrations.add(probe);
     }
-    return found;
   }
 
-  private Optional<FunctionRange> functionAround(long address) {
-    try {
-      return symbols.functionContaining(address);
-    } catch (SymbolException e) {
-      // The module there cannot be read, so no symbol proves anything: the engine refuses with that reason.
-      return Optional.empty();
+  void unregistered(Probe probe) {
+    synchronized (registrations) {
+      registrations.remove(probe);
     }
+  }
+
+  void forgetRegistrations() {
+    synchronized (registrations) {
+      registrations.clear();
+    }
+  }
+
+  void detached() {
+    end.complete(new ProcessEnd.Detached());
   }
 
   /**
@@ -253,22 +248,12 @@ public final class ProbedProcess implements AutoCloseable {
    * @param address an address in the process
    */
   public String describe(long address) {
-    return translated(() -> {
-      synchronized (symbols) {
-        symbols.update(engine.mappings());
-        return symbols.describe(address);
-      }
-    });
+    return inSession(() -> engine.locator().describe(address));
   }
 
   /** File names of the modules that are mapped now. */
   public List<String> modules() {
-    return translated(() -> {
-      synchronized (symbols) {
-        symbols.update(engine.mappings());
-        return symbols.moduleNames();
-      }
-    });
+    return inSession(engine.locator()::modules);
   }
 
   /**
@@ -277,28 +262,34 @@ public final class ProbedProcess implements AutoCloseable {
    * @param module names the module as {@link ProbeLocation.Symbol} does
    */
   public List<Function> functions(String module) {
-    return translated(() -> {
-      synchronized (symbols) {
-        symbols.update(engine.mappings());
-        return symbols.functions(module).stream()
-            .map(f -> new Function(f.module().name(), f.names(), f.start(), f
-                .size()))
-            .toList();
-      }
-    });
+    return inSession(() -> engine.locator().functions(module));
   }
 
   /**
-   * Ends the session: all probes are unregistered, threads that execute a displaced instruction are brought out first,
-   * and the process runs on as if it had never been probed. A launched program that was never started starts. Waits for
-   * handlers that are running, unless it is called by one; then the session ends when they have returned. Idempotent.
+   * Ends this use of the process: its probes are unregistered, as {@link Probe#unregister} does. If nobody else in this JVM
+   * uses the process, the session ends: threads that execute a displaced instruction are brought out first, and the process
+   * runs on as if it had never been probed. A launched program that was never started starts. Waits for handlers that are
+   * running, unless it is called by one; then the session ends when they have returned. Idempotent.
    */
   @Override
   public void close() {
-    translated(() -> {
-      engine.close();
+    inSession(() -> {
+      engine.leave(this);
       return Optional.empty();
     });
+  }
+
+  /** Does something that needs the session, whose end by the process's own is told as that. */
+  private <T> T inSession(Supplier<T> operation) {
+    try {
+      return translated(operation);
+    } catch (ProbeException e) {
+      if (e.reason() == ProbeException.Reason.CLOSED
+          && !(end.getNow(new ProcessEnd.Detached()) instanceof ProcessEnd.Detached)) {
+        throw new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + pid() + " has ended");
+      }
+      throw e;
+    }
   }
 
   private static <T> T translated(Supplier<T> operation) {

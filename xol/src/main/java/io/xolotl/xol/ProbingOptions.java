@@ -5,16 +5,22 @@ import java.util.concurrent.Executors;
 import java.util.function.BiConsumer;
 
 /**
- * What a session runs handlers with.
+ * How a user of a process wants to be served.
  *
  * @param taskExecutor runs handlers in {@link HandlerContext#TASK}; it must not run them in the thread that hands them over
  * @param errorListener is told what a handler threw, in the thread of the handler
+ * @param forkPolicy what becomes of processes that the process creates
+ * @param processListener is told of such processes, and of programs that the process executes
  */
-public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener) {
+public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener,
+    ForkPolicy forkPolicy, ProcessListener processListener) {
 
-  /** A virtual thread a hit, and errors to {@link System.Logger}. */
+  private static final ProcessListener NOBODY = new ProcessListener() {};
+
+  /** A virtual thread a hit, errors to {@link System.Logger}, children detached and nobody told of them. */
   public static ProbingOptions defaults() {
-    return new ProbingOptions(Executors.newVirtualThreadPerTaskExecutor(), ProbingOptions::log);
+    return new ProbingOptions(Executors.newVirtualThreadPerTaskExecutor(), ProbingOptions::log,
+        ForkPolicy.DETACH, NOBODY);
   }
 
   static void log(Probe probe, Throwable thrown) {
@@ -26,11 +32,21 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
 
   /** The same with another executor. */
   public ProbingOptions withTaskExecutor(Executor replacement) {
-    return new ProbingOptions(replacement, errorListener);
+    return new ProbingOptions(replacement, errorListener, forkPolicy, processListener);
   }
 
   /** The same with another listener. */
   public ProbingOptions withErrorListener(BiConsumer<Probe, Throwable> replacement) {
-    return new ProbingOptions(taskExecutor, replacement);
+    return new ProbingOptions(taskExecutor, replacement, forkPolicy, processListener);
+  }
+
+  /** The same with another way to treat children. */
+  public ProbingOptions withForkPolicy(ForkPolicy replacement) {
+    return new ProbingOptions(taskExecutor, errorListener, replacement, processListener);
+  }
+
+  /** The same with a listener for children and executions. */
+  public ProbingOptions withProcessListener(ProcessListener replacement) {
+    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, replacement);
   }
 }

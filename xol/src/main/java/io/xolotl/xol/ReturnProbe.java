@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -24,20 +25,32 @@ public final class ReturnProbe {
   private final Map<Long, Probe> atReturns = new ConcurrentHashMap<>();
   private final AtomicLong returns = new AtomicLong();
   private final AtomicLong missed = new AtomicLong();
-  // Set right after construction, before anyone else sees this object.
-  private @Nullable Probe entry;
+  private final Probe entry;
   private volatile boolean active = true;
 
-  private ReturnProbe(ProbedProcess process, ReturnProbeRequest<?> request) {
+  /** One whose entry is not registered yet. */
+  <T extends @Nullable Object> ReturnProbe(ProbedProcess process, ReturnProbeRequest<T> request) {
     this.process = process;
     this.request = request;
+    entry = new Probe(process, request.entry().handledBy(hit -> entered(hit, request)), this);
   }
 
-  static <T extends @Nullable Object> ReturnProbe register(ProbedProcess process,
-      ReturnProbeRequest<T> request) {
-    var probe = new ReturnProbe(process, request);
-    probe.entry = process.register(request.entry().handledBy(hit -> probe.entered(hit, request)));
-    return probe;
+  Probe entry() {
+    return entry;
+  }
+
+  boolean isEntry(Probe probe) {
+    return probe == entry;
+  }
+
+  /** The entry of a return probe like this one for a child that was forked. */
+  Probe copyFor(ProbedProcess child) {
+    return copied(child, request, entry.isActive()).entry;
+  }
+
+  private static <T extends @Nullable Object> ReturnProbe copied(ProbedProcess child,
+      ReturnProbeRequest<T> request, boolean verified) {
+    return new ReturnProbe(child, verified ? request.trustingBoundary() : request);
   }
 
   /**
@@ -80,7 +93,8 @@ public final class ReturnProbe {
     if (known != null && known.isActive() || !active) {
       return;
     }
-    Probe fresh = process.register(request.atReturn(returnAddress, this::returned));
+    var fresh = new Probe(process, request.atReturn(returnAddress, this::returned), this);
+    process.activate(List.of(fresh));
     Probe raced = atReturns.put(returnAddress, fresh);
     if (raced != null) {
       // Another thread, called from the same place, was as fast. One is enough.
@@ -112,18 +126,14 @@ public final class ReturnProbe {
     return request.entry().location();
   }
 
-  private Probe entryProbe() {
-    return java.util.Objects.requireNonNull(entry);
-  }
-
   /** Address of the function's probed instruction. */
   public long address() {
-    return entryProbe().address();
+    return entry.address();
   }
 
   /** How often the function was called. */
   public long calls() {
-    return entryProbe().hits();
+    return entry.hits();
   }
 
   /** How many of these calls have returned. */
@@ -138,13 +148,13 @@ public final class ReturnProbe {
 
   /** Tells whether calls are still observed. */
   public boolean isActive() {
-    return active && entryProbe().isActive();
+    return active && entry.isActive();
   }
 
   /** Removes both handlers, as {@link Probe#unregister} does; returns of calls that are under way are not observed. */
   public void unregister() {
     active = false;
-    entryProbe().unregister();
+    entry.unregister();
     atReturns.values().forEach(Probe::unregister);
   }
 

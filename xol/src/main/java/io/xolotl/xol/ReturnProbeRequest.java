@@ -1,7 +1,9 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.RelocationPolicy;
-import java.util.Optional;
+import io.xolotl.ptrace.Registers;
+import java.util.Set;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -81,11 +83,29 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return new ReturnProbeRequest<>(entry.with(forced), onEntry, onReturn);
   }
 
+  /** The same, waiting for the function's module as {@link ProbeRequest#whenItIsMapped} says. */
+  public ReturnProbeRequest<T> whenItIsMapped() {
+    return new ReturnProbeRequest<>(entry.whenItIsMapped(), onEntry, onReturn);
+  }
+
+  /** The same, insisting on the location as {@link ProbeRequest#trustingBoundary} says. */
+  public ReturnProbeRequest<T> trustingBoundary() {
+    return new ReturnProbeRequest<>(entry.trustingBoundary(), onEntry, onReturn);
+  }
+
+  /** The same for the calls of some threads only, as {@link ProbeRequest#inThreads} says. */
+  public ReturnProbeRequest<T> inThreads(Set<Integer> threadIds) {
+    return new ReturnProbeRequest<>(entry.inThreads(threadIds), onEntry, onReturn);
+  }
+
+  /** The same for some calls only: the condition is asked at the entry, as {@link ProbeRequest#when} says. */
+  public ReturnProbeRequest<T> when(Predicate<Registers> condition) {
+    return new ReturnProbeRequest<>(entry.when(condition), onEntry, onReturn);
+  }
+
   /** What is registered at a return address: there is no symbol, but a call ends there. */
   ProbeRequest atReturn(long returnAddress, ProbeHandler handler) {
-    return new ProbeRequest(new ProbeLocation.Address(returnAddress), handler, entry.context(),
-        entry.policy(), Optional
-            .empty(),
-        false, true);
+    return ProbeRequest.at(returnAddress, handler).in(entry.context()).under(entry.policy())
+        .inThreads(entry.threads()).trustingBoundary();
   }
 }

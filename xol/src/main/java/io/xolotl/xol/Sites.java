@@ -16,6 +16,7 @@ import io.xolotl.xol.ProbeException.Reason;
 import io.xolotl.xol.elf.FunctionRange;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -55,6 +56,10 @@ final class Sites {
     this.threads = threads;
     memory = process.memory();
     area = new XolArea(process);
+  }
+
+  Decoder decoder() {
+    return decoder;
   }
 
   @Nullable
@@ -161,22 +166,25 @@ final class Sites {
   }
 
   /**
-   * Lets probes wait for their modules, and has the dynamic linker's word of each change to its list from now on.
+   * Lets probes wait for their modules, and has the dynamic linker's word of each change to its list while any waits.
    *
-   * @param absent probes that wait
+   * @param absent probes that wait, besides those that do already
    * @param whenMappingsChange what to do then
    */
   void await(List<Probe> absent, Runnable whenMappingsChange) {
-    if (loaderProbe == null || !loaderProbe.isActive()) {
-      Probe any = absent.getFirst();
+    var all = new ArrayList<Probe>(waiting());
+    all.addAll(absent);
+    if (!all.isEmpty() && (loaderProbe == null || !loaderProbe.isActive())) {
+      Probe any = all.getFirst();
       long debugState = DynamicLinker.of(process).debugState();
       if (debugState == 0) {
         throw new ProbeException(Reason.MODULE_NOT_FOUND,
             "process " + process.pid() + " has no module for " + any.location()
                 + ", and no dynamic linker that would tell of it");
       }
+      // If its user leaves, the session asks again for those that go on waiting.
       var probe = new Probe(any.process(),
-          ProbeRequest.at(debugState, hit -> whenMappingsChange.run()).trustingBoundary());
+          ProbeRequest.at(debugState, hit -> whenMappingsChange.run()).trustingBoundary(), null);
       register(List.of(new Engine.Target(probe, debugState, Optional.empty())));
       loaderProbe = probe;
     }
@@ -229,10 +237,16 @@ final class Sites {
       throw refused(address, instruction.text(), refusal);
     }
     Technique technique = Techniques.choose(instruction, classification, target.request());
-    DisplacedCopy copy = Techniques.needsCopy(classification, technique, target.request().policy(),
-        instruction)
-            ? displace(instruction)
-            : null;
+    DisplacedCopy copy = null;
+    if (Techniques.needsCopy(classification, technique, target.request().policy(), instruction)) {
+      Displacement displacement = displace(instruction, technique);
+      copy = displacement.copy();
+      if (displacement.technique() != technique && target.request().technique().isPresent()) {
+        area.release(copy.slot());
+        throw Techniques.notApplicable(instruction, technique, displacement.technique());
+      }
+      technique = displacement.technique();
+    }
     var site = new Site(instruction, Site.Backing.of(mapping, address), target.request().policy(),
         classification,
         technique, copy);
@@ -382,32 +396,53 @@ final class Sites {
     }
   }
 
-  /** Takes a slot for a copy and writes it. */
-  private DisplacedCopy displace(Instruction instruction) {
+  /**
+   * Takes a slot for a copy and writes it.
+   *
+   * @return the copy and how it is run: a boosted one only where a jump gets back from it
+   */
+  private Displacement displace(Instruction instruction, Technique technique) {
     long address = instruction.address();
-    if (!instruction.isRipRelative()) {
-      long slot = take(address, s -> true);
-      XolArea.write(memory, slot, instruction.bytes());
-      return DisplacedCopy.plain(instruction, slot);
-    }
-    if (instruction.addressSize() == 64) {
-      long target = instruction.ripRelativeTarget().getAsLong();
-      long slot = area.take(target, s -> DisplacedCopy.reDisplaced(instruction, s) != null, threads);
-      byte[] copy = slot == 0 ? null : DisplacedCopy.reDisplaced(instruction, slot);
-      if (copy != null) {
-        XolArea.write(memory, slot, copy);
-        return DisplacedCopy.plain(instruction, slot);
+    if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
+      long target = instruction.ripRelativeTarget().orElse(address);
+      if (technique == Technique.BOOSTED) {
+        // In reach of both, the operand and the way back.
+        long half = (target - address) / 2;
+        long slot = area.take(address + half, XolArea.REACH - Math.abs(half),
+            s -> DisplacedCopy.bytes(instruction, s) != null
+                && DisplacedCopy.jumpBack(instruction, s) != null,
+            threads);
+        if (slot != 0) {
+          return new Displacement(write(instruction, slot, DisplacedCopy.jumpBack(instruction, slot)),
+              technique);
+        }
+      }
+      long slot = area.take(target, XolArea.REACH, s -> DisplacedCopy.bytes(instruction, s) != null, threads);
+      if (slot != 0) {
+        return new Displacement(write(instruction, slot, new byte[0]), unboosted(technique));
       }
     }
     Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
         .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));
     long slot = take(address, s -> true);
-    XolArea.write(memory, slot, scratch.bytes());
-    return DisplacedCopy.withScratch(scratch, slot);
+    XolArea.write(memory, slot, scratch.bytes(), new byte[0]);
+    return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));
+  }
+
+  private record Displacement(DisplacedCopy copy, Technique technique) {}
+
+  private static Technique unboosted(Technique technique) {
+    return technique == Technique.BOOSTED ? Technique.TRAPPED : technique;
+  }
+
+  private DisplacedCopy write(Instruction instruction, long slot, byte @Nullable [] following) {
+    XolArea.write(memory, slot, Objects.requireNonNull(DisplacedCopy.bytes(instruction, slot)),
+        Objects.requireNonNull(following));
+    return DisplacedCopy.plain(instruction, slot);
   }
 
   private long take(long near, java.util.function.LongPredicate suits) {
-    long slot = area.take(near, suits, threads);
+    long slot = area.take(near, XolArea.REACH, suits, threads);
     if (slot == 0) {
       throw noSpace(near);
     }
@@ -480,6 +515,27 @@ final class Sites {
   private static boolean holdsBreakpoint(ProcessMemory target, long address) {
     byte[] now = target.readText(address, 1);
     return now.length == 1 && now[0] == BREAKPOINT;
+  }
+
+  /**
+   * A thread has stopped for something else than a breakpoint. If it was boosted it may be out of its slot, and is done with
+   * the site then; if it is not, or only behind the copy, it is brought out like others that are in a slot.
+   */
+  void noteStop(ThreadState state) {
+    Site site = state.site;
+    if (state.phase == ThreadState.Phase.BOOSTED && site != null) {
+      state.readRegisters();
+      if (!Objects.requireNonNull(site.copy).contains(state.registers().rip())) {
+        leaveBoosted(state, site);
+      }
+    }
+  }
+
+  /** A thread that was boosted is out of its slot: it has hit a breakpoint, or has been seen elsewhere, or is gone. */
+  void leaveBoosted(ThreadState state, Site site) {
+    state.phase = ThreadState.Phase.FREE;
+    state.site = null;
+    unpin(site);
   }
 
   /** A thread is done with a site that it had pinned. */

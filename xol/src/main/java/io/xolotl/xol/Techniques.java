@@ -11,14 +11,17 @@ import io.xolotl.decoder.RelocationPolicy;
  * <pre>
  *   classification                       chosen           can be forced to
  *   ------------------------------------ ---------------- -----------------------------------
- *   copy, re-displace, scratch register  TRAPPED          SINGLE_STEPPED
- *   emulate: nop, push, pushf, lea       EMULATED         TRAPPED, SINGLE_STEPPED
+ *   copy, re-displace                    BOOSTED          TRAPPED, SINGLE_STEPPED
+ *     no jump gets back, or rep          TRAPPED          SINGLE_STEPPED
+ *   scratch register                     TRAPPED          SINGLE_STEPPED
+ *   emulate: nop, push, pushf, lea       EMULATED         BOOSTED, TRAPPED, SINGLE_STEPPED
  *   emulate: popf                        EMULATED         TRAPPED
  *   emulate: branches                    EMULATED         SINGLE_STEPPED
  *   fix up: syscall                      SINGLE_STEPPED
  * </pre>
  *
- * <p>popf under the trap flag makes the kernel take that flag for the program's own. A system call is stepped because the
+ * <p>A repeated string instruction may be interrupted in its middle, and the thread then stays in the slot until the end: at
+ * the trap behind the copy that is noticed. popf under the trap flag makes the kernel take that flag for the program's own. A system call is stepped because the
  * step ends, too, where the call does not return behind the copy (rt_sigreturn). Under STRICT nothing with a RIP-relative
  * operand is copied.
  */
@@ -28,8 +31,9 @@ final class Techniques {
 
   static Technique choose(Instruction instruction, Classification classification, ProbeRequest request) {
     Technique natural = switch (classification) {
-      case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _ ->
-        Technique.TRAPPED;
+      case Classification.Copy _,Classification.ReDisplace _ ->
+        instruction.isRepeated() ? Technique.TRAPPED : Technique.BOOSTED;
+      case Classification.ScratchRegister _ -> Technique.TRAPPED;
       case Classification.Emulate _ -> Technique.EMULATED;
       case Classification.FixUp _ -> Technique.SINGLE_STEPPED;
       case Classification.Refuse _ ->
@@ -37,23 +41,28 @@ final class Techniques {
     };
     Technique technique = request.technique().orElse(natural);
     if (technique != natural && !applies(technique, instruction, classification, request.policy())) {
-      throw new ProbeException(ProbeException.Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
-          "'" + instruction.text()
-              + "' at 0x" + Long.toHexString(instruction.address()) + " cannot be executed " + technique
-              + "; without being told, "
-              + "the engine uses " + natural);
+      throw notApplicable(instruction, technique, natural);
     }
     return technique;
+  }
+
+  static ProbeException notApplicable(Instruction instruction, Technique forced, Technique natural) {
+    return new ProbeException(ProbeException.Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
+        "'" + instruction.text() + "' at 0x" + Long.toHexString(instruction.address())
+            + " cannot be executed "
+            + forced + "; without being told, the engine uses " + natural);
   }
 
   private static boolean applies(Technique technique, Instruction instruction, Classification classification,
       RelocationPolicy policy) {
     return switch (classification) {
       case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _ ->
-        technique != Technique.EMULATED;
+        technique == Technique.TRAPPED || technique == Technique.SINGLE_STEPPED;
       case Classification.Emulate(Emulation emulation) ->
         mayBeCopied(instruction, policy) && switch (technique) {
           case EMULATED -> true;
+          // popf may set the trap flag, which would trap behind the jump.
+          case BOOSTED -> !OutOfLine.changesRip(emulation) && !(emulation instanceof Emulation.PopFlags);
           case TRAPPED -> !OutOfLine.changesRip(emulation);
           case SINGLE_STEPPED -> !(emulation instanceof Emulation.PopFlags);
         };

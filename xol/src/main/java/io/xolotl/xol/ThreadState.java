@@ -22,6 +22,8 @@ final class ThreadState {
     FREE,
     /** Stopped at a site; handlers run. */
     HANDLING,
+    /** In a slot whose copy ends in a jump back, or out of it by now: the next stop tells. */
+    BOOSTED,
     /** In a slot, under the trap flag. */
     STEPPING,
     /** In a slot, running towards the breakpoint behind the copy. */
@@ -42,8 +44,8 @@ final class ThreadState {
   /** The program's value of the scratch register, while the thread is in a slot that uses one. */
   long savedScratch;
 
-  /** The program has set the trap flag for the displaced instruction itself, and gets its trap. */
-  boolean stepsItself;
+  /** The program itself has set the trap flag, and so is to be trapped behind the displaced instruction. */
+  boolean ownTrap;
 
   /** Signals that arrived while the thread was in a slot, oldest first; null if none did. */
   @Nullable
@@ -82,8 +84,9 @@ final class ThreadState {
     return registers;
   }
 
+  /** In a slot; if it was boosted, that was true when it last ran: see {@link Sites#noteStop}. */
   boolean isInSlot() {
-    return phase == Phase.STEPPING || phase == Phase.TRAPPING;
+    return phase == Phase.BOOSTED || phase == Phase.STEPPING || phase == Phase.TRAPPING;
   }
 
   void readRegisters() {

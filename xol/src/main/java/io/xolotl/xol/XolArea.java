@@ -26,7 +26,7 @@ final class XolArea {
   private static final int PROT_READ_EXEC = 1 | 4;
 
   /** What a rel32 reaches, less a block, so that every slot of a block is in reach if the block is. */
-  private static final long REACH = (1L << 31) - (1 << 20);
+  static final long REACH = (1L << 31) - (1 << 20);
 
   private static final byte[] SYSTEM_CALL = {0x0f, 0x05, DisplacedCopy.TRAP};
 
@@ -52,11 +52,12 @@ final class XolArea {
    * Takes a slot that suits, mapping a new block if none does.
    *
    * @param near address that the slot should be near to
+   * @param reach how far from there a new block may be at most; wherever it is then, its slots must suit
    * @param suits whether a slot at an address would do
    * @param threads gives a thread to map memory in
    * @return the slot's address, or 0 if no memory within reach of {@code near} can be had
    */
-  long take(long near, LongPredicate suits, InSomeThread threads) {
+  long take(long near, long reach, LongPredicate suits, InSomeThread threads) {
     for (Block block : blocks) {
       int free = block.used.nextClearBit(0);
       if (free < SLOTS && suits.test(block.base + (long) free * SLOT_BYTES)) {
@@ -64,7 +65,7 @@ final class XolArea {
         return block.base + (long) free * SLOT_BYTES;
       }
     }
-    long base = threads.run(t -> process.mapNear(t, near, REACH, BLOCK_BYTES, PROT_READ_EXEC));
+    long base = threads.run(t -> process.mapNear(t, near, reach, BLOCK_BYTES, PROT_READ_EXEC));
     if (base == 0) {
       return 0;
     }
@@ -84,11 +85,17 @@ final class XolArea {
     return slot;
   }
 
-  /** Writes a copy and the trap behind it. */
-  static void write(ProcessMemory memory, long slot, byte[] copy) {
+  /**
+   * Writes a copy and what follows it, and traps behind.
+   *
+   * @param copy the displaced instruction
+   * @param following what is executed then; empty for a trap
+   */
+  static void write(ProcessMemory memory, long slot, byte[] copy, byte[] following) {
     byte[] bytes = new byte[SLOT_BYTES];
     java.util.Arrays.fill(bytes, DisplacedCopy.TRAP);
     System.arraycopy(copy, 0, bytes, 0, copy.length);
+    System.arraycopy(following, 0, bytes, copy.length, following.length);
     memory.writeText(slot, bytes);
   }
 

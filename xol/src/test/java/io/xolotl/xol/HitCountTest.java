@@ -14,6 +14,8 @@ class HitCountTest {
 
   @ParameterizedTest
   @CsvSource({"work_push, INTERRUPT, EMULATED", "work_push, INTERRUPT, TRAPPED",
+      "work_push, INTERRUPT, BOOSTED",
+      "work_rip_load, INTERRUPT, BOOSTED", "work_rip_load, TASK, BOOSTED",
       "work_push, INTERRUPT, SINGLE_STEPPED",
       "work_push, TASK, EMULATED", "work_push, TASK, SINGLE_STEPPED", "work_rip_load, INTERRUPT, TRAPPED",
       "work_rip_load, INTERRUPT, SINGLE_STEPPED", "work_rip_load, TASK, SINGLE_STEPPED"})

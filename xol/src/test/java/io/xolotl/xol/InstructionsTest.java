@@ -30,7 +30,8 @@ class InstructionsTest {
   private static final int TIMES = 20;
 
   @ParameterizedTest
-  @CsvSource(value = {"-, INTERRUPT", "-, TASK", "EMULATED, INTERRUPT", "TRAPPED, INTERRUPT",
+  @CsvSource(value = {"-, INTERRUPT", "-, TASK", "EMULATED, INTERRUPT", "BOOSTED, INTERRUPT",
+      "TRAPPED, INTERRUPT",
       "SINGLE_STEPPED, INTERRUPT"}, nullValues = "-")
   void behaveTheSameWhenProbed(Technique forced, HandlerContext context,
       @RunsFixture(value = FixtureProgram.INSNS, args = "20", timeoutSeconds = 300) TargetProcess target)

@@ -37,7 +37,7 @@ class RegistrationTest {
       var handled = new AtomicLong();
       long counted = 0;
       for (int i = 0; i < 200; i++) {
-        Technique technique = Technique.values()[1 + i % 2];
+        Technique technique = Technique.values()[1 + i % 3];
         Probe second = process
             .register(ProbeRequest.at(target.address("work_mov"), hit -> handled.incrementAndGet()).in(
                 context).with(technique));

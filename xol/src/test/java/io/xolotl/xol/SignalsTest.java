@@ -34,7 +34,8 @@ class SignalsTest {
 
   /** Two stops a hit: at a higher rate the handler alone would take more time than there is. */
   @ParameterizedTest
-  @CsvSource({"TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT", "SINGLE_STEPPED, TASK"})
+  @CsvSource({"BOOSTED, INTERRUPT", "TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT",
+      "SINGLE_STEPPED, TASK"})
   void signalsThatArriveInSlots(Technique technique, HandlerContext context,
       @RunsFixture(value = SIGNALS, args = {"80", "4"}, timeoutSeconds = 120) TargetProcess target)
       throws Exception {

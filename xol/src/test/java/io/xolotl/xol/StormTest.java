@@ -1,13 +1,16 @@
 package io.xolotl.xol;
 
 import static io.xolotl.fixtures.FixtureProgram.FORKER;
+import static io.xolotl.fixtures.FixtureProgram.SPAWNER;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.TargetProcess;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -52,6 +55,32 @@ class StormTest {
       before.assertNoTrace();
       // The tracer waits ten seconds for a thread that does not stop.
       assertThat(Duration.ofNanos(longest)).isLessThan(Duration.ofSeconds(8));
+    }
+  }
+
+  /**
+   * kernel_clone() asks at its beginning whether its caller is traced: a thread whose creator is attached to in between is
+   * not, and dies of the first breakpoint that it executes if nobody looks for it.
+   */
+  @Test
+  void sessionsComeAndGoWhileThreadsAreCreated() throws Exception {
+    try (TargetProcess target = TargetProcess.start(SPAWNER, "3")) {
+      List<Long> sites = List.of(target.address("thread_entry"), target.address("work_rip_load"),
+          target.address("thread_ret"));
+      Aftermath before = Aftermath.expectedOf(target.pid(), sites);
+      target.send("go");
+      for (int i = 0; i < 2 * SESSIONS; i++) {
+        try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+          List<Probe> probes = process
+              .register(sites.stream().map(a -> ProbeRequest.at(a, hit -> {})).toList());
+          if (i % 10 == 0) {
+            Await.until(() -> probes.getFirst().hits() > 0, () -> "hits");
+          }
+        }
+      }
+      before.assertNoTrace();
+      target.send("stop");
+      target.awaitOk();
     }
   }
 }

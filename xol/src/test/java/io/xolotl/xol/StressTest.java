@@ -88,7 +88,7 @@ class StressTest {
         try (TargetProcess target = TargetProcess.start(FixtureProgram.SIGNALS, "80", "1")) {
           target.send("go");
           disturb(random, target, false);
-          target.awaitOk(Duration.ofSeconds(120));
+          target.awaitOk(Duration.ofSeconds(40));
         }
       }
       default -> {
@@ -111,7 +111,7 @@ class StressTest {
       target.send("go");
       disturb(random, target, true);
       target.send(stop);
-      target.awaitOk(Duration.ofSeconds(120));
+      target.awaitOk(Duration.ofSeconds(40));
     }
   }
 
@@ -172,7 +172,9 @@ class StressTest {
     }).in(context(random));
     try {
       probes.add(process
-          .register(random.nextBoolean() ? request : request.with(Technique.values()[random.nextInt(3)])));
+          .register(random.nextBoolean()
+              ? request
+              : request.with(Technique.values()[random.nextInt(Technique.values().length)])));
     } catch (ProbeException e) {
       assertThat(e.reason()).as(e.getMessage()).isEqualTo(ProbeException.Reason.TECHNIQUE_NOT_APPLICABLE);
     }

@@ -87,7 +87,7 @@ class ThreadsTest {
     Aftermath before = Aftermath.expectedOf(target.pid(), labels.stream().map(target::address).toList());
     target.send("go");
     for (int i = 0; i < 60; i++) {
-      Technique technique = Technique.values()[i % 3];
+      Technique technique = Technique.values()[i % Technique.values().length];
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         Probe last = process.register(ProbeRequest.at("forever", "work_ret", hit -> {}).in(context));
         for (String label : labels) {

@@ -1,0 +1,18 @@
+package io.xolotl.xol;
+
+/** What becomes of a process that a probed process creates. */
+public enum ForkPolicy {
+
+  /** It gets its own clean memory and runs free, without probes. */
+  DETACH,
+
+  /**
+   * It becomes a probed process of its own, before its first instruction, with the same probes and options; the
+   * {@link ProcessListener} is given it. Its probes count from 0, and calls that were under way in its parent are not seen
+   * to return in it.
+   *
+   * <p>A child that runs in its parent's memory (vfork, posix_spawn, CLONE_VM) hits its parent's probes. It becomes a
+   * process of its own when it executes a program, which has no probes yet.
+   */
+  FOLLOW
+}

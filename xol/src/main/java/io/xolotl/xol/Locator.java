@@ -1,0 +1,85 @@
+package io.xolotl.xol;
+
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.xol.elf.FunctionRange;
+import io.xolotl.xol.elf.SymbolException;
+import io.xolotl.xol.elf.SymbolResolver;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Turns locations into addresses of a process and back, by the symbols of what it has mapped.
+ *
+ * <p>Any thread; each method looks at the mappings of the moment. Parsing symbols takes long, so it is done in the thread
+ * that asks and not on the tracer thread; whoever parses holds the monitor.
+ */
+final class Locator {
+
+  private final TracedProcess process;
+  private final SymbolResolver symbols;
+
+  Locator(TracedProcess process) {
+    this.process = process;
+    symbols = new SymbolResolver(process.pid(), List.of(), process.memory()::tryRead);
+  }
+
+  /**
+   * Turns locations into addresses, and finds the functions that prove instruction boundaries.
+   *
+   * @param absent is given the probes whose module is not mapped yet, if they may wait for it
+   * @throws SymbolException if a location names nothing
+   */
+  synchronized List<Engine.Target> locate(Collection<Probe> probes, List<Probe> absent) {
+    symbols.update(process.mappings());
+    Map<ProbeLocation.Symbol, Long> starts = new HashMap<>();
+    var targets = new ArrayList<Engine.Target>(probes.size());
+    for (Probe probe : probes) {
+      try {
+        long address = switch (probe.location()) {
+          case ProbeLocation.Address(long a) -> a;
+          case ProbeLocation.Symbol(String module, String symbol, long offset) -> starts.computeIfAbsent(
+              new ProbeLocation.Symbol(module, symbol, 0),
+              s -> symbols.resolve(s.module(), s.symbol()).address())
+              + offset;
+        };
+        targets.add(new Engine.Target(probe, address, functionAround(address)));
+      } catch (SymbolException e) {
+        if (!probe.request().whenMapped() || e.reason() != SymbolException.Reason.MODULE_NOT_FOUND) {
+          throw e;
+        }
+        absent.add(probe);
+      }
+    }
+    return targets;
+  }
+
+  private Optional<FunctionRange> functionAround(long address) {
+    try {
+      return symbols.functionContaining(address);
+    } catch (SymbolException e) {
+      // The module there cannot be read, so no symbol proves anything: the engine refuses with that reason.
+      return Optional.empty();
+    }
+  }
+
+  synchronized String describe(long address) {
+    symbols.update(process.mappings());
+    return symbols.describe(address);
+  }
+
+  synchronized List<String> modules() {
+    symbols.update(process.mappings());
+    return symbols.moduleNames();
+  }
+
+  synchronized List<Function> functions(String module) {
+    symbols.update(process.mappings());
+    return symbols.functions(module).stream()
+        .map(f -> new Function(f.module().name(), f.names(), f.start(), f.size()))
+        .toList();
+  }
+}
