@@ -5,8 +5,8 @@
 @org.jspecify.annotations.NullMarked
 module io.xolotl.fixtures {
   requires static transitive org.jspecify;
-  requires static transitive net.jqwik.api;
-  requires static transitive org.junit.jupiter.api;
+  requires static net.jqwik.api;
+  requires static org.junit.jupiter.api;
   requires transitive io.xolotl.decoder;
 
   exports io.xolotl.fixtures;

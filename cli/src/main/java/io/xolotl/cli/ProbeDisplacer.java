@@ -36,14 +36,16 @@ record ProbeDisplacer(Technique technique) implements Displacer {
   }
 
   /** Leaves out what is refused, or always copied where it is to be emulated: finding out by trying takes longer. */
-  private List<ProbeRequest> worthwhile(ProbedProcess process, List<Long> addresses, Map<Long, Refusal> refusals) {
+  private List<ProbeRequest> worthwhile(ProbedProcess process, List<Long> addresses,
+      Map<Long, Refusal> refusals) {
     var requests = new ArrayList<ProbeRequest>(addresses.size());
     for (long address : addresses) {
       byte[] code = process.memory().readText(address, LONGEST);
       Classification classification = Decoder.forThisCpu().classify(code, 0, code.length, address,
           RelocationPolicy.FULL);
       switch (classification) {
-        case Classification.Refuse(var reason) -> refusals.put(address, new Refusal(Kind.REFUSED, reason.description()));
+        case Classification.Refuse(var reason) ->
+          refusals.put(address, new Refusal(Kind.REFUSED, reason.description()));
         case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _,Classification.FixUp _ when technique == Technique.EMULATED ->
           refusals.put(address, new Refusal(Kind.NOT_APPLICABLE, "the instruction is not emulated"));
         case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _,Classification.FixUp _,Classification.Emulate _ ->
@@ -54,7 +56,8 @@ record ProbeDisplacer(Technique technique) implements Displacer {
   }
 
   /** All together, which is quick; where one is refused, half and half. */
-  private static void register(ProbedProcess process, List<ProbeRequest> requests, Map<Long, Refusal> refusals) {
+  private static void register(ProbedProcess process, List<ProbeRequest> requests,
+      Map<Long, Refusal> refusals) {
     if (requests.isEmpty()) {
       return;
     }
