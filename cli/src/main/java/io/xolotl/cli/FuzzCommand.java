@@ -157,10 +157,7 @@ final class FuzzCommand implements Callable<Integer> {
 
   private static void write(Writer out, FuzzReport report) throws IOException {
     for (Finding finding : report.findings()) {
-      write(out, finding.technique(), finding.comparison());
-      if (finding.count() > 1) {
-        out.write("  and " + (finding.count() - 1) + " more like it\n");
-      }
+      out.write(finding + "\n");
       out.write('\n');
     }
     row(out, "CLASS", "CASES", "EXECUTED", "REFUSED", "DIFFERENCES");
@@ -181,39 +178,33 @@ final class FuzzCommand implements Callable<Integer> {
         differences));
   }
 
-  private static void write(Writer out, String technique, Comparison.Different different) throws IOException {
-    out.write(technique + ", " + different + "\n  repeat: " + repetition(technique, different) + "\n");
-  }
-
-  private static String repetition(String technique, Comparison.Different different) {
-    return "./xolotl fuzz --technique " + technique + " --case " + different.subject().token();
-  }
-
   private static void writeJson(Writer out, FuzzReport report) throws IOException {
     var document = new JsonWriter(out).beginObject().name("cases").value(report.cases()).name("executed")
         .value(report.executed()).name("refused").value(report.refused()).name("mnemonics")
         .value(report.mnemonics())
         .name("differences").beginArray();
     for (Finding finding : report.findings()) {
-      writeJson(document, finding.technique(), finding.mnemonic(), finding.comparison(), finding.count());
+      writeJson(document, finding);
     }
     document.endArray().name("seed").value(report.seed()).endObject();
     out.write('\n');
   }
 
-  private static void writeJson(JsonWriter document, String technique, String mnemonic,
-      Comparison.Different different, long count) throws IOException {
+  private static void writeJson(JsonWriter document, Finding finding) throws IOException {
+    Comparison.Different different = finding.comparison();
     Case subject = different.subject();
-    document.beginObject().name("technique").value(technique).name("mnemonic").value(mnemonic).name("address")
+    document.beginObject().name("technique").value(finding.technique()).name("mnemonic")
+        .value(finding.mnemonic()).name("address")
         .value(Names.hex(subject.address())).name("bytes").value(HexFormat.of().formatHex(subject.code()))
         .name("text")
-        .value(subject.text()).name("state").value(subject.state().toString()).name("count").value(count)
+        .value(subject.text()).name("state").value(subject.state().toString()).name("count")
+        .value(finding.count())
         .name("inPlace").value(different.inPlace().toString()).name("differences").beginArray();
     for (Difference difference : different.differences()) {
       document.beginObject().name("what").value(difference.what()).name("inPlace").value(difference.inPlace())
           .name("displaced").value(difference.displaced()).endObject();
     }
-    document.endArray().name("repeat").value(repetition(technique, different)).endObject();
+    document.endArray().name("repeat").value(finding.repetition()).endObject();
   }
 
   /** One case, by each technique. */
@@ -234,7 +225,7 @@ final class FuzzCommand implements Callable<Integer> {
       if (json) {
         var document = new JsonWriter(out).beginObject().name("differences").beginArray();
         for (Map.Entry<String, Comparison.Different> entry : differences.entrySet()) {
-          writeJson(document, entry.getKey(), subject.text(), entry.getValue(), 1);
+          writeJson(document, new Finding(entry.getKey(), subject.text(), entry.getValue(), 1));
         }
         document.endArray().endObject();
         out.write('\n');
