@@ -26,7 +26,10 @@ final class RemoteCall {
   private static final Register[] ARGUMENTS = {Register.RDI, Register.RSI, Register.RDX, Register.R10,
       Register.R8, Register.R9};
 
-  /** The trap that ends the call must get through: of one that is blocked the kernel resets the handler. */
+  /**
+   * Blocked during the call. The trap that ends it must get through, also if the program blocks it: then the kernel would
+   * reset its action (force_sig_info_to_task() in kernel/signal.c).
+   */
   private static final long ALL_BUT_TRAP = ~(1L << Signals.SIGTRAP - 1);
 
   // struct rseq: cpu_id_start 4, cpu_id 4, rseq_cs 8. struct rseq_cs: version and flags 8, start_ip 8,
@@ -63,7 +66,7 @@ final class RemoteCall {
     thread.readRegisters(saved);
     abortRestartableSequence();
     long mask = thread.signalMask();
-    thread.signalMask(mask | ALL_BUT_TRAP);
+    thread.signalMask(ALL_BUT_TRAP);
     var registers = new Registers();
     registers.copyFrom(saved);
     registers.rip(thread.process().systemCallInstruction());

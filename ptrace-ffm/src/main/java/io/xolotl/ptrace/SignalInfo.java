@@ -78,21 +78,22 @@ public final class SignalInfo {
    * @param address the memory
    */
   public void fault(int signal, long address) {
-    bytes.fill((byte) 0);
-    bytes.set(JAVA_INT, 0, signal);
-    bytes.set(JAVA_INT, 8, SEGV_MAPERR);
-    address(address);
+    set(signal, SEGV_MAPERR, address);
   }
 
   /**
-   * Makes this the information on a trap that the program's own trap flag raises behind an instruction.
+   * Makes this the information on the trap after an instruction that was executed with the trap flag set.
    *
    * @param address of the next instruction
    */
-  public void trace(long address) {
+  public void singleStep(long address) {
+    set(Signals.SIGTRAP, TRAP_TRACE, address);
+  }
+
+  private void set(int signal, int code, long address) {
     bytes.fill((byte) 0);
-    bytes.set(JAVA_INT, 0, Signals.SIGTRAP);
-    bytes.set(JAVA_INT, 8, TRAP_TRACE);
+    bytes.set(JAVA_INT, 0, signal);
+    bytes.set(JAVA_INT, 8, code);
     address(address);
   }
 

@@ -52,6 +52,7 @@ public final class Tracer implements AutoCloseable {
   /** Also the lock that keeps work from being added behind the last that is done. */
   private final Queue<Runnable> work = new ConcurrentLinkedQueue<>();
   private final Thread thread;
+  private final TracerAffinity affinity;
 
   /** The tracer thread is in waitpid, or is about to be and will look at the queue once more before. */
   private volatile boolean waiting;
@@ -67,8 +68,10 @@ public final class Tracer implements AutoCloseable {
   /** What was taken from the kernel and not yet handed out, oldest first. */
   private final ArrayDeque<Report> reports = new ArrayDeque<>();
   private @Nullable Scratch scratch;
+  private @Nullable CpuFollower follower;
 
-  private Tracer(String name) {
+  private Tracer(String name, TracerAffinity affinity) {
+    this.affinity = affinity;
     thread = Thread.ofPlatform().name(name).daemon(true).unstarted(this::run);
   }
 
@@ -80,6 +83,17 @@ public final class Tracer implements AutoCloseable {
    *     {@code --enable-native-access} for this module
    */
   public static Tracer start(String name) {
+    return start(name, TracerAffinity.FREE);
+  }
+
+  /**
+   * Starts a tracer thread.
+   *
+   * @param name the thread's name
+   * @param affinity where it runs
+   * @throws PtraceException as {@link #start(String)}
+   */
+  public static Tracer start(String name, TracerAffinity affinity) {
     Module module = Tracer.class.getModule();
     if (!module.isNativeAccessEnabled()) {
       String flag = module.isNamed() ? module.getName() : "ALL-UNNAMED";
@@ -87,7 +101,7 @@ public final class Tracer implements AutoCloseable {
           "native access is not enabled: start java with --enable-native-access=" + flag);
     }
     WakeSignal.install();
-    var tracer = new Tracer(name);
+    var tracer = new Tracer(name, affinity);
     tracer.thread.start();
     return tracer;
   }
@@ -217,6 +231,7 @@ public final class Tracer implements AutoCloseable {
   private void run() {
     try (Arena arena = Arena.ofConfined()) {
       scratch = new Scratch(arena);
+      follower = affinity == TracerAffinity.FOLLOW ? new CpuFollower(arena) : null;
       WakeSignal.unblock();
       tid = WakeSignal.gettid();
       while (true) {
@@ -232,6 +247,9 @@ public final class Tracer implements AutoCloseable {
         }
       }
     } finally {
+      if (follower != null) {
+        follower.close();
+      }
       scratch = null;
       synchronized (work) {
         closed = true;
@@ -265,6 +283,9 @@ public final class Tracer implements AutoCloseable {
     }
     int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD);
     int errno = stopped < 0 ? Libc.errno(s.state) : 0;
+    if (stopped > 0 && follower != null) {
+      follower.stopped(stopped);
+    }
     if (errno == Libc.ECHILD) {
       // Nothing to wait for: park until there is work. The flag stays, and an unpark before the park is kept.
       while (work.isEmpty()) {
@@ -284,6 +305,19 @@ public final class Tracer implements AutoCloseable {
       }
       stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
     }
+  }
+
+  /**
+   * Does something that may start threads or processes, which would inherit the CPU that the tracer thread is kept on.
+   * Tracer thread only.
+   *
+   * @param action what to do
+   */
+  public void unpinned(Runnable action) {
+    if (follower != null) {
+      follower.release();
+    }
+    action.run();
   }
 
   private void dispatchFirst() {

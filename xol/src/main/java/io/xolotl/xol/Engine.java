@@ -73,6 +73,7 @@ final class Engine implements TraceHandler {
   private @Nullable Sites sites;
   private @Nullable OutOfLine outOfLine;
   private @Nullable Locator locator;
+  private @Nullable TrapHandler trapHandler;
 
   /** Who uses the session. The last that leaves closes it. */
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
@@ -121,7 +122,7 @@ final class Engine implements TraceHandler {
   private static ProbedProcess opened(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
     Decoder decoder = Decoder.forThisCpu();
-    Tracer tracer = Tracer.start(name);
+    Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
@@ -150,6 +151,7 @@ final class Engine implements TraceHandler {
     sites = new Sites(traced, decoder, this::inSomeThread);
     outOfLine = new OutOfLine(traced.memory());
     locator = new Locator(traced);
+    trapHandler = new TrapHandler(traced);
   }
 
   /** Tracer thread. */
@@ -201,6 +203,10 @@ final class Engine implements TraceHandler {
 
   private OutOfLine outOfLine() {
     return Objects.requireNonNull(outOfLine);
+  }
+
+  private TrapHandler trapHandler() {
+    return Objects.requireNonNull(trapHandler);
   }
 
   // For ProbedProcess and Probe. Any thread.
@@ -267,6 +273,12 @@ final class Engine implements TraceHandler {
       if (closing || !users.contains(user)) {
         throw new ProbeException(ProbeException.Reason.CLOSED,
             "the session with process " + pid() + " is closed");
+      }
+      if (trapHandler().isNews()) {
+        inSomeThread(thread -> {
+          trapHandler().learn(thread);
+          return 0;
+        });
       }
       sites().register(targets);
       sites().await(absent, this::mappingsChanged);
@@ -462,6 +474,7 @@ final class Engine implements TraceHandler {
   private void trap(ThreadState state) {
     TracedThread thread = state.traced();
     if (state.isInSlot()) {
+      trapHandler().afterTrap(thread);
       Site site = Objects.requireNonNull(state.site);
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
@@ -472,8 +485,13 @@ final class Engine implements TraceHandler {
       breakpoint(state);
     } else {
       // The program's own trap flag or debug register.
-      thread.cont(Signals.SIGTRAP);
+      deliverTrap(thread);
     }
+  }
+
+  private void deliverTrap(TracedThread thread) {
+    trapHandler().beforeDelivery(thread);
+    thread.cont(Signals.SIGTRAP);
   }
 
   private static Site leaveSite(ThreadState state) {
@@ -487,6 +505,7 @@ final class Engine implements TraceHandler {
     long address = state.registers().rip() - 1;
     Site site = sites().at(address);
     if (site != null) {
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.site = site;
       site.pins++;
@@ -499,11 +518,12 @@ final class Engine implements TraceHandler {
     }
     if (sites().wasRemovedFrom(address)) {
       // The thread executed our int3 before it was taken out; the instruction is whole again.
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.writeRegistersIfChanged();
       state.traced().cont(0);
     } else {
-      state.traced().cont(Signals.SIGTRAP);
+      deliverTrap(state.traced());
     }
   }
 
@@ -548,14 +568,15 @@ final class Engine implements TraceHandler {
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
     try {
-      probe.process().options().taskExecutor().execute(() -> {
+      // An executor may start a thread for it.
+      tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
         try {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
           tracer.execute(() -> guarded(state, this::handlerReturned));
         }
-      });
+      }));
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
@@ -720,6 +741,7 @@ final class Engine implements TraceHandler {
     }
     restoreForBorrowers();
     sites().forgetAll();
+    trapHandler().forget();
     users.forEach(ProbedProcess::forgetRegistrations);
     thread.finishSystemCall();
     for (ProbedProcess user : List.copyOf(users)) {

@@ -34,8 +34,8 @@ final class OutOfLine {
    * @return true if the thread is done with the site, false if it is in the slot now
    */
   boolean execute(ThreadState state, Site site) {
-    state.ownTrap = (state.registers().rflags() & TF) != 0;
     Emulation emulation = site.emulation;
+    state.stepsItself = (state.registers().rflags() & TF) != 0;
     if (site.technique == Technique.EMULATED && emulation != null) {
       if (Emulator.emulate(emulation, site.instruction, state.registers(), memory)) {
         state.writeRegistersIfChanged();
@@ -51,7 +51,7 @@ final class OutOfLine {
     }
     enter(state, site, switch (site.technique) {
       // Under the program's own trap flag the copy traps, and never gets to the jump.
-      case BOOSTED -> state.ownTrap ? Phase.TRAPPING : Phase.BOOSTED;
+      case BOOSTED -> state.stepsItself ? Phase.TRAPPING : Phase.BOOSTED;
       case TRAPPED -> Phase.TRAPPING;
       case EMULATED, SINGLE_STEPPED -> Phase.STEPPING;
     });
@@ -60,13 +60,14 @@ final class OutOfLine {
 
   /**
    * Lets a thread go on that is stopped for a trap of the engine, behind the displaced instruction, with its registers
-   * written: with the trap that the program's own trap flag raises there, or else with the first signal that was held. A
-   * system call clears the flag for its own duration, and does not trap.
+   * written: with the program's own trap if it steps itself, or else with the first signal that was held. A system call
+   * does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user mode by iret then, and the next
+   * instruction traps).
    */
   static void goOn(ThreadState state, Site site) {
-    if (state.ownTrap && !isSystemCall(site.instruction)) {
+    if (state.stepsItself && !isSystemCall(site.instruction)) {
       Signalling.requeueAll(state);
-      state.signal.trace(state.registers().rip());
+      state.signal.singleStep(state.registers().rip());
       state.traced().writeSignalInfo(state.signal);
       state.traced().cont(Signals.SIGTRAP);
     } else {
@@ -131,7 +132,8 @@ final class OutOfLine {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     state.readRegisters();
     Registers registers = state.registers();
-    if (registers.rip() == copy.slot() && site.instruction.isRepeated() && !state.ownTrap) {
+    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()
+        && !state.stepsItself) {
       run(state, 0);
       return false;
     }
@@ -166,7 +168,7 @@ final class OutOfLine {
       }
       case Emulation.PushFlags(int width) -> {
         registers.rip(next);
-        if (state.phase == Phase.STEPPING && !state.ownTrap) {
+        if (state.phase == Phase.STEPPING && !state.stepsItself) {
           clearTrapFlag(registers.rsp(), width);
         }
       }
@@ -188,7 +190,7 @@ final class OutOfLine {
     }
     registers.rip(registers.rip() - copy.slot() + instruction.address());
     if (isSystemCall(instruction)) {
-      finishSystemCall(instruction, registers, state.ownTrap);
+      finishSystemCall(instruction, registers, state.stepsItself);
     }
   }
 

@@ -421,6 +421,9 @@ final class Sites {
       if (slot != 0) {
         return new Displacement(write(instruction, slot, new byte[0]), unboosted(technique));
       }
+      if (!instruction.isRipRelative()) {
+        throw noSpace(address);
+      }
     }
     Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
         .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));

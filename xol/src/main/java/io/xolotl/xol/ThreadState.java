@@ -44,8 +44,8 @@ final class ThreadState {
   /** The program's value of the scratch register, while the thread is in a slot that uses one. */
   long savedScratch;
 
-  /** The program itself has set the trap flag, and so is to be trapped behind the displaced instruction. */
-  boolean ownTrap;
+  /** The program has set the trap flag for the displaced instruction itself, and gets its trap. */
+  boolean stepsItself;
 
   /** Signals that arrived while the thread was in a slot, oldest first; null if none did. */
   @Nullable

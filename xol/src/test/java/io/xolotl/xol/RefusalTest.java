@@ -13,6 +13,10 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.ProcessStatus;
+import io.xolotl.ptrace.TraceHandler;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.ProbeException.Reason;
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -67,10 +71,21 @@ class RefusalTest {
 
   @Test
   void aProcessThatIsTracedAlready(@RunsFixture(SLEEPER) TargetProcess target) {
-    try (ProbedProcess first = ProbedProcess.attach(target.pid())) {
-      assertThat(refused(Reason.ALREADY_TRACED, () -> ProbedProcess.attach(first.pid())))
-          .hasMessageContaining("java");
+    // Without handler: it is never stopped.
+    TraceHandler nobody = (TraceHandler) java.lang.reflect.Proxy.newProxyInstance(
+        TraceHandler.class.getClassLoader(), new Class<?>[]{TraceHandler.class},
+        (proxy, method, arguments) -> null);
+    try (Tracer other = Tracer.start("other tracer")) {
+      TracedProcess held = other.call(() -> TracedProcess.attach(other, target.pid(), nobody));
+      ProcessStatus own = ProcessStatus.of((int) ProcessHandle.current().pid());
+      assertThat(refused(Reason.ALREADY_TRACED, () -> ProbedProcess.attach(target.pid())))
+          .hasMessageContaining("process " + own.tgid() + " (" + own.name() + ")");
+      other.call(() -> {
+        held.detach();
+        return true;
+      });
     }
+    ProbedProcess.attach(target.pid()).close();
   }
 
   @Test
