@@ -74,7 +74,7 @@ final class TrapHandler {
         byte[] current = memory.read(struct, BYTES);
         ByteBuffer fields = ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN);
         long handler = process.abi() == Abi.I386 ? fields.getInt(0) : fields.getLong(0);
-        action = handler == SIG_DFL || handler == SIG_IGN ? null : current;
+        action = handler == 0 || handler == SIG_IGN ? null : current;
       }
     });
   }
