@@ -57,7 +57,7 @@ final class ClassifyCommand implements Callable<Integer> {
   @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class, defaultValue = "full", description = "full (the default), or strict: refuse what cannot be copied unchanged.")
   private RelocationPolicy policy = RelocationPolicy.FULL;
 
-  @Option(names = "--summary", description = "Print only how many instructions have each outcome.")
+  @Option(names = "--summary", description = "Print only how many instructions have each outcome, and how they are executed.")
   private boolean summary;
 
   @Option(names = "--json", description = "Print one JSON document.")
@@ -92,7 +92,7 @@ final class ClassifyCommand implements Callable<Integer> {
     xolotl.shell().print(out -> {
       if (summary) {
         var counts = new ClassificationSummary();
-        sweep(decoder, code, (_, _, classification) -> counts.add(classification));
+        sweep(decoder, code, (decoding, _, classification) -> counts.add(decoding, classification));
         counts.write(out, String.valueOf(file), json);
       } else if (json) {
         var document = new JsonWriter(out).beginObject().name("instructions").beginArray();

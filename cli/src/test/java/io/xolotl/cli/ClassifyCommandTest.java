@@ -64,12 +64,20 @@ class ClassifyCommandTest {
       refused += reason.getValue().longValue();
     }
     assertThat(refused).isEqualTo(outcomes.get("refuse"));
+    long executed = 0;
+    for (Map.Entry<String, JsonNode> technique : summary.get("techniques").properties()) {
+      executed += technique.getValue().longValue();
+    }
+    assertThat(executed).isEqualTo(summary.get("instructions").longValue() - refused);
+    assertThat(summary.get("techniques").get("emulated").longValue()).isEqualTo(outcomes.get("emulate"));
+    assertThat(summary.get("techniques").get("single-stepped").longValue()).isEqualTo(outcomes.get("fix-up"));
     assertThat(summary.get("refused").has("PRIVILEGED")).as("a program has hlt in _start").isTrue();
 
     JsonNode instructions = Cli.run("classify", file, "--json").done().json().get("instructions");
     assertThat(instructions).hasSize(summary.get("instructions").intValue());
     assertThat(Cli.run("classify", file, "--summary").done().output())
-        .startsWith(file + ": " + instructions.size());
+        .startsWith(file + ": " + instructions.size())
+        .containsPattern("(?m)^executed\n  emulated +" + outcomes.get("emulate") + " ");
   }
 
   @Test
