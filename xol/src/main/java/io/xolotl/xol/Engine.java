@@ -593,6 +593,7 @@ final class Engine implements TraceHandler {
 
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
+    tracer.promiseWork();
     try {
       // An executor may start a thread for it.
       tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
@@ -600,12 +601,16 @@ final class Engine implements TraceHandler {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
-          tracer.execute(() -> guarded(state, this::handlerReturned));
+          tracer.execute(() -> {
+            tracer.promiseKept();
+            guarded(state, this::handlerReturned);
+          });
         }
       }));
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
+      tracer.promiseKept();
       probe.handlerReturned();
       reportError(probe, e);
       return false;

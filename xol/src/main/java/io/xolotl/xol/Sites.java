@@ -348,16 +348,20 @@ final class Sites {
   private Displacement displace(Instruction instruction, Technique technique) {
     long address = instruction.address();
     if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
+      long target = instruction.ripRelativeTarget().orElse(address);
       if (technique == Technique.BOOSTED) {
-        long slot = area.take(address, s -> DisplacedCopy.bytes(instruction, s) != null
-            && DisplacedCopy.jumpBack(instruction, s) != null, threads);
+        // In reach of both, the operand and the way back.
+        long half = (target - address) / 2;
+        long slot = area.take(address + half, XolArea.REACH - Math.abs(half),
+            s -> DisplacedCopy.bytes(instruction, s) != null
+                && DisplacedCopy.jumpBack(instruction, s) != null,
+            threads);
         if (slot != 0) {
           return new Displacement(write(instruction, slot, DisplacedCopy.jumpBack(instruction, slot)),
               technique);
         }
       }
-      long near = instruction.ripRelativeTarget().orElse(address);
-      long slot = area.take(near, s -> DisplacedCopy.bytes(instruction, s) != null, threads);
+      long slot = area.take(target, XolArea.REACH, s -> DisplacedCopy.bytes(instruction, s) != null, threads);
       if (slot != 0) {
         return new Displacement(write(instruction, slot, new byte[0]), unboosted(technique));
       }
@@ -385,7 +389,7 @@ final class Sites {
   }
 
   private long take(long near, java.util.function.LongPredicate suits) {
-    long slot = area.take(near, suits, threads);
+    long slot = area.take(near, XolArea.REACH, suits, threads);
     if (slot == 0) {
       throw noSpace(near);
     }

@@ -53,7 +53,7 @@ final class Techniques {
             + forced + "; without being told, the engine uses " + natural);
   }
 
-  private static boolean applies(Technique technique, Instruction instruction, Classification classification,
+  static boolean applies(Technique technique, Instruction instruction, Classification classification,
       RelocationPolicy policy) {
     return switch (classification) {
       case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _ ->

@@ -26,7 +26,6 @@ import org.jspecify.annotations.Nullable;
 final class TrapHandler {
 
   private static final int SIGSET_BYTES = 8;
-  private static final long SIG_DFL = 0;
   private static final long SIG_IGN = 1;
   private static final long TRAP = 1L << Signals.SIGTRAP - 1;
 
@@ -75,7 +74,7 @@ final class TrapHandler {
         byte[] current = memory.read(struct, BYTES);
         ByteBuffer fields = ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN);
         long handler = process.abi() == Abi.I386 ? fields.getInt(0) : fields.getLong(0);
-        action = handler == SIG_DFL || handler == SIG_IGN ? null : current;
+        action = handler == 0 || handler == SIG_IGN ? null : current;
       }
     });
   }

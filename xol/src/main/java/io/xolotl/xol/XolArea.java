@@ -28,7 +28,7 @@ final class XolArea {
   private static final int SYSTEM_CALL_BYTES = 2;
 
   /** What a rel32 reaches, less a block, so that every slot of a block is in reach if the block is. */
-  private static final long REACH = (1L << 31) - (1 << 20);
+  static final long REACH = (1L << 31) - (1 << 20);
 
   private record Block(long base, BitSet used) {
     boolean contains(long address) {
@@ -52,11 +52,12 @@ final class XolArea {
    * Takes a slot that suits, mapping a new block if none does.
    *
    * @param near address that the slot should be near to
+   * @param reach how far from there a new block may be at most; wherever it is then, its slots must suit
    * @param suits whether a slot at an address would do
    * @param threads gives a thread to map memory in
    * @return the slot's address, or 0 if no memory within reach of {@code near} can be had
    */
-  long take(long near, LongPredicate suits, InSomeThread threads) {
+  long take(long near, long reach, LongPredicate suits, InSomeThread threads) {
     for (Block block : blocks) {
       int free = block.used.nextClearBit(0);
       if (free < SLOTS && suits.test(block.base + (long) free * SLOT_BYTES)) {
@@ -64,12 +65,12 @@ final class XolArea {
         return block.base + (long) free * SLOT_BYTES;
       }
     }
-    long reach = switch (process.abi()) {
-      case X86_64 -> REACH;
+    long within = switch (process.abi()) {
+      case X86_64 -> reach;
       // Addresses wrap at 4 GiB, so that everything is in reach of everything.
       case I386 -> 1L << 32;
     };
-    long base = threads.run(t -> process.mapNear(t, near, reach, BLOCK_BYTES, PROT_READ_EXEC));
+    long base = threads.run(t -> process.mapNear(t, near, within, BLOCK_BYTES, PROT_READ_EXEC));
     if (base == 0) {
       return 0;
     }
