@@ -121,10 +121,13 @@ final class TrapHandler {
       call.accept(struct);
       memory.write(struct, before);
     } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
-        throw e;
+      switch (e.reason()) {
+        case MEMORY_INACCESSIBLE, REMOTE_CALL_FAILED -> {
+          // The thread has no stack there, where it could not take a signal either; or the program does not let it call the
+          // kernel (seccomp). The thread goes on in any case.
+        }
+        default -> throw e;
       }
-      // The thread has no stack there; it cannot take a signal on it either.
     }
   }
 }
