@@ -15,6 +15,10 @@ import java.util.List;
  * its group-stop. {@code orig_rax} is −1 during the call, so that the kernel does not restart the program's own
  * interrupted call with our registers, and put back after it, so that it does restart it then.
  *
+ * <p>The call is made as the program makes its own, whatever code the thread is in at the moment: a seccomp filter need not
+ * allow the other {@link Abi}'s calls, and usually kills for them. What the kernel restarts afterwards it tells from the
+ * interrupted call itself ({@code restart_block.arch_data}, get_nr_restart_syscall() in arch/x86/kernel/signal.c).
+ *
  * <p>A thread in sigsuspend, ppoll, pselect or epoll_pwait has a temporary mask and the program's own saved beside it.
  * PTRACE_GETSIGMASK tells the saved one, and PTRACE_SETSIGMASK replaces the temporary one and ends that state
  * (ptrace_request() in kernel/ptrace.c). The program does not notice: these calls restart, with their temporary mask,
@@ -23,9 +27,6 @@ import java.util.List;
  * return EINTR, as after every stop, and such a signal then waits for the next call of that kind.
  */
 final class RemoteCall {
-
-  private static final Register[] ARGUMENTS = {Register.RDI, Register.RSI, Register.RDX, Register.R10,
-      Register.R8, Register.R9};
 
   /**
    * Blocked during the call. The trap that ends it must get through, also if the program blocks it: then the kernel would
@@ -68,13 +69,15 @@ final class RemoteCall {
     abortRestartableSequence();
     long mask = thread.signalMask();
     thread.signalMask(ALL_BUT_TRAP);
+    Abi abi = thread.process().abi();
     var registers = new Registers();
     registers.copyFrom(saved);
+    abi.enter(registers);
     registers.rip(thread.process().systemCallInstruction());
     registers.rax(number);
     registers.set(Register.ORIG_RAX, -1);
     for (int i = 0; i < arguments.length; i++) {
-      registers.set(ARGUMENTS[i], arguments[i]);
+      registers.set(abi.argument(i), arguments[i]);
     }
     long[] dispatch = thread.suspendSyscallDispatch();
     thread.writeRegisters(registers);
@@ -86,9 +89,11 @@ final class RemoteCall {
         throw new PtraceException(Reason.REMOTE_CALL_FAILED, "system call " + number + " in " + thread
             + ": the thread stopped at 0x" + Long.toHexString(registers.rip()) + " instead");
       }
-      return registers.rax();
+      return abi.result(registers);
     } finally {
       if (thread.stop() != null) {
+        // What kind of code the thread is in now decides how registers are written.
+        thread.readRegisters(registers);
         thread.writeRegisters(saved);
         thread.signalMask(mask);
         if (dispatch != null) {
@@ -117,7 +122,8 @@ final class RemoteCall {
           }
           if (Signals.isRaisedByInstruction(signal) && info.isFault()) {
             throw new PtraceException(Reason.REMOTE_CALL_FAILED, "a system call in " + thread + " at 0x"
-                + Long.toHexString(instruction) + " raised " + info + ": there is no syscall instruction");
+                + Long.toHexString(instruction) + " raised " + info
+                + ": there is no system call instruction");
           }
           thread.readRegisters(registers);
           if (signal == Signals.SIGSTOP && registers.rip() == instruction) {

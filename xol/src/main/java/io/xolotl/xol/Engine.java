@@ -17,6 +17,7 @@ import io.xolotl.xol.ThreadState.Phase;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -121,13 +122,14 @@ final class Engine implements TraceHandler {
 
   private static ProbedProcess opened(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
-    Decoder decoder = Decoder.forThisCpu();
+    // Before anything is attached to.
+    Objects.requireNonNull(Decoder.forThisCpu());
     Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
       user = tracer.call(() -> {
-        engine.use(how.apply(engine), decoder);
+        engine.use(how.apply(engine));
         if (!engine.held) {
           // Only now, since it hands out stops.
           engine.completeAttach();
@@ -146,9 +148,9 @@ final class Engine implements TraceHandler {
   }
 
   /** Tracer thread, once. */
-  private void use(TracedProcess traced, Decoder decoder) {
+  private void use(TracedProcess traced) {
     process = traced;
-    sites = new Sites(traced, decoder, this::inSomeThread);
+    sites = new Sites(traced, this::inSomeThread);
     outOfLine = new OutOfLine(traced.memory());
     locator = new Locator(traced);
     trapHandler = new TrapHandler(traced);
@@ -313,14 +315,14 @@ final class Engine implements TraceHandler {
     reportError(probe, refusal);
   }
 
-  void unregister(Probe probe) {
+  void unregister(Collection<Probe> probes) {
     unlessEnded(() -> {
-      sites().unregister(probe);
-      probe.process().unregistered(probe);
+      sites().unregister(probes);
+      probes.forEach(probe -> probe.process().unregistered(probe));
       return true;
     });
     if (mayWait()) {
-      probe.awaitHandlers();
+      probes.forEach(Probe::awaitHandlers);
     }
   }
 
@@ -333,7 +335,7 @@ final class Engine implements TraceHandler {
         return null;
       }
       List<Probe> own = user.registrations();
-      own.forEach(sites()::unregister);
+      sites().unregister(own);
       sites().await(List.of(), this::mappingsChanged);
       user.detached();
       return own;
@@ -504,6 +506,10 @@ final class Engine implements TraceHandler {
     state.readRegisters();
     long address = state.registers().rip() - 1;
     Site site = sites().at(address);
+    if (site != null && !site.runsIn(state.registers())) {
+      endInOtherCode(state, site);
+      return;
+    }
     if (site != null) {
       trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
@@ -525,6 +531,26 @@ final class Engine implements TraceHandler {
     } else {
       deliverTrap(state.traced());
     }
+  }
+
+  /**
+   * A thread has arrived at a site by a far branch, in code of another kind than the site's: there the bytes are another
+   * instruction, about which nothing was decided. The probes end, and the thread executes what the program has there.
+   */
+  private void endInOtherCode(ThreadState state, Site site) {
+    Probe[] probes = site.probes;
+    sites().withdraw(site);
+    for (Probe probe : probes) {
+      failed(probe, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
+          "thread " + state.traced().tid() + " executes 0x" + Long.toHexString(site.address())
+              + " as code for cs=0x"
+              + Long.toHexString(state.registers().get(io.xolotl.ptrace.Register.CS)) + ", but '"
+              + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
+              + "-bit code: the probe is removed"));
+    }
+    state.registers().rip(site.address());
+    state.writeRegistersIfChanged();
+    state.traced().cont(0);
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -567,6 +593,7 @@ final class Engine implements TraceHandler {
 
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
+    tracer.promiseWork();
     try {
       // An executor may start a thread for it.
       tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
@@ -574,12 +601,16 @@ final class Engine implements TraceHandler {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
-          tracer.execute(() -> guarded(state, this::handlerReturned));
+          tracer.execute(() -> {
+            tracer.promiseKept();
+            guarded(state, this::handlerReturned);
+          });
         }
       }));
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
+      tracer.promiseKept();
       probe.handlerReturned();
       reportError(probe, e);
       return false;
@@ -775,7 +806,7 @@ final class Engine implements TraceHandler {
       return;
     }
     child.handler(engine);
-    engine.use(child, sites().decoder());
+    engine.use(child);
     Sessions.enter(engine);
     thread.finishSystemCall();
     for (ProbedProcess parent : followers) {

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
@@ -159,10 +160,10 @@ final class OutOfLine {
     long next = site.instruction.nextAddress();
     switch (site.emulation) {
       case Emulation.Call _ -> {
-        registers.rip(registers.rip() - copy.slot() + site.address());
-        memory.writeLong(registers.rsp(), next);
+        registers.rip(original(registers.rip(), copy, site.instruction));
+        writeReturnAddress(site.instruction, registers.rsp());
       }
-      case Emulation.IndirectCall _ -> memory.writeLong(registers.rsp(), next);
+      case Emulation.IndirectCall _ -> writeReturnAddress(site.instruction, registers.rsp());
       case Emulation.IndirectJump _,Emulation.Return _ -> {
         // The target is absolute.
       }
@@ -173,7 +174,7 @@ final class OutOfLine {
         }
       }
       case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
-        registers.rip(registers.rip() - copy.slot() + site.address());
+        registers.rip(original(registers.rip(), copy, site.instruction));
       case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
         finishCopy(state, site.instruction, copy);
       case null -> finishCopy(state, site.instruction, copy);
@@ -188,18 +189,33 @@ final class OutOfLine {
       // rt_sigreturn: all registers are those of the frame. Or it was boosted, and has got to the jump back.
       return;
     }
-    registers.rip(registers.rip() - copy.slot() + instruction.address());
-    if (isSystemCall(instruction)) {
-      finishSystemCall(instruction, registers, state.stepsItself);
+    registers.rip(original(registers.rip(), copy, instruction));
+    finishSystemCall(instruction, registers, state.stepsItself);
+  }
+
+  /** Where the original of an instruction would have led to, if it is relative; in 32-bit code addresses wrap at 4 GiB. */
+  private static long original(long rip, DisplacedCopy copy, Instruction instruction) {
+    long address = rip - copy.slot() + instruction.address();
+    return instruction.mode() == MachineMode.LONG_64 ? address : address & 0xffff_ffffL;
+  }
+
+  private void writeReturnAddress(Instruction call, long rsp) {
+    switch (call.mode()) {
+      case LONG_64 -> memory.writeLong(rsp, call.nextAddress());
+      case COMPAT_32 -> memory.writeInt(rsp, (int) call.nextAddress());
     }
   }
 
+  /** Of all int n only int 0x80 of 32-bit code is displaced. */
   static boolean isSystemCall(Instruction instruction) {
-    return instruction.mnemonic().equals("syscall");
+    return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
   }
 
-  /** By the instruction's definition rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
+  /** By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
   private static void finishSystemCall(Instruction instruction, Registers registers, boolean keepTrapFlag) {
+    if (!instruction.mnemonic().equals("syscall")) {
+      return;
+    }
     registers.set(Register.RCX, instruction.nextAddress());
     if (!keepTrapFlag) {
       registers.set(Register.R11, registers.get(Register.R11) & ~TF);
@@ -264,7 +280,7 @@ final class OutOfLine {
    */
   void bringOutNewcomer(TracedThread thread, Registers registers, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
-    registers.rip(registers.rip() - copy.slot() + site.address());
+    registers.rip(original(registers.rip(), copy, site.instruction));
     finishSystemCall(site.instruction, registers, false);
     thread.writeRegisters(registers);
   }

@@ -186,10 +186,20 @@ public final class ProbedProcess implements AutoCloseable {
     });
   }
 
-  void unregister(Probe probe) {
+  /**
+   * Removes several probes, each as {@link Probe#unregister} does. One call for many is far faster than many calls.
+   *
+   * @param probes probes of this process; those that are over already are left out
+   */
+  public void unregister(Collection<Probe> probes) {
+    for (Probe probe : probes) {
+      if (probe.process() != this) {
+        throw new IllegalArgumentException(probe + " was not registered here");
+      }
+    }
     inSession(() -> {
-      engine.unregister(probe);
-      return probe;
+      engine.unregister(probes);
+      return probes;
     });
   }
 

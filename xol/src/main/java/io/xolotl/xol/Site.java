@@ -4,7 +4,9 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.Registers;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -15,6 +17,8 @@ final class Site {
 
   final Instruction instruction;
   final Backing backing;
+  /** The program can write to its memory. */
+  final boolean writable;
   final RelocationPolicy policy;
   final Technique technique;
 
@@ -48,11 +52,11 @@ final class Site {
     }
   }
 
-  Site(Instruction instruction, Backing backing, RelocationPolicy policy, Classification classification,
-      Technique technique,
-      @Nullable DisplacedCopy copy) {
+  Site(Instruction instruction, MemoryMapping mapping, RelocationPolicy policy,
+      Classification classification, Technique technique, @Nullable DisplacedCopy copy) {
     this.instruction = instruction;
-    this.backing = backing;
+    backing = Backing.of(mapping, instruction.address());
+    writable = mapping.isWritable();
     this.policy = policy;
     this.technique = technique;
     this.copy = copy;
@@ -61,6 +65,14 @@ final class Site {
 
   long address() {
     return instruction.address();
+  }
+
+  /** Tells whether a thread with these registers is in code of the kind that the instruction was decoded as. */
+  boolean runsIn(Registers registers) {
+    return switch (instruction.mode()) {
+      case LONG_64 -> Abi.X86_64.isOf(registers);
+      case COMPAT_32 -> Abi.I386.isOf(registers);
+    };
   }
 
   byte originalByte() {

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Undecodable;
@@ -13,8 +14,8 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.ProbeException.Reason;
-import io.xolotl.xol.elf.FunctionRange;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -28,12 +29,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class Sites {
 
-  private static final byte BREAKPOINT = (byte) 0xcc;
   private static final int LONGEST = 15;
 
   private final TracedProcess process;
   private final ProcessMemory memory;
-  private final Decoder decoder;
   private final XolArea area;
   private final XolArea.InSomeThread threads;
 
@@ -50,16 +49,19 @@ final class Sites {
   private @Nullable Probe loaderProbe;
   private final List<Probe> waiting = new ArrayList<>();
 
-  Sites(TracedProcess process, Decoder decoder, XolArea.InSomeThread threads) {
+  Sites(TracedProcess process, XolArea.InSomeThread threads) {
     this.process = process;
-    this.decoder = decoder;
     this.threads = threads;
     memory = process.memory();
     area = new XolArea(process);
   }
 
-  Decoder decoder() {
-    return decoder;
+  /** What is mapped in a process is taken for code of the kind of its program; a hit in other code finds out. */
+  private Decoder decoder() {
+    return Decoder.forThisCpu(switch (process.abi()) {
+      case X86_64 -> MachineMode.LONG_64;
+      case I386 -> MachineMode.COMPAT_32;
+    });
   }
 
   @Nullable
@@ -69,7 +71,7 @@ final class Sites {
 
   /** Tells whether there was a breakpoint of ours, and the program has put none of its own there since. */
   boolean wasRemovedFrom(long address) {
-    return removed.get(address) != null && !holdsBreakpoint(memory, address);
+    return removed.get(address) != null && !Breakpoints.isAt(memory, address);
   }
 
   boolean hasSlots() {
@@ -86,15 +88,15 @@ final class Sites {
     SupportedProcess.check(process.pid());
     List<MemoryMapping> mappings = process.mappings();
     var fresh = new LongMap<Site>();
+    var boundaries = new Boundaries(decoder(), this::programText);
     var chosen = new ArrayList<Site>(targets.size());
     var added = new ArrayList<Probe>(targets.size());
     try {
       for (Engine.Target target : targets) {
         forgetOverwritten(target.address(), mappings);
-        Site known = sites.get(target.address());
-        known = known == null ? fresh.get(target.address()) : known;
+        Site known = siteAt(target.address(), fresh);
         if (known == null) {
-          known = prepare(target, mappings);
+          known = prepare(target, mappings, boundaries, fresh);
           fresh.put(target.address(), known);
         } else {
           checkCompatible(target, known);
@@ -109,7 +111,7 @@ final class Sites {
       }
       install(fresh.values());
     } catch (RuntimeException e) {
-      added.forEach(this::unregister);
+      unregister(added);
       undo(fresh.values());
       throw e;
     }
@@ -130,12 +132,7 @@ final class Sites {
 
   /** The same library, loaded again at the same address, has the same backing but not our breakpoint. */
   private boolean isIntact(Site site, List<MemoryMapping> mappings) {
-    return isMapped(site, mappings) && holdsBreakpoint(memory, site.address());
-  }
-
-  private static boolean isMapped(Site site, List<MemoryMapping> mappings) {
-    MemoryMapping mapping = mappingAt(site.address(), mappings);
-    return mapping != null && Site.Backing.of(mapping, site.address()).equals(site.backing);
+    return Breakpoints.isMapped(site, mappings) && Breakpoints.isAt(memory, site.address());
   }
 
   /** The memory of a site is unmapped: its probes are over, and whatever is mapped there later is left alone. */
@@ -192,19 +189,12 @@ final class Sites {
   }
 
   private void install(List<Site> fresh) {
-    for (Site site : fresh) {
-      long address = site.address();
-      byte[] now = memory.readText(address, 1);
-      if (now.length == 0 || now[0] != site.originalByte()) {
-        throw new ProbeException(Reason.SYSTEM_ERROR, address,
-            "the code at 0x" + Long.toHexString(address) + " changes while it is probed; try again");
-      }
+    Breakpoints.install(memory, fresh, site -> {
       // In the map first: from the moment the byte is written any thread may stop there.
-      sites.put(address, site);
+      sites.put(site.address(), site);
       site.installed = true;
-      memory.writeText(address, BREAKPOINT);
-      removed.remove(address);
-    }
+      removed.remove(site.address());
+    });
   }
 
   /** The probes have been taken off; what was not installed yet gives its slot back. */
@@ -225,13 +215,14 @@ final class Sites {
   }
 
   /** Decides all that is to be decided about a new site, and takes its slot. */
-  private Site prepare(Engine.Target target, List<MemoryMapping> mappings) {
+  private Site prepare(Engine.Target target, List<MemoryMapping> mappings, Boundaries boundaries,
+      LongMap<Site> fresh) {
     long address = target.address();
     MemoryMapping mapping = checkMapping(address, mappings);
     Instruction instruction = decode(address, executableFrom(address, mapping, mappings),
         target.request().policy());
-    checkBoundary(target, instruction);
-    checkNeighbours(instruction);
+    boundaries.check(target, instruction);
+    checkNeighbours(instruction, fresh);
     Classification classification = Classification.of(instruction, target.request().policy());
     if (classification instanceof Classification.Refuse(Refusal refusal)) {
       throw refused(address, instruction.text(), refusal);
@@ -247,7 +238,7 @@ final class Sites {
       }
       technique = displacement.technique();
     }
-    var site = new Site(instruction, Site.Backing.of(mapping, address), target.request().policy(),
+    var site = new Site(instruction, mapping, target.request().policy(),
         classification,
         technique, copy);
     if (copy != null) {
@@ -257,7 +248,7 @@ final class Sites {
   }
 
   private MemoryMapping checkMapping(long address, List<MemoryMapping> mappings) {
-    MemoryMapping mapping = mappingAt(address, mappings);
+    MemoryMapping mapping = Breakpoints.mappingAt(address, mappings);
     if (mapping == null) {
       throw new ProbeException(Reason.ADDRESS_NOT_MAPPED, address,
           "nothing is mapped at " + where(address) + " in process " + process.pid());
@@ -281,7 +272,7 @@ final class Sites {
   private static int executableFrom(long address, MemoryMapping mapping, List<MemoryMapping> mappings) {
     MemoryMapping last = mapping;
     while (last.end() - address < LONGEST) {
-      MemoryMapping next = mappingAt(last.end(), mappings);
+      MemoryMapping next = Breakpoints.mappingAt(last.end(), mappings);
       if (next == null || !next.isExecutable()) {
         break;
       }
@@ -290,27 +281,9 @@ final class Sites {
     return (int) Math.min(LONGEST, last.end() - address);
   }
 
-  private static @Nullable MemoryMapping mappingAt(long address, List<MemoryMapping> mappings) {
-    int low = 0;
-    int high = mappings.size() - 1;
-    while (low <= high) {
-      int middle = low + high >>> 1;
-      MemoryMapping mapping = mappings.get(middle);
-      if (mapping.contains(address)) {
-        return mapping;
-      }
-      if (Long.compareUnsigned(mapping.start(), address) < 0) {
-        low = middle + 1;
-      } else {
-        high = middle - 1;
-      }
-    }
-    return null;
-  }
-
   private Instruction decode(long address, int available, RelocationPolicy policy) {
     byte[] code = programText(address, available);
-    Decoding decoding = decoder.decode(code, address);
+    Decoding decoding = decoder().decode(code, address);
     return switch (decoding) {
       case Instruction instruction -> instruction;
       case Undecodable undecodable -> {
@@ -334,7 +307,7 @@ final class Sites {
   private byte[] programText(long address, int length) {
     byte[] code = memory.readText(address, length);
     for (int i = 0; i < code.length; i++) {
-      if (code[i] == BREAKPOINT) {
+      if (code[i] == Breakpoints.INT3) {
         Site site = sites.get(address + i);
         if (site != null) {
           code[i] = site.originalByte();
@@ -344,56 +317,27 @@ final class Sites {
     return code;
   }
 
-  /** Decodes the function from its start: an instruction that begins before the address and ends behind it disproves. */
-  private void checkBoundary(Engine.Target target, Instruction instruction) {
-    long address = target.address();
-    FunctionRange function = target.function().orElse(null);
-    boolean unverified = function == null;
-    if (function != null && function.start() != address) {
-      byte[] code = programText(function.start(), Math.toIntExact(address - function.start()) + LONGEST);
-      int offset = 0;
-      while (function.start() + offset < address) {
-        Decoding decoding = decoder.decode(code, offset, Math.min(LONGEST, code.length - offset),
-            function.start() + offset);
-        if (!(decoding instanceof Instruction before)) {
-          // Data between the instructions: from here on nothing is known.
-          unverified = true;
-          break;
-        }
-        offset += before.length();
-        if (function.start() + offset > address) {
-          throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
-              where(address) + " is in the middle of '"
-                  + before.text() + "' at " + where(before.address()) + ", an instruction of "
-                  + function.module().name() + ":"
-                  + function.name());
-        }
-      }
-    }
-    if (unverified && !target.request().allowUnverifiedBoundary()) {
-      throw new ProbeException(Reason.BOUNDARY_UNVERIFIED, address,
-          "no symbol shows that an instruction starts at "
-              + where(address) + "; if you know that '" + instruction.text()
-              + "' does, insist with trustingBoundary() (command line: --trust-boundary)");
-    }
-  }
-
   /** A breakpoint inside another displaced instruction would be copied with it, or be jumped over. */
-  private void checkNeighbours(Instruction instruction) {
+  private void checkNeighbours(Instruction instruction, LongMap<Site> fresh) {
     long address = instruction.address();
     for (int i = 1; i < LONGEST; i++) {
-      Site before = sites.get(address - i);
+      Site before = siteAt(address - i, fresh);
       if (before != null && before.instruction.length() > i) {
         throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
             where(address) + " is in the middle of '"
                 + before.instruction.text() + "' at " + where(before.address()) + ", which is probed");
       }
-      if (i < instruction.length() && sites.get(address + i) != null) {
+      if (i < instruction.length() && siteAt(address + i, fresh) != null) {
         throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
             "'" + instruction.text() + "' at "
                 + where(address) + " reaches over the probed instruction at " + where(address + i));
       }
     }
+  }
+
+  private @Nullable Site siteAt(long address, LongMap<Site> fresh) {
+    Site known = sites.get(address);
+    return known == null ? fresh.get(address) : known;
   }
 
   /**
@@ -457,50 +401,49 @@ final class Sites {
         "there is no unmapped memory within 2 GiB of " + where(address) + " for a copy of the instruction");
   }
 
-  /** Without effect if the probe was unregistered already, or its program is gone. */
-  void unregister(Probe probe) {
-    boolean placed = probe.isActive();
-    probe.deactivate();
-    if (!placed) {
-      return;
+  /** Without effect on those that were unregistered already, or whose program is gone. */
+  void unregister(Collection<Probe> probes) {
+    var unused = new ArrayList<Site>();
+    for (Probe probe : probes) {
+      boolean placed = probe.isActive();
+      probe.deactivate();
+      Site site = placed ? sites.get(probe.address()) : null;
+      if (site != null && site.remove(probe) && site.probes.length == 0) {
+        unused.add(site);
+      }
     }
-    Site site = sites.get(probe.address());
-    if (site != null && site.remove(probe) && site.probes.length == 0) {
-      uninstall(site, mappingsOf(process));
+    uninstall(unused);
+  }
+
+  /** Takes out a site whose probes all end. */
+  void withdraw(Site site) {
+    withdraw(List.of(site));
+  }
+
+  private void withdraw(List<Site> all) {
+    for (Site site : all) {
+      for (Probe probe : site.probes) {
+        probe.deactivate();
+      }
     }
+    uninstall(all);
   }
 
   void removeAll() {
     waiting.forEach(Probe::deactivate);
-    List<MemoryMapping> mappings = mappingsOf(process);
-    for (Site site : sites.values()) {
-      for (Probe probe : site.probes) {
-        probe.deactivate();
-      }
-      uninstall(site, mappings);
-    }
+    withdraw(sites.values());
   }
 
-  private void uninstall(Site site, List<MemoryMapping> mappings) {
-    site.installed = false;
-    sites.remove(site.address());
-    removed.put(site.address(), site);
-    restore(memory, site, mappings);
-    releaseIfUnused(site);
-  }
-
-  /** Puts the program's byte back, unless something else is there by now or nothing at all. */
-  private static void restore(ProcessMemory target, Site site, List<MemoryMapping> mappings) {
-    try {
-      if (isMapped(site, mappings) && holdsBreakpoint(target, site.address())) {
-        target.writeText(site.address(), site.originalByte());
-      }
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
-        throw e;
-      }
-      // Unmapped between the look and the write, or the process has ended: there is nothing left to restore.
+  private void uninstall(List<Site> all) {
+    for (Site site : all) {
+      site.installed = false;
+      sites.remove(site.address());
+      removed.put(site.address(), site);
     }
+    if (!all.isEmpty()) {
+      Breakpoints.remove(memory, all, mappingsOf(process));
+    }
+    all.forEach(this::releaseIfUnused);
   }
 
   private static List<MemoryMapping> mappingsOf(TracedProcess some) {
@@ -513,11 +456,6 @@ final class Sites {
       // Its end is reported next; nothing is mapped any more.
       return List.of();
     }
-  }
-
-  private static boolean holdsBreakpoint(ProcessMemory target, long address) {
-    byte[] now = target.readText(address, 1);
-    return now.length == 1 && now[0] == BREAKPOINT;
   }
 
   /**
@@ -560,21 +498,14 @@ final class Sites {
    */
   void clean(TracedProcess child, TracedThread thread) {
     List<MemoryMapping> mappings = mappingsOf(child);
-    for (Site site : sites.values()) {
-      restore(child.memory(), site, mappings);
-    }
-    for (Site site : removed.values()) {
-      restore(child.memory(), site, mappings);
-    }
+    Breakpoints.remove(child.memory(), sites.values(), mappings);
+    Breakpoints.remove(child.memory(), removed.values(), mappings);
     area.unmapFrom(thread, mappings);
   }
 
   /** Takes the breakpoints out of the memory of a process that has it together with ours. */
   void restoreAllIn(TracedProcess borrower) {
-    List<MemoryMapping> mappings = mappingsOf(borrower);
-    for (Site site : sites.values()) {
-      restore(borrower.memory(), site, mappings);
-    }
+    Breakpoints.remove(borrower.memory(), sites.values(), mappingsOf(borrower));
   }
 
   /** The address space is gone: the process has ended or executed another program. */

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.PtraceException;
@@ -24,11 +25,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class TrapHandler {
 
-  private static final int SYS_RT_SIGACTION = 13;
   private static final int SIGSET_BYTES = 8;
+  private static final long SIG_IGN = 1;
   private static final long TRAP = 1L << Signals.SIGTRAP - 1;
 
-  /** The kernel's {@code struct sigaction}: handler 8, flags 8, restorer 8, mask 8. */
+  /** The kernel's {@code struct sigaction}: handler, flags and restorer, a word each, and the mask, 8. */
   private static final int BYTES = 32;
 
   /** Below the stack pointer, behind the red zone of 128 bytes: where a signal frame would be written, too. */
@@ -43,6 +44,13 @@ final class TrapHandler {
   TrapHandler(TracedProcess process) {
     this.process = process;
     memory = process.memory();
+  }
+
+  private int rtSigaction() {
+    return switch (process.abi()) {
+      case X86_64 -> 13;
+      case I386 -> 174;
+    };
   }
 
   /** Tells whether the program has a handler that is not known. */
@@ -62,12 +70,11 @@ final class TrapHandler {
    */
   void learn(TracedThread thread) {
     onStack(thread, new byte[BYTES], struct -> {
-      if (thread.systemCall(SYS_RT_SIGACTION, Signals.SIGTRAP, 0, struct, SIGSET_BYTES) == 0) {
+      if (thread.systemCall(rtSigaction(), Signals.SIGTRAP, 0, struct, SIGSET_BYTES) == 0) {
         byte[] current = memory.read(struct, BYTES);
-        boolean handler = Long.compareUnsigned(
-            ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN).getLong(0),
-            1) > 0;
-        action = handler ? current : null;
+        ByteBuffer fields = ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN);
+        long handler = process.abi() == Abi.I386 ? fields.getInt(0) : fields.getLong(0);
+        action = handler == 0 || handler == SIG_IGN ? null : current;
       }
     });
   }
@@ -93,7 +100,7 @@ final class TrapHandler {
     byte[] known = action;
     if (known != null) {
       onStack(thread, known,
-          struct -> thread.systemCall(SYS_RT_SIGACTION, Signals.SIGTRAP, struct, 0, SIGSET_BYTES));
+          struct -> thread.systemCall(rtSigaction(), Signals.SIGTRAP, struct, 0, SIGSET_BYTES));
       thread.signalMask(thread.signalMask() | blocked);
     }
   }

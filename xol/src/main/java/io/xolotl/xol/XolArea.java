@@ -5,6 +5,7 @@ import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.LongPredicate;
@@ -24,11 +25,10 @@ final class XolArea {
   private static final int BLOCK_BYTES = 64 << 10;
   private static final int SLOTS = BLOCK_BYTES / SLOT_BYTES;
   private static final int PROT_READ_EXEC = 1 | 4;
+  private static final int SYSTEM_CALL_BYTES = 2;
 
   /** What a rel32 reaches, less a block, so that every slot of a block is in reach if the block is. */
   static final long REACH = (1L << 31) - (1 << 20);
-
-  private static final byte[] SYSTEM_CALL = {0x0f, 0x05, DisplacedCopy.TRAP};
 
   private record Block(long base, BitSet used) {
     boolean contains(long address) {
@@ -65,14 +65,21 @@ final class XolArea {
         return block.base + (long) free * SLOT_BYTES;
       }
     }
-    long base = threads.run(t -> process.mapNear(t, near, reach, BLOCK_BYTES, PROT_READ_EXEC));
+    long within = switch (process.abi()) {
+      case X86_64 -> reach;
+      // Addresses wrap at 4 GiB, so that everything is in reach of everything.
+      case I386 -> 1L << 32;
+    };
+    long base = threads.run(t -> process.mapNear(t, near, within, BLOCK_BYTES, PROT_READ_EXEC));
     if (base == 0) {
       return 0;
     }
     var block = new Block(base, new BitSet(SLOTS));
     blocks.add(block);
     // The first slot is no slot but the system call instruction for calls made in the process, where no probe can be.
-    process.memory().writeText(base, SYSTEM_CALL);
+    byte[] systemCall = Arrays.copyOf(process.abi().systemCall(), SYSTEM_CALL_BYTES + 1);
+    systemCall[SYSTEM_CALL_BYTES] = DisplacedCopy.TRAP;
+    process.memory().writeText(base, systemCall);
     block.used.set(0);
     if (blocks.size() == 1) {
       process.systemCallInstruction(base);
@@ -93,7 +100,7 @@ final class XolArea {
    */
   static void write(ProcessMemory memory, long slot, byte[] copy, byte[] following) {
     byte[] bytes = new byte[SLOT_BYTES];
-    java.util.Arrays.fill(bytes, DisplacedCopy.TRAP);
+    Arrays.fill(bytes, DisplacedCopy.TRAP);
     System.arraycopy(copy, 0, bytes, 0, copy.length);
     System.arraycopy(following, 0, bytes, copy.length, following.length);
     memory.writeText(slot, bytes);
