@@ -118,13 +118,18 @@ final class TrapHandler {
     try {
       byte[] before = memory.read(struct, BYTES);
       memory.write(struct, content);
-      call.accept(struct);
-      memory.write(struct, before);
+      try {
+        call.accept(struct);
+      } finally {
+        memory.write(struct, before);
+      }
     } catch (PtraceException e) {
       switch (e.reason()) {
-        case MEMORY_INACCESSIBLE, REMOTE_CALL_FAILED -> {
-          // The thread has no stack there, where it could not take a signal either; or the program does not let it call the
-          // kernel (seccomp). The thread goes on in any case.
+        case MEMORY_INACCESSIBLE -> {
+          // The thread has no stack there; it cannot take a signal on it either.
+        }
+        case REMOTE_CALL_FAILED -> {
+          // The program takes its own system calls, and the kernel, before Linux 6.4, does not let us suspend that.
         }
         default -> throw e;
       }
