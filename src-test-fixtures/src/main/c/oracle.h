@@ -14,10 +14,10 @@
 #define HIGH_EXITS 0x5554cccc0000
 #define EXITS_BYTES 0x30000
 
-/* Nothing can be mapped from 16 MiB below the high code to 4 GiB above it, except what is here. So slots for the high
- * code lie below, and reach NEAR but not FAR. */
-#define RESERVED (HIGH_CODE - 0x1000000)
-#define RESERVED_BYTES 0x102000000
+/* Nothing can be mapped from 19 MiB below the high code to 4 GiB above it, except what is here. So slots for the high
+ * code lie below, and reach NEAR but not FAR. No round number: random indices would lead there. */
+#define RESERVED (HIGH_CODE - 0x1357000)
+#define RESERVED_BYTES 0x102357000
 
 /* And nothing around the low data. */
 #define LOW_RESERVED 0x4ff00000

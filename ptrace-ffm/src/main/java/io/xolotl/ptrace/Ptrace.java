@@ -21,6 +21,8 @@ final class Ptrace {
   static final int GETSIGMASK = 0x420a;
   static final int SETSIGMASK = 0x420b;
   static final int GET_RSEQ_CONFIGURATION = 0x420f;
+  static final int SET_SYSCALL_USER_DISPATCH_CONFIG = 0x4210;
+  static final int GET_SYSCALL_USER_DISPATCH_CONFIG = 0x4211;
 
   static final int O_TRACEFORK = 1 << 1;
   static final int O_TRACEVFORK = 1 << 2;
@@ -58,6 +60,7 @@ final class Ptrace {
       case PEEKSIGINFO -> "PTRACE_PEEKSIGINFO";
       case GETSIGMASK -> "PTRACE_GETSIGMASK";
       case SETSIGMASK -> "PTRACE_SETSIGMASK";
+      case SET_SYSCALL_USER_DISPATCH_CONFIG -> "PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG";
       default -> "ptrace request 0x" + Integer.toHexString(request);
     };
   }

@@ -9,7 +9,8 @@ import java.util.List;
 /**
  * Executes system calls in a stopped thread of the target.
  *
- * <p>All of the thread's state that this disturbs is saved before and put back after: registers, the signal mask
+ * <p>All of the thread's state that this disturbs is saved before and put back after: registers, the dispatch of system
+ * calls to the program itself, the signal mask
  * (blocked meanwhile, so that no handler of the program runs in between), the signal of its signal-delivery-stop, and
  * its group-stop. {@code orig_rax} is −1 during the call, so that the kernel does not restart the program's own
  * interrupted call with our registers, and put back after it, so that it does restart it then.
@@ -78,6 +79,7 @@ final class RemoteCall {
     for (int i = 0; i < arguments.length; i++) {
       registers.set(abi.argument(i), arguments[i]);
     }
+    long[] dispatch = thread.suspendSyscallDispatch();
     thread.writeRegisters(registers);
     long instruction = registers.rip();
     try {
@@ -94,6 +96,9 @@ final class RemoteCall {
         thread.readRegisters(registers);
         thread.writeRegisters(saved);
         thread.signalMask(mask);
+        if (dispatch != null) {
+          thread.resumeSyscallDispatch(dispatch);
+        }
         if (signal != null) {
           thread.writeSignalInfo(signal);
         }

@@ -21,6 +21,8 @@ final class Scratch {
   final MemorySegment peek;
   /** A {@code struct ptrace_rseq_configuration}. */
   final MemorySegment rseq;
+  /** A {@code struct ptrace_sud_config}. */
+  final MemorySegment dispatch;
   /** Room for the largest XSAVE state there is (AMX: 11 KiB). */
   final MemorySegment xstate;
 
@@ -33,6 +35,7 @@ final class Scratch {
     vector = arena.allocate(16, 8);
     peek = arena.allocate(16, 8);
     rseq = arena.allocate(24, 8);
+    dispatch = arena.allocate(32, 8);
     xstate = arena.allocate(32 << 10, 64);
   }
 }

@@ -399,6 +399,31 @@ public final class TracedThread {
     }
   }
 
+  /**
+   * Lets the thread's next system calls be made, where the program would have them raise SIGSYS (prctl(2),
+   * PR_SET_SYSCALL_USER_DISPATCH), as Wine has.
+   *
+   * @return what {@link #resumeSyscallDispatch} puts back; null if there is nothing to put back
+   */
+  long @Nullable [] suspendSyscallDispatch() {
+    Scratch s = scratch();
+    // EIO: a kernel before 6.4, which cannot tell. ESRCH is told by the next request.
+    if (gone || Libc.ptrace(s.state, Ptrace.GET_SYSCALL_USER_DISPATCH_CONFIG, tid, s.dispatch.byteSize(),
+        s.dispatch.address()) < 0 || s.dispatch.get(JAVA_LONG, 0) == 0) {
+      return null;
+    }
+    long[] configuration = s.dispatch.toArray(JAVA_LONG);
+    s.dispatch.fill((byte) 0);
+    request(s, Ptrace.SET_SYSCALL_USER_DISPATCH_CONFIG, s.dispatch.byteSize(), s.dispatch.address());
+    return configuration;
+  }
+
+  void resumeSyscallDispatch(long[] configuration) {
+    Scratch s = scratch();
+    MemorySegment.copy(configuration, 0, s.dispatch, JAVA_LONG, 0, configuration.length);
+    request(s, Ptrace.SET_SYSCALL_USER_DISPATCH_CONFIG, s.dispatch.byteSize(), s.dispatch.address());
+  }
+
   /** The thread's registration of restartable sequences: address of its {@code struct rseq}, or 0. */
   long restartableSequences() {
     Scratch s = scratch();

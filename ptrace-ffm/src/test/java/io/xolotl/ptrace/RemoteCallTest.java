@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
@@ -84,6 +85,23 @@ class RemoteCallTest {
       }
       target.send("release");
       target.awaitOk();
+    }
+  }
+
+  @Test
+  void threadThatTakesItsOwnSystemCalls(@TempDir Path directory) {
+    try (var target = TargetProcess.start(List.of(CProgram.build(directory, "dispatch").toString()))) {
+      String ready = target.awaitLine(line -> line.startsWith("ready ") || line.equals("unsupported"),
+          Await.PATIENCE);
+      assumeTrue(ready.startsWith("ready "), "a kernel without Syscall User Dispatch");
+      long go = Long.decode(ready.split(" ")[2]);
+      try (var traced = Traced.attach(target.pid(), new Recorder())) {
+        for (int round = 0; round < 50; round++) {
+          traced.stopped(RemoteCallTest::call);
+        }
+        traced.process.memory().write(go, new byte[]{1});
+        target.awaitLine("dispatched");
+      }
     }
   }
 

@@ -118,13 +118,21 @@ final class TrapHandler {
     try {
       byte[] before = memory.read(struct, BYTES);
       memory.write(struct, content);
-      call.accept(struct);
-      memory.write(struct, before);
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
-        throw e;
+      try {
+        call.accept(struct);
+      } finally {
+        memory.write(struct, before);
       }
-      // The thread has no stack there; it cannot take a signal on it either.
+    } catch (PtraceException e) {
+      switch (e.reason()) {
+        case MEMORY_INACCESSIBLE -> {
+          // The thread has no stack there; it cannot take a signal on it either.
+        }
+        case REMOTE_CALL_FAILED -> {
+          // The program takes its own system calls, and the kernel, before Linux 6.4, does not let us suspend that.
+        }
+        default -> throw e;
+      }
     }
   }
 }

@@ -1,0 +1,70 @@
+package io.xolotl.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.xolotl.fixtures.oracle.Case;
+import io.xolotl.fixtures.oracle.MachineState;
+import org.junit.jupiter.api.Test;
+
+class FuzzCommandTest {
+
+  @Test
+  void casesAsADocument() {
+    Cli run = Cli.run("fuzz", "--cases", "300", "--seed", "7", "--json");
+    assertThat(run.status()).as("%s", run).isZero();
+    JsonNode report = run.json();
+    assertThat(report.get("cases").asLong()).isEqualTo(300);
+    assertThat(report.get("executed").asLong()).isGreaterThan(300);
+    assertThat(report.get("refused").asLong()).isBetween(1L, 100L);
+    assertThat(report.get("mnemonics").asInt()).isGreaterThan(100);
+    assertThat(report.get("differences").isArray()).isTrue();
+    assertThat(report.get("differences")).isEmpty();
+    assertThat(report.get("seed").asLong()).isEqualTo(7);
+    assertThat(report).hasSize(6);
+  }
+
+  @Test
+  void oneInstructionByOneTechnique() {
+    Cli run = Cli.run("fuzz", "--cases", "50", "--mnemonic", "push", "--technique", "emulated", "--seed",
+        "1");
+    assertThat(run.status()).as("%s", run).isZero();
+    assertThat(run.output()).contains("CLASS", "push", "1 mnemonics", "seed 1");
+    assertThat(run.output().lines().filter(line -> line.startsWith("all"))).singleElement()
+        .satisfies(line -> assertThat(line.split(" +")).startsWith("all", "50"));
+  }
+
+  @Test
+  void endsAfterItsTimeAndByInterruption() {
+    assertThat(Cli.run("fuzz", "--seconds", "1", "--technique", "single-stepped").status()).isZero();
+    var interruption = new Interruption();
+    interruption.request();
+    assertThat(Cli.run(interruption, "fuzz", "--cases", "1000000000", "--json").json().get("cases").asLong())
+        .isLessThan(1000);
+  }
+
+  @Test
+  void oneCaseAgain() {
+    // add rax, rbx
+    String token = Case.of(new byte[]{0x48, 0x01, (byte) 0xd8}, MachineState.PLAIN).token();
+    Cli run = Cli.run("fuzz", "--case", token).done();
+    assertThat(run.output()).contains("48 01 d8   add rax, rbx", "trapped: the same: came out at",
+        "emulated: not displaced");
+    assertThat(Cli.run("fuzz", "--case", token, "--json").done().output())
+        .isEqualTo("{\"differences\":[]}\n");
+  }
+
+  @Test
+  void wrongUsage() {
+    assertThat(Cli.run("fuzz", "--seconds", "1", "--cases", "1").misused())
+        .contains("either --seconds or --cases");
+    assertThat(Cli.run("fuzz", "--cases", "0").misused()).contains("from 1");
+    assertThat(Cli.run("fuzz", "--mnemonic", "nonesuch").misused()).contains("no instruction 'nonesuch'");
+    assertThat(Cli.run("fuzz", "--technique", "magic").misused()).contains("'magic'");
+    assertThat(Cli.run("fuzz", "--case", "xyz").misused()).contains("stands for no case");
+    assertThat(Cli.run("fuzz", "--case", Case.of(new byte[]{0}, MachineState.PLAIN).token(), "--cases", "1")
+        .misused())
+        .contains("--case goes with");
+    assertThat(Cli.run("fuzz", "--", "ls").misused()).contains("launches no program");
+  }
+}
