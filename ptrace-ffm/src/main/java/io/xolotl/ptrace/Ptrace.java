@@ -56,6 +56,7 @@ final class Ptrace {
       case PEEKSIGINFO -> "PTRACE_PEEKSIGINFO";
       case GETSIGMASK -> "PTRACE_GETSIGMASK";
       case SETSIGMASK -> "PTRACE_SETSIGMASK";
+      case GET_RSEQ_CONFIGURATION -> "PTRACE_GET_RSEQ_CONFIGURATION";
       default -> "ptrace request 0x" + Integer.toHexString(request);
     };
   }

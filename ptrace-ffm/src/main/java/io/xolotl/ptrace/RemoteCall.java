@@ -63,20 +63,20 @@ final class RemoteCall {
     thread.readRegisters(saved);
     abortRestartableSequence();
     long mask = thread.signalMask();
-    thread.signalMask(mask | ALL_BUT_TRAP);
     var registers = new Registers();
     registers.copyFrom(saved);
-    registers.rip(thread.process().systemCallInstruction());
+    long instruction = thread.process().systemCallInstruction();
+    registers.rip(instruction);
     registers.rax(number);
     registers.set(Register.ORIG_RAX, -1);
     for (int i = 0; i < arguments.length; i++) {
       registers.set(ARGUMENTS[i], arguments[i]);
     }
-    thread.writeRegisters(registers);
-    long instruction = registers.rip();
     try {
+      thread.signalMask(mask | ALL_BUT_TRAP);
+      thread.writeRegisters(registers);
       awaitTrap(instruction);
-      thread.readRegisters(registers);
+      insist(() -> thread.readRegisters(registers));
       if (registers.rip() != instruction + 2) {
         throw new PtraceException(Reason.REMOTE_CALL_FAILED, "system call " + number + " in " + thread
             + ": the thread stopped at 0x" + Long.toHexString(registers.rip()) + " instead");
@@ -84,13 +84,29 @@ final class RemoteCall {
       return registers.rax();
     } finally {
       if (thread.stop() != null) {
-        thread.writeRegisters(saved);
-        thread.signalMask(mask);
-        if (signal != null) {
-          thread.writeSignalInfo(signal);
+        SignalInfo delivered = signal;
+        insist(() -> thread.writeRegisters(saved));
+        insist(() -> thread.signalMask(mask));
+        if (delivered != null) {
+          insist(() -> thread.writeSignalInfo(delivered));
         }
         putBack(before);
       }
+    }
+  }
+
+  /**
+   * Once the call is made its result must be known, and the thread be put back: what fails is tried again, unless the thread
+   * is gone.
+   */
+  private static void insist(Runnable request) {
+    try {
+      request.run();
+    } catch (PtraceException e) {
+      if (e.reason() == Reason.THREAD_GONE) {
+        throw e;
+      }
+      request.run();
     }
   }
 
@@ -99,11 +115,12 @@ final class RemoteCall {
     var registers = new Registers();
     int deliver = 0;
     while (true) {
-      thread.step(deliver);
+      int due = deliver;
+      insist(() -> thread.step(due));
       deliver = 0;
       switch (thread.awaitStop()) {
         case WaitStatus.Signal(int signal) -> {
-          thread.readSignalInfo(info);
+          insist(() -> thread.readSignalInfo(info));
           if (signal == Signals.SIGTRAP && info.isFault()) {
             return;
           }
@@ -111,7 +128,7 @@ final class RemoteCall {
             throw new PtraceException(Reason.REMOTE_CALL_FAILED, "a system call in " + thread + " at 0x"
                 + Long.toHexString(instruction) + " raised " + info + ": there is no syscall instruction");
           }
-          thread.readRegisters(registers);
+          insist(() -> thread.readRegisters(registers));
           if (signal == Signals.SIGSTOP && registers.rip() == instruction) {
             // Sent again later it would outlive a SIGCONT that comes meanwhile (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
             deliver = signal;
@@ -159,16 +176,16 @@ final class RemoteCall {
 
   /** The thread is in the signal-delivery-stop of our trap now; its user must find it in the stop it was in. */
   private void putBack(WaitStatus.Stopped before) {
-    intruders.forEach(thread::send);
+    intruders.forEach(signal -> insist(() -> thread.send(signal)));
     if (before instanceof WaitStatus.GroupStop) {
       // With the process's stop flag still set, an interrupted thread reports the group-stop again.
-      thread.interrupt();
-      thread.cont(0);
+      insist(thread::interrupt);
+      insist(() -> thread.cont(0));
       thread.awaitStop();
       return;
     }
     if (stopDue) {
-      thread.interrupt();
+      insist(thread::interrupt);
     }
     thread.markStopped(before);
   }

@@ -15,6 +15,8 @@ final class Site {
 
   final Instruction instruction;
   final Backing backing;
+  /** The instruction and what follows it, as far as it can be executed: 1 to 15 bytes. */
+  final byte[] code;
   final RelocationPolicy policy;
   final Technique technique;
 
@@ -46,13 +48,19 @@ final class Site {
       return new Backing(mapping.device(), mapping.inode(),
           file ? mapping.offset() + address - mapping.start() : 0);
     }
+
+    boolean isAnonymous() {
+      return inode == 0;
+    }
   }
 
-  Site(Instruction instruction, Backing backing, RelocationPolicy policy, Classification classification,
+  Site(Instruction instruction, Backing backing, byte[] code, RelocationPolicy policy,
+      Classification classification,
       Technique technique,
       @Nullable DisplacedCopy copy) {
     this.instruction = instruction;
     this.backing = backing;
+    this.code = code;
     this.policy = policy;
     this.technique = technique;
     this.copy = copy;
@@ -65,6 +73,27 @@ final class Site {
 
   byte originalByte() {
     return instruction.bytes()[0];
+  }
+
+  /**
+   * Tells whether bytes are this code with a breakpoint in front, and perhaps others behind it. Of anonymous memory nothing
+   * but its content tells what it is.
+   *
+   * @param bytes as many as {@link #code} has, or fewer if they cannot be read
+   */
+  boolean resembles(byte[] bytes) {
+    if (bytes[0] != Sites.BREAKPOINT) {
+      return false;
+    }
+    int equal = 0;
+    for (int i = 1; i < bytes.length; i++) {
+      if (bytes[i] == code[i]) {
+        equal++;
+      } else if (bytes[i] != Sites.BREAKPOINT) {
+        return false;
+      }
+    }
+    return bytes.length == code.length && equal >= bytes.length / 2;
   }
 
   void add(Probe probe) {

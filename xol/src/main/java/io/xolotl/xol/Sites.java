@@ -15,6 +15,7 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.ProbeException.Reason;
 import io.xolotl.xol.elf.FunctionRange;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -28,8 +29,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class Sites {
 
-  private static final byte BREAKPOINT = (byte) 0xcc;
+  static final byte BREAKPOINT = (byte) 0xcc;
   private static final int LONGEST = 15;
+  private static final int PAGE_BYTES = 4096;
 
   private final TracedProcess process;
   private final ProcessMemory memory;
@@ -70,6 +72,15 @@ final class Sites {
   /** Tells whether there was a breakpoint of ours, and the program has put none of its own there since. */
   boolean wasRemovedFrom(long address) {
     return removed.get(address) != null && !holdsBreakpoint(memory, address);
+  }
+
+  /**
+   * Tells whether a breakpoint that belongs to no site is ours all the same, since the program has moved the memory
+   * (mremap(2)); the instruction is whole again then.
+   */
+  boolean wasMovedTo(long address) {
+    retireUnmapped();
+    return !holdsBreakpoint(memory, address);
   }
 
   boolean hasSlots() {
@@ -128,9 +139,16 @@ final class Sites {
     }
   }
 
-  /** The same library, loaded again at the same address, has the same backing but not our breakpoint. */
+  /**
+   * The same library, loaded again at the same address, has the same backing but not our breakpoint. What cannot be read
+   * though it is mapped may have been unmapped just now: the next look tells.
+   */
   private boolean isIntact(Site site, List<MemoryMapping> mappings) {
-    return isMapped(site, mappings) && holdsBreakpoint(memory, site.address());
+    if (!isMapped(site, mappings)) {
+      return false;
+    }
+    byte[] now = memory.readText(site.address(), 1);
+    return now.length == 0 || now[0] == BREAKPOINT;
   }
 
   private static boolean isMapped(Site site, List<MemoryMapping> mappings) {
@@ -144,9 +162,7 @@ final class Sites {
       probe.deactivate();
     }
     site.probes = new Probe[0];
-    site.installed = false;
-    sites.remove(site.address());
-    releaseIfUnused(site);
+    uninstall(List.of(site));
   }
 
   /** Retires the sites whose memory is unmapped. */
@@ -195,9 +211,13 @@ final class Sites {
     for (Site site : fresh) {
       long address = site.address();
       byte[] now = memory.readText(address, 1);
-      if (now.length == 0 || now[0] != site.originalByte()) {
+      if (now.length == 0) {
         throw new ProbeException(Reason.SYSTEM_ERROR, address,
-            "the code at 0x" + Long.toHexString(address) + " changes while it is probed; try again");
+            "the code at " + where(address) + " cannot be read any more");
+      }
+      if (now[0] != site.originalByte()) {
+        throw new ProbeException(Reason.SYSTEM_ERROR, address,
+            "the code at " + where(address) + " changes while it is probed; try again");
       }
       // In the map first: from the moment the byte is written any thread may stop there.
       sites.put(address, site);
@@ -228,8 +248,8 @@ final class Sites {
   private Site prepare(Engine.Target target, List<MemoryMapping> mappings) {
     long address = target.address();
     MemoryMapping mapping = checkMapping(address, mappings);
-    Instruction instruction = decode(address, executableFrom(address, mapping, mappings),
-        target.request().policy());
+    byte[] code = programText(address, executableFrom(address, mapping, mappings));
+    Instruction instruction = decode(address, code, target.request().policy());
     checkBoundary(target, instruction);
     checkNeighbours(instruction);
     Classification classification = Classification.of(instruction, target.request().policy());
@@ -247,7 +267,7 @@ final class Sites {
       }
       technique = displacement.technique();
     }
-    var site = new Site(instruction, Site.Backing.of(mapping, address), target.request().policy(),
+    var site = new Site(instruction, Site.Backing.of(mapping, address), code, target.request().policy(),
         classification,
         technique, copy);
     if (copy != null) {
@@ -308,8 +328,11 @@ final class Sites {
     return null;
   }
 
-  private Instruction decode(long address, int available, RelocationPolicy policy) {
-    byte[] code = programText(address, available);
+  private Instruction decode(long address, byte[] code, RelocationPolicy policy) {
+    if (code.length == 0) {
+      throw new ProbeException(Reason.SYSTEM_ERROR, address,
+          "the code at " + where(address) + " cannot be read");
+    }
     Decoding decoding = decoder.decode(code, address);
     return switch (decoding) {
       case Instruction instruction -> instruction;
@@ -424,7 +447,7 @@ final class Sites {
     Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
         .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));
     long slot = take(address, s -> true);
-    XolArea.write(memory, slot, scratch.bytes(), new byte[0]);
+    write(slot, scratch.bytes(), new byte[0]);
     return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));
   }
 
@@ -435,9 +458,18 @@ final class Sites {
   }
 
   private DisplacedCopy write(Instruction instruction, long slot, byte @Nullable [] following) {
-    XolArea.write(memory, slot, Objects.requireNonNull(DisplacedCopy.bytes(instruction, slot)),
+    write(slot, Objects.requireNonNull(DisplacedCopy.bytes(instruction, slot)),
         Objects.requireNonNull(following));
     return DisplacedCopy.plain(instruction, slot);
+  }
+
+  private void write(long slot, byte[] copy, byte[] following) {
+    try {
+      XolArea.write(memory, slot, copy, following);
+    } catch (PtraceException e) {
+      area.release(slot);
+      throw e;
+    }
   }
 
   private long take(long near, java.util.function.LongPredicate suits) {
@@ -453,7 +485,12 @@ final class Sites {
         "there is no unmapped memory within 2 GiB of " + where(address) + " for a copy of the instruction");
   }
 
-  /** Without effect if the probe was unregistered already, or its program is gone. */
+  /**
+   * Without effect if the probe was unregistered already, or its program is gone.
+   *
+   * @throws ProbeException if its breakpoint cannot be taken out of memory: it has no effect any more, and goes when the
+   *     session ends
+   */
   void unregister(Probe probe) {
     boolean placed = probe.isActive();
     probe.deactivate();
@@ -462,41 +499,113 @@ final class Sites {
     }
     Site site = sites.get(probe.address());
     if (site != null && site.remove(probe) && site.probes.length == 0) {
-      uninstall(site, mappingsOf(process));
+      uninstall(List.of(site));
+      if (site.installed) {
+        throw notRestored(site);
+      }
     }
   }
 
+  private static ProbeException notRestored(Site site) {
+    return new ProbeException(Reason.SYSTEM_ERROR, site.address(),
+        "the breakpoint at " + where(site.address()) + " cannot be taken out of memory");
+  }
+
+  /** Ends all probes, and takes all breakpoints out of memory that can be had; others are tried again with the next call. */
   void removeAll() {
     waiting.forEach(Probe::deactivate);
-    List<MemoryMapping> mappings = mappingsOf(process);
     for (Site site : sites.values()) {
       for (Probe probe : site.probes) {
         probe.deactivate();
       }
-      uninstall(site, mappings);
+    }
+    uninstall(sites.values());
+  }
+
+  /** Throws, if a breakpoint of ours is in memory still. */
+  void checkAllRemoved() {
+    for (Site site : sites.values()) {
+      throw notRestored(site);
     }
   }
 
-  private void uninstall(Site site, List<MemoryMapping> mappings) {
-    site.installed = false;
-    sites.remove(site.address());
-    removed.put(site.address(), site);
-    restore(memory, site, mappings);
-    releaseIfUnused(site);
+  private void uninstall(List<Site> leaving) {
+    var rest = new HashSet<>(restore(process, leaving));
+    for (Site site : leaving) {
+      if (!rest.contains(site)) {
+        site.installed = false;
+        sites.remove(site.address());
+        removed.put(site.address(), site);
+        releaseIfUnused(site);
+      }
+    }
   }
 
-  /** Puts the program's byte back, unless something else is there by now or nothing at all. */
-  private static void restore(ProcessMemory target, Site site, List<MemoryMapping> mappings) {
+  /**
+   * Puts the program's bytes back where our breakpoints are. Memory may be unmapped between the look at the mappings and the
+   * access: what could not be had is looked at once more.
+   *
+   * @param target the process, or one that has copies of its memory
+   * @return those that could not be restored though they are mapped
+   */
+  private List<Site> restore(TracedProcess target, List<Site> sites) {
+    List<Site> rest = sites;
+    for (int look = 0; look < 2 && !rest.isEmpty(); look++) {
+      List<MemoryMapping> mappings = mappingsOf(target);
+      rest = rest.stream().filter(site -> !isRestored(target.memory(), site, mappings)).toList();
+    }
+    return rest;
+  }
+
+  /** Leaves alone what else is there by now. */
+  private boolean isRestored(ProcessMemory target, Site site, List<MemoryMapping> mappings) {
+    if (!isMapped(site, mappings)) {
+      return isRestoredElsewhere(target, site, mappings);
+    }
+    byte[] now = target.readText(site.address(), 1);
+    return now.length > 0 && (now[0] != BREAKPOINT || isWritten(target, site, site.address()));
+  }
+
+  private static boolean isWritten(ProcessMemory target, Site site, long address) {
     try {
-      if (isMapped(site, mappings) && holdsBreakpoint(target, site.address())) {
-        target.writeText(site.address(), site.originalByte());
-      }
+      target.writeText(address, site.originalByte());
+      return true;
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
         throw e;
       }
-      // Unmapped between the look and the write, or the process has ended: there is nothing left to restore.
+      return false;
     }
+  }
+
+  /** mremap(2) moves private pages with the breakpoints in them; at the new place is no site then. */
+  private boolean isRestoredElsewhere(ProcessMemory target, Site site, List<MemoryMapping> mappings) {
+    boolean restored = true;
+    for (MemoryMapping mapping : mappings) {
+      Site.Backing backing = site.backing;
+      if (mapping.isShared() || mapping.inode() != backing.inode()
+          || !mapping.device().equals(backing.device())) {
+        continue;
+      }
+      if (!backing.isAnonymous()) {
+        long address = mapping.start() + backing.offset() - mapping.offset();
+        restored &= !mapping.contains(address) || isRestoredAt(target, site, address);
+      } else if (mapping.isExecutable()) {
+        // The kernel moves whole pages.
+        for (long page = mapping.start(); page != mapping.end(); page += PAGE_BYTES) {
+          restored &= isRestoredAt(target, site, page + (site.address() & PAGE_BYTES - 1));
+        }
+      }
+    }
+    return restored;
+  }
+
+  private boolean isRestoredAt(ProcessMemory target, Site site, long address) {
+    if (sites.get(address) != null) {
+      return true;
+    }
+    byte[] now = target.readText(address, site.code.length);
+    return now.length > 0 && (!site.resembles(now) || isWritten(target, site, address));
   }
 
   private static List<MemoryMapping> mappingsOf(TracedProcess some) {
@@ -555,22 +664,18 @@ final class Sites {
    * too: the byte decides.
    */
   void clean(TracedProcess child, TracedThread thread) {
-    List<MemoryMapping> mappings = mappingsOf(child);
-    for (Site site : sites.values()) {
-      restore(child.memory(), site, mappings);
+    var all = new ArrayList<>(sites.values());
+    all.addAll(removed.values());
+    List<Site> rest = restore(child, all);
+    area.unmapFrom(thread, mappingsOf(child));
+    for (Site site : rest) {
+      throw notRestored(site);
     }
-    for (Site site : removed.values()) {
-      restore(child.memory(), site, mappings);
-    }
-    area.unmapFrom(thread, mappings);
   }
 
   /** Takes the breakpoints out of the memory of a process that has it together with ours. */
   void restoreAllIn(TracedProcess borrower) {
-    List<MemoryMapping> mappings = mappingsOf(borrower);
-    for (Site site : sites.values()) {
-      restore(borrower.memory(), site, mappings);
-    }
+    restore(borrower, sites.values());
   }
 
   /** The address space is gone: the process has ended or executed another program. */
@@ -595,7 +700,6 @@ final class Sites {
   /** Unmaps the slots; no thread may be in one. */
   void unmapSlots(TracedThread thread) {
     area.unmap(thread);
-    area.clear();
   }
 
   private static String where(long address) {
