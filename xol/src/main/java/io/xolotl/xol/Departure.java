@@ -184,12 +184,16 @@ final class Departure {
     PtraceException refusal = null;
     // Tried again, for what fails once: in another thread if there is one.
     for (TracedThread thread : Stream.concat(ready.keySet().stream(), ready.keySet().stream()).toList()) {
+      if (thread.stop() == null) {
+        // Killed in the attempt.
+        continue;
+      }
       try {
         sites.unmapSlots(thread);
         return;
       } catch (PtraceException e) {
         if (e.reason() == PtraceException.Reason.THREAD_GONE) {
-          // Killed meanwhile; another thread can do it, unless the whole process is.
+          // Another thread can do it, unless the whole process is killed.
           continue;
         }
         if (refusal != null) {

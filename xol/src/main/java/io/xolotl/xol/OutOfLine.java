@@ -271,14 +271,14 @@ final class OutOfLine {
    */
   void faulted(ThreadState state, Site site, int signal) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
-    state.readRegisters();
-    leave(state, site);
     boolean namesInstruction = signal == Signals.SIGILL || signal == Signals.SIGFPE
         || signal == Signals.SIGSYS;
     if (namesInstruction && copy.contains(state.signal.address())) {
       state.signal.address(state.signal.address() - copy.slot() + site.address());
       state.traced().writeSignalInfo(state.signal);
     }
+    state.readRegisters();
+    leave(state, site);
   }
 
   /**

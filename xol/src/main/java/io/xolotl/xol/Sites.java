@@ -122,6 +122,9 @@ final class Sites {
     } catch (RuntimeException e) {
       added.forEach(this::unregister);
       undo(fresh.values());
+      if (mappingsOf(process).isEmpty()) {
+        throw new ProbeException(Reason.PROCESS_GONE, "process " + process.pid() + " has ended");
+      }
       throw e;
     }
   }

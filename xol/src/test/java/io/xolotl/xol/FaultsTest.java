@@ -6,17 +6,18 @@ import static io.xolotl.fixtures.FixtureProgram.SYSBLOCK;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.FixtureProgram;
+import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -35,6 +36,9 @@ class FaultsTest {
 
   private static final List<String> SITES = List.of("work_push", "work_rip_load", "work_jcc", "work_call",
       "work_ret");
+
+  private static final Set<ProbeException.Reason> REASONS_OF_AN_END = Set.of(ProbeException.Reason.NO_SUCH_PROCESS,
+      ProbeException.Reason.PROCESS_GONE, ProbeException.Reason.ZOMBIE, ProbeException.Reason.CLOSED);
 
   /** The step in which a call fails. */
   enum Step {
@@ -69,14 +73,15 @@ class FaultsTest {
     }
 
     private void run(Runnable hits) {
+      List<ProbeRequest> requests = requests(target);
       var opened = new ArrayList<ProbedProcess>();
       step(Step.ATTACH, () -> opened.add(ProbedProcess.attach(target.pid())));
       for (ProbedProcess process : opened) {
         var probes = new ArrayList<Probe>();
-        step(Step.REGISTER, () -> probes.addAll(process.register(requests(target))));
+        step(Step.REGISTER, () -> probes.addAll(process.register(requests)));
         step(Step.HIT, hits);
         step(Step.UNREGISTER, () -> probes.forEach(probe -> attempt(probe::unregister)));
-        step(Step.REGISTER, () -> process.register(requests(target)));
+        step(Step.REGISTER, () -> process.register(requests));
         step(Step.CLOSE, process::close);
         attempt(process::close);
       }
@@ -162,7 +167,6 @@ class FaultsTest {
         Life life = Life.live(target, step, operation -> Faults.during(number, operation),
             () -> hit(target, step));
         String context = step + ", call " + n + ": " + life.failed + ", " + life.refusals;
-        if (System.getProperty("dbg") != null) System.out.println(context + " alive " + target.isAlive());
         target.send("go");
         target.awaitOk();
         if (step == Step.HIT) {
@@ -181,8 +185,135 @@ class FaultsTest {
         }
       }
       assertThat(failed).isNotEmpty();
-      System.out.println(step + " " + failed + " refused " + refused);
+      if (step == Step.ATTACH || step == Step.REGISTER) {
+        assertThat(refused).isPositive();
+      }
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Step.class)
+  void theProcessIsKilledAtAnyCall(Step step) {
+    for (int n = 1; n <= 200; n++) {
+      int number = n;
+      try (TargetProcess target = TargetProcess.start(CALLS, "3", "20")) {
+        Life life = Life.live(target, step, operation -> Faults.before(number,
+            () -> ProcessHandle.of(target.pid()).ifPresent(ProcessHandle::destroyForcibly), operation),
+            () -> hitWhileAlive(target));
+        if (life.failed == null) {
+          break;
+        }
+        assertThat(target.exitStatus()).as("%s, call %d: %s", step, n, life.failed)
+            .isEqualTo(new ExitStatus.Killed(9));
+        assertThat(life.refusals).extracting(ProbeException::reason)
+            .allMatch(reason -> REASONS_OF_AN_END.contains(reason), "an end of the process");
+      }
+    }
+  }
+
+  @Test
+  void anyCallFailsWhileThreadsHit() {
+    var random = new Random(3);
+    try (TargetProcess target = TargetProcess.start(FOREVER, "8")) {
+      target.send("go");
+      awaitProgress(target);
+      String before = account(target.pid());
+      String text = text(target);
+      for (int i = 0; i < 150; i++) {
+        Step step = Step.values()[random.nextInt(Step.values().length)];
+        int number = 1 + random.nextInt(step == Step.HIT ? 300 : 120);
+        Life life = Life.live(target, step, operation -> Faults.during(number, operation),
+            () -> Await.until(() -> step != Step.HIT || Faults.haveStruck(), () -> "call " + number));
+        String context = step + ", call " + number + ": " + life.failed + ", " + life.refusals;
+        awaitProgress(target);
+        assertThat(account(target.pid())).as(context).isEqualTo(before);
+        assertThat(text(target)).as(context).isEqualTo(text);
+      }
+      target.send("stop");
+      target.awaitOk();
+    }
+  }
+
+  /** Every thread works: each has its own counter, but the sum rises with those of others, so the verdict comes last. */
+  private static void awaitProgress(TargetProcess target) {
+    target.send("count");
+    long then = Long.parseLong(target.awaitLine("count ").substring("count ".length()));
+    Await.until(() -> {
+      target.send("count");
+      return Long.parseLong(target.awaitLine("count ").substring("count ".length())) > then + 100;
+    }, () -> "calls");
+  }
+
+  @ParameterizedTest
+  @EnumSource(value = Step.class, names = {"ATTACH", "REGISTER", "CLOSE"})
+  void callsThatAreInterruptedGoOnWhateverFails(Step step) {
+    try (TargetProcess target = TargetProcess.start(SYSBLOCK)) {
+      awaitBlocked(target);
+      for (int n = 1;; n++) {
+        int number = n;
+        Life life = Life.live(target, step, operation -> Faults.during(number, operation), () -> {});
+        if (life.failed == null) {
+          break;
+        }
+      }
+      target.send("release");
+      target.awaitOk();
+      assertThat(target.output()).filteredOn(line -> line.contains(" returns "))
+          .isNotEmpty().allMatch(line -> line.contains(" eintr 0 early 0"));
+    }
+  }
+
+  private static void awaitBlocked(TargetProcess target) {
+    for (int tid : ProcFs.threads(target.pid())) {
+      ProcFs.awaitState(tid, "S");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(ProbedProcess.LaunchStop.class)
+  void anyCallFailsInALaunch(ProbedProcess.LaunchStop stop) throws Exception {
+    var none = new LaunchRequest.Stream.File(Path.of("/dev/null"), true);
+    LaunchRequest request = LaunchRequest.of(List.of("/bin/echo", "x")).withStreams(none, none, none);
+    int refused = 0;
+    for (int n = 1;; n++) {
+      var launched = new ArrayList<ProbedProcess>();
+      String failed = Faults.during(n, () -> {
+        try {
+          launched.add(ProbedProcess.launch(request, ProbingOptions.defaults(), stop));
+        } catch (ProbeException e) {
+          assertThat(e).hasMessageMatching("[^\n]{10,}");
+        }
+      });
+      refused += launched.isEmpty() ? 1 : 0;
+      for (ProbedProcess process : launched) {
+        process.start();
+        assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+        process.close();
+      }
+      String context = "call " + n + ": " + failed;
+      Await.until(() -> children().isEmpty(), () -> context + ": children " + children());
+      if (failed == null) {
+        break;
+      }
+    }
+    assertThat(refused).isPositive();
+  }
+
+  private static List<String> children() {
+    var children = new ArrayList<String>();
+    for (int tid : ProcFs.threads((int) ProcessHandle.current().pid())) {
+      try {
+        for (String child : Files.readString(Path.of("/proc/self/task/" + tid + "/children")).split(" ")) {
+          if (!child.isBlank()) {
+            children.add(child);
+          }
+        }
+      } catch (IOException ended) {
+        // Its children are another thread's, which is looked at next time.
+        children.add("of " + tid);
+      }
+    }
+    return children;
   }
 
   /** A thread that a call failed for may wait for the end of the session. */
@@ -193,6 +324,18 @@ class FaultsTest {
       Await.until(() -> Faults.haveStruck() || verdicts(target) > rounds, () -> "the end of a round");
     } else {
       target.awaitOk();
+    }
+  }
+
+  private static void hitWhileAlive(TargetProcess target) {
+    if (target.isAlive()) {
+      // Its death may be on its way.
+      try {
+        target.send("go");
+      } catch (UncheckedIOException e) {
+        assertThat(target.exitStatus()).isEqualTo(new ExitStatus.Killed(9));
+      }
+      Await.until(() -> verdicts(target) > 0 || !target.isAlive(), () -> "the end of a round");
     }
   }
 
