@@ -775,7 +775,7 @@ final class Engine implements TraceHandler {
   public void processCreated(TracedProcess parent, TracedProcess child, TracedThread thread,
       boolean sharesMemory) {
     bringOutOfSlot(thread);
-    boolean borrows = sharesMemory && !closing;
+    boolean borrows = sharesMemory && !released.isDone();
     if (borrows) {
       borrowers.add(child);
     } else if (!sharesMemory) {
@@ -791,9 +791,9 @@ final class Engine implements TraceHandler {
       notified(() -> user.options().processListener().created(user, child.pid()));
     }
     if (!borrows) {
-      // If we are closing nothing of ours is left in shared memory, and its creator cannot be stopped before it goes on.
       follow(child, thread, true);
-    } else if (thread.stop() != null) {
+    } else if (!departing && thread.stop() != null) {
+      // When the session departs it waits, so that somebody can unmap the slots: its creator cannot be stopped.
       thread.handleStop();
     }
   }
@@ -1029,17 +1029,22 @@ final class Engine implements TraceHandler {
   /**
    * Brings all threads out of the slots, unmaps these and detaches. Borrowers first: while they run, the thread that
    * created them cannot be stopped, and with it stopped in vfork(2) the memory is theirs to put right. Children that come
-   * meanwhile are cleaned and detached at their first stop.
+   * meanwhile are cleaned and detached at their first stop, and borrowers kept there.
    *
    * @throws RuntimeException the first of what could not be undone, when everything else is
    */
   private void letGoOfAll() {
     tracer.awaitNewcomers();
     var departures = new ArrayList<Departure>();
-    borrowers.forEach(borrower -> departures.add(departure(borrower)));
-    borrowers.clear();
-    departures.add(departure(process()));
-    departures.forEach(Departure::stopAll);
+    List<TracedProcess> fresh = new ArrayList<>(borrowers);
+    fresh.add(process());
+    while (!fresh.isEmpty()) {
+      borrowers.clear();
+      List<Departure> next = fresh.stream().map(this::departure).toList();
+      next.forEach(Departure::stopAll);
+      departures.addAll(next);
+      fresh = new ArrayList<>(borrowers);
+    }
     // What could not be had before, if anything.
     sites().removeAll();
     List<ThreadState> left = departures.stream().flatMap(departure -> departure.leftInSlots().stream())
