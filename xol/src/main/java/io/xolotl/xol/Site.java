@@ -76,6 +76,26 @@ final class Site {
   }
 
   /**
+   * Tells whether bytes that are mapped where this site was put hold its breakpoint. Of other anonymous memory that is mapped
+   * there later nothing tells but that no byte behind the breakpoint is the same, however the program patches its code.
+   *
+   * @param bytes at least one
+   */
+  boolean isIn(byte[] bytes) {
+    if (bytes[0] != Sites.BREAKPOINT || !backing.isAnonymous()) {
+      return bytes[0] == Sites.BREAKPOINT;
+    }
+    boolean comparable = false;
+    for (int i = 1; i < bytes.length; i++) {
+      if (bytes[i] == code[i] && code[i] != Sites.BREAKPOINT) {
+        return true;
+      }
+      comparable |= code[i] != Sites.BREAKPOINT;
+    }
+    return !comparable;
+  }
+
+  /**
    * Tells whether bytes are this code with a breakpoint in front, and perhaps others behind it. Of anonymous memory nothing
    * but its content tells what it is.
    *

@@ -150,8 +150,8 @@ final class Sites {
     if (!isMapped(site, mappings)) {
       return false;
     }
-    byte[] now = memory.readText(site.address(), 1);
-    return now.length == 0 || now[0] == BREAKPOINT;
+    byte[] now = memory.readText(site.address(), site.code.length);
+    return now.length == 0 || site.isIn(now);
   }
 
   private static boolean isMapped(Site site, List<MemoryMapping> mappings) {
@@ -565,8 +565,8 @@ final class Sites {
     if (!isMapped(site, mappings)) {
       return isRestoredElsewhere(target, site, mappings);
     }
-    byte[] now = target.readText(site.address(), 1);
-    return now.length > 0 && (now[0] != BREAKPOINT || isWritten(target, site, site.address()));
+    byte[] now = target.readText(site.address(), site.code.length);
+    return now.length > 0 && (!site.isIn(now) || isWritten(target, site, site.address()));
   }
 
   private static boolean isWritten(ProcessMemory target, Site site, long address) {
@@ -593,8 +593,8 @@ final class Sites {
       if (!backing.isAnonymous()) {
         long address = mapping.start() + backing.offset() - mapping.offset();
         restored &= !mapping.contains(address) || isRestoredAt(target, site, address);
-      } else if (mapping.isExecutable()) {
-        // The kernel moves whole pages.
+      } else if (mapping.isExecutable() && !mapping.path().startsWith("[v")) {
+        // All but the vDSO and its like. The kernel moves whole pages.
         for (long page = mapping.start(); page != mapping.end(); page += PAGE_BYTES) {
           restored &= isRestoredAt(target, site, page + (site.address() & PAGE_BYTES - 1));
         }
