@@ -10,7 +10,7 @@ final class ExitingJvm {
 
   private ExitingJvm() {}
 
-  /** Arguments: how to exit (return, exit, wait, block), whether to follow (follow, leave), the processes. */
+  /** Arguments: how to exit (return, exit, throw, handler, wait, block), whether to follow (follow, leave), the processes. */
   public static void main(String[] arguments) throws InterruptedException {
     String way = arguments[0];
     ProbingOptions options = arguments[1].equals("follow")
@@ -26,8 +26,12 @@ final class ExitingJvm {
           .orElseThrow();
       probes.add(process.register(ProbeRequest.at(module, "work", hit -> {})));
       probes.add(other.register(ProbeRequest.at(module, "work_rip_load", hit -> {
-        if (way.equals("block")) {
-          never.await();
+        switch (way) {
+          case "block" -> never.await();
+          case "handler" -> System.exit(7);
+          default -> {
+            // The other ways are main's.
+          }
         }
       }).in(HandlerContext.TASK)));
       other.register(ProbeRequest.at(module, "work_add", hit -> {}).with(Technique.SINGLE_STEPPED));
