@@ -5,6 +5,8 @@ module io.xolotl.bench {
   requires static transitive org.jspecify;
   requires io.xolotl.fixtures;
   requires io.xolotl.xol;
+  requires java.management;
+  requires jdk.management;
   requires jmh.core;
 
   opens io.xolotl.bench;

@@ -2,6 +2,7 @@
 @org.jspecify.annotations.NullMarked
 module io.xolotl.cli {
   requires static transitive org.jspecify;
+  requires io.xolotl.fixtures;
   requires io.xolotl.xol;
   requires info.picocli;
 

@@ -1202,6 +1202,116 @@ SITE int3_own
         int3
 1:      RETURN_SIGNAL
 
+// ---- what the kernel's uprobes refuse or execute wrongly (Linux 6.18)
+
+// They look VEX opcodes up among the legacy ones. vpor: that of jmp rel8.
+KIND kernel_vpor, 0x0123456789abcdef, FEATURE_AVX
+        mov     constant(%rip), %rcx
+        vmovq   %rcx, %xmm0
+        vpxor   %xmm1, %xmm1, %xmm1
+SITE kernel_vpor
+        vpor    %xmm0, %xmm1, %xmm1
+        vmovq   %xmm1, %rax
+        ret
+
+// vpsubsb: that of call.
+KIND kernel_vpsubsb, 0x0101010101010101, FEATURE_AVX
+        mov     $0x0303030303030303, %rax
+        mov     $0x0202020202020202, %rcx
+        vmovq   %rax, %xmm0
+        vmovq   %rcx, %xmm1
+SITE kernel_vpsubsb
+        vpsubsb %xmm1, %xmm0, %xmm0
+        vmovq   %xmm0, %rax
+        ret
+
+// vcmpps: that of ret n.
+KIND kernel_vcmpps, 0xffffffffffffffff, FEATURE_AVX
+        vmovups floats(%rip), %xmm0
+SITE kernel_vcmpps
+        vcmpps  $0, %xmm0, %xmm0, %xmm0
+        vmovq   %xmm0, %rax
+        ret
+
+// vfnmadd132ss: that of popf. -(1.5 * 1.5) + 2.5 is 0.25.
+KIND kernel_vfnmadd132ss, 0x3e800000, FEATURE_FMA
+        vmovss  floats(%rip), %xmm0
+        vmovss  floats+4(%rip), %xmm1
+SITE kernel_vfnmadd132ss
+        vfnmadd132ss floats(%rip), %xmm1, %xmm0
+        vmovd   %xmm0, %eax
+        ret
+
+// vpxor: that of out.
+KIND kernel_vpxor, 0, FEATURE_AVX
+        vmovups floats(%rip), %xmm0
+SITE kernel_vpxor
+        vpxor   %xmm0, %xmm0, %xmm0
+        vmovq   %xmm0, %rax
+        ret
+
+KIND kernel_lock, 6
+        movq    $5, scratch(%rip)
+        lea     scratch(%rip), %rcx
+SITE kernel_lock
+        lock incq (%rcx)
+        mov     scratch(%rip), %rax
+        ret
+
+KIND kernel_notrack_jmp, 9
+        lea     1f(%rip), %rcx
+        mov     $9, %eax
+SITE kernel_notrack_jmp
+        notrack jmp *%rcx
+        xor     %eax, %eax
+1:      ret
+
+KIND kernel_cs_nop, ARITHMETIC
+        SET_FLAGS ARITHMETIC
+SITE kernel_cs_nop
+        .byte   0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0
+        RETURN_FLAGS
+
+// As the compiler writes the call of __tls_get_addr.
+KIND kernel_tls_call, 7
+        push    %rcx
+SITE kernel_tls_call
+        .byte   0x66, 0x66, 0x48, 0xe8
+        .long   helper - . - 4
+        pop     %rcx
+        ret
+
+// The flags that a probed pushf has pushed go back into the register: a TF of the tracer's in them would be a SIGTRAP.
+KIND kernel_pushf_popf, ARITHMETIC
+        SET_FLAGS ARITHMETIC
+SITE kernel_pushf_popf
+        pushf
+        popf
+        RETURN_FLAGS
+
+// A child that starts behind a probed system call: the value is its exit status.
+KIND kernel_fork, 42
+        sub     $8, %rsp
+        mov     $57, %eax
+SITE kernel_fork
+        syscall
+        test    %eax, %eax
+        jz      1f
+        mov     %eax, %edi
+        mov     %rsp, %rsi
+        xor     %edx, %edx
+        push    %r10
+        xor     %r10d, %r10d
+        mov     $61, %eax
+        syscall
+        pop     %r10
+        movzbl  1(%rsp), %eax
+        add     $8, %rsp
+        ret
+1:      mov     $42, %edi
+        mov     $231, %eax
+        syscall
+
         .section .data.rel.ro.insns, "aw"
         .globl  insn_table_end
 insn_table_end:

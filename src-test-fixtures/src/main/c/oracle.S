@@ -62,10 +62,9 @@ enter:
         mov     IN_GENERAL+0x38(%rdi), %rdi
         jmp     *entry(%rip)
 
-// The stub of an exit has saved rax and put its number there.
+// The stub of an exit has saved rax and its own number.
         .globl  come_out
 come_out:
-        mov     %rax, exit_number(%rip)
         mov     %rcx, saved+0x08(%rip)
         mov     %rdx, saved+0x10(%rip)
         mov     %rbx, saved+0x18(%rip)

@@ -1,7 +1,7 @@
 /* oracle CPU: executes pieces of code, each from a given machine state, and says what they did.
  *
- *   <- memory FD            shared memory is at /proc/PID/fd/FD, laid out as oracle.h says
  *   <- ready PID
+ *   <- memory FD            shared memory is at /proc/PID/fd/FD, laid out as oracle.h says
  *   -> load                 put the code of the inputs in its place
  *   <- done
  *   -> run                  execute it, one input after the other, and fill in the results
@@ -357,14 +357,16 @@ static void load(void)
         *end = 0xe9;
         *(uint32_t *)(end + 1) = EXIT_DISPLACEMENT;
         unsigned char *stub = end + 5 + (int32_t)EXIT_DISPLACEMENT;
+        /* No memory operand that is not aligned: the code may have its alignment checked. */
         *(uint16_t *)stub = 0xa348; /* mov %rax, saved */
         *(uint64_t *)(stub + 2) = (uint64_t)saved;
         stub[10] = 0xb8; /* mov $i, %eax */
         *(uint32_t *)(stub + 11) = i;
-        stub[15] = 0xff; /* jmp *0(%rip) */
-        stub[16] = 0x25;
-        *(uint32_t *)(stub + 17) = 0;
-        *(uint64_t *)(stub + 21) = (uint64_t)come_out;
+        *(uint16_t *)(stub + 15) = 0xa348; /* mov %rax, exit_number */
+        *(uint64_t *)(stub + 17) = (uint64_t)&exit_number;
+        *(uint16_t *)(stub + 25) = 0xb848; /* mov $come_out, %rax */
+        *(uint64_t *)(stub + 27) = (uint64_t)come_out;
+        *(uint16_t *)(stub + 35) = 0xe0ff; /* jmp *%rax */
     }
     protect_code(PROT_READ | PROT_EXEC);
 }
@@ -393,7 +395,8 @@ static void describe_cpu(void)
     }
 }
 
-static void set_up_memory(void)
+/* Returns the descriptor of the shared memory. */
+static int set_up_memory(void)
 {
     int fd = (int)call3(SYS_memfd_create, (long)"xolotl-oracle", MFD_CLOEXEC, 0);
     check(fd, "memfd_create");
@@ -420,7 +423,7 @@ static void set_up_memory(void)
     const uint64_t layout[16] = {LOW_CODE, HIGH_CODE, CODE_BYTES, LOW_DATA, NEAR_DATA, STACK, FAR_DATA, CONSTANT,
                                  REGION_BYTES, BATCH, RECORD_BYTES, CODE_LIMIT};
     memcpy(head->layout, layout, sizeof layout);
-    say_number("memory ", (unsigned long)fd);
+    return fd;
 }
 
 struct kernel_sigaction {
@@ -506,10 +509,11 @@ __attribute__((used, noreturn)) void oracle_main(long *stack)
         cpu = cpu * 10 + (unsigned long)(*digit - '0');
     }
     choose_cpu(cpu);
-    set_up_memory();
+    int memory = set_up_memory();
     describe_cpu();
     set_up_signals();
     say_number("ready ", (unsigned long)call3(SYS_getpid, 0, 0, 0));
+    say_number("memory ", (unsigned long)memory);
     for (;;) {
         switch (*next_command()) {
         case 'l':

@@ -1,6 +1,6 @@
 /** Probes on the instructions of running processes. */
 @org.jspecify.annotations.NullMarked
-@SuppressWarnings("module") // The command line is compiled after this module.
+@SuppressWarnings("module") // Those that it exports to are compiled after this module.
 module io.xolotl.xol {
   requires static transitive org.jspecify;
   requires transitive io.xolotl.decoder;
@@ -9,5 +9,5 @@ module io.xolotl.xol {
 
   exports io.xolotl.xol;
   exports io.xolotl.xol.elf to
-      io.xolotl.cli;
+      io.xolotl.bench, io.xolotl.cli;
 }

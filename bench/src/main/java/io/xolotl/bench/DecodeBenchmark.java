@@ -8,7 +8,10 @@ import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.FixtureProgram;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -42,6 +45,7 @@ public class DecodeBenchmark {
   private byte[] code = {};
   private final int[] offsets = new int[INSTRUCTIONS];
   private final int[] lengths = new int[INSTRUCTIONS];
+  private List<Classification.ScratchRegister> copies = List.of();
   private Decoder decoder = Decoder.forThisCpu();
 
   /** Finds the instructions. */
@@ -49,7 +53,7 @@ public class DecodeBenchmark {
   public void findInstructions() throws IOException {
     decoder = Decoder.forThisCpu();
     code = Files.readAllBytes(FixtureProgram.STATIC.path());
-    int offset = (int) (FixtureProgram.STATIC.symbol("work") & 0xfffff);
+    int offset = start();
     for (int i = 0; i < INSTRUCTIONS;) {
       Decoding decoding = decoder.decode(code, offset, Math.min(15, code.length - offset), offset);
       if (decoding instanceof Instruction) {
@@ -59,6 +63,15 @@ public class DecodeBenchmark {
       }
       offset += decoding.length();
     }
+    // As many as of all others, so that they are found in as many places of memory.
+    copies = Stream.generate(() -> relative(decoder)).flatMap(List::stream).limit(INSTRUCTIONS).toList();
+  }
+
+  private List<Classification.ScratchRegister> relative(Decoder decoder) {
+    return Arrays.stream(offsets)
+        .mapToObj(offset -> decoder.classify(code, offset, 15, offset, RelocationPolicy.FULL))
+        .filter(Classification.ReDisplace.class::isInstance).map(Classification.ReDisplace.class::cast)
+        .flatMap(classification -> classification.alternative().stream()).toList();
   }
 
   /** The control. */
@@ -110,8 +123,24 @@ public class DecodeBenchmark {
     return sum;
   }
 
+  /** Rewrites what addresses memory relative to rip to address it by a register; the result is the number of bytes. */
+  @Benchmark
+  @OperationsPerInvocation(INSTRUCTIONS)
+  public long relocate() {
+    long sum = 0;
+    for (Classification.ScratchRegister copy : copies) {
+      sum += copy.bytes().length;
+    }
+    return sum;
+  }
+
+  /** Where the first instruction is in the file. */
+  static int start() {
+    return (int) (FixtureProgram.STATIC.symbol("work") & 0xfffff);
+  }
+
   /** For the test: what {@link #decode} must give. */
   long totalLength() {
-    return java.util.Arrays.stream(lengths).sum();
+    return Arrays.stream(lengths).sum();
   }
 }

@@ -41,8 +41,8 @@ public class HitBenchmark {
   /** Hits an invocation. */
   static final int HITS = 1_000;
 
-  /** How the probed push is executed. */
-  @Param({"EMULATED", "TRAPPED", "SINGLE_STEPPED"})
+  /** How the probed instruction is executed: a push if it is emulated, otherwise a mov. */
+  @Param
   public Technique technique = Technique.EMULATED;
 
   /** Where the empty handler runs. */
@@ -60,8 +60,8 @@ public class HitBenchmark {
     target = started;
     ProbedProcess attached = ProbedProcess.attach(started.pid());
     process = attached;
-    probe = attached
-        .register(ProbeRequest.at(started.address("work_push"), hit -> {}).in(context).with(technique));
+    long site = started.address(technique == Technique.EMULATED ? "work_push" : "work_mov");
+    probe = attached.register(ProbeRequest.at(site, hit -> {}).in(context).with(technique));
     started.send("go");
   }
 

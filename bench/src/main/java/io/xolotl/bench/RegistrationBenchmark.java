@@ -5,6 +5,7 @@ import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
+import io.xolotl.xol.elf.SymbolResolver;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -24,7 +25,7 @@ import org.openjdk.jmh.annotations.Warmup;
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
  * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main RegistrationBenchmark}. The control is {@link #readMappings},
- * which both others do too.
+ * which all but {@link #resolve} do too.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -36,13 +37,16 @@ public class RegistrationBenchmark {
 
   private @Nullable TargetProcess target;
   private @Nullable ProbedProcess process;
+  private @Nullable SymbolResolver symbols;
 
   /** Starts the program. */
   @Setup
   public void start() {
     TargetProcess started = TargetProcess.start(FixtureProgram.SLEEPER);
     target = started;
-    process = ProbedProcess.attach(started.pid());
+    ProbedProcess attached = ProbedProcess.attach(started.pid());
+    process = attached;
+    symbols = new SymbolResolver(started.pid(), attached.mappings(), attached.memory()::tryRead);
   }
 
   /** Ends the session, then the program. */
@@ -64,6 +68,12 @@ public class RegistrationBenchmark {
   @Benchmark
   public int readMappings() {
     return process().mappings().size();
+  }
+
+  /** Finds a function by its name, in symbols that are read already; the result is its address. */
+  @Benchmark
+  public long resolve() {
+    return java.util.Objects.requireNonNull(symbols).resolve("libc.so.6", "malloc").address();
   }
 
   /** Describes the address of a function. */

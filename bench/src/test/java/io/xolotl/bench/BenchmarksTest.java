@@ -2,13 +2,18 @@ package io.xolotl.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ProcFs;
 import io.xolotl.xol.HandlerContext;
 import io.xolotl.xol.Technique;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** What the benchmarks measure happens. */
-@Timeout(60)
+@Timeout(120)
 class BenchmarksTest {
 
   @Test
@@ -21,6 +26,66 @@ class BenchmarksTest {
     assertThat(benchmark.classify()).isBetween(DecodeBenchmark.INSTRUCTIONS * 9L / 10,
         (long) DecodeBenchmark.INSTRUCTIONS);
     assertThat(benchmark.copyBytes()).isNotZero();
+    assertThat(benchmark.relocate()).isGreaterThan(DecodeBenchmark.INSTRUCTIONS * 6L);
+  }
+
+  @Test
+  void decodingInC() throws Exception {
+    assertThat(DecodeComparison.compare(1, 1)).hasSize(4).allSatisfy(result -> {
+      assertThat(result.nanos()).isPositive();
+      assertThat(result.ratio()[1]).isPositive();
+    });
+  }
+
+  @Test
+  void crowds() {
+    for (int threads : new int[]{1, 64}) {
+      for (String sites : List.of("shared", "own")) {
+        var benchmark = new CrowdBenchmark();
+        benchmark.threads = threads;
+        benchmark.sites = sites;
+        benchmark.start();
+        try {
+          assertThat(benchmark.hits()).isGreaterThanOrEqualTo(CrowdBenchmark.HITS);
+          long expected = sites.equals("own") ? threads : 1;
+          Await.until(() -> benchmark.sitesThatWereHit() == expected, () -> "hits at " + expected + " sites");
+        } finally {
+          benchmark.stop();
+        }
+      }
+    }
+  }
+
+  @Test
+  void tracing() {
+    var benchmark = new TracerBenchmark();
+    benchmark.start();
+    try {
+      assertThat(benchmark.callTracer()).isGreaterThan(benchmark.target().pid());
+      assertThat(benchmark.readRegisters()).isNotZero();
+      assertThat(benchmark.readAndWriteRegisters()).isNotZero();
+      assertThat(benchmark.readVectorState()).isGreaterThanOrEqualTo(512L * TracerBenchmark.OPERATIONS);
+      byte[] code = ProcFs.memory(benchmark.target().pid(), benchmark.target().address("work"), 8);
+      long word = ByteBuffer.wrap(code).order(ByteOrder.LITTLE_ENDIAN).getLong();
+      assertThat(benchmark.readMemory()).isEqualTo(word * TracerBenchmark.OPERATIONS);
+      assertThat(benchmark.stopAndContinue()).isEqualTo(TracerBenchmark.OPERATIONS);
+    } finally {
+      benchmark.stop();
+    }
+  }
+
+  @Test
+  void manyProbes() {
+    var benchmark = new ManyProbesBenchmark();
+    benchmark.probes = 2_000;
+    benchmark.start();
+    try {
+      assertThat(benchmark.registerAndUnregister()).isZero();
+      assertThat(benchmark.register()).isEqualTo(2_000);
+      benchmark.unregister();
+    } finally {
+      benchmark.stop();
+    }
   }
 
   @Test
@@ -46,6 +111,7 @@ class BenchmarksTest {
     benchmark.start();
     try {
       assertThat(benchmark.readMappings()).isGreaterThan(5);
+      assertThat(benchmark.resolve()).isNotZero();
       assertThat(benchmark.describe()).isEqualTo("sleeper:main");
       assertThat(benchmark.registerAndUnregister().isActive()).isFalse();
     } finally {

@@ -1,20 +1,28 @@
 package io.xolotl.cli;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Decoding;
+import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Refusal;
+import io.xolotl.xol.Technique;
 import java.io.IOException;
 import java.io.Writer;
 import java.util.Locale;
 
-/** How many instructions have each outcome. */
+/** How many instructions have each outcome, and how the engine executes them. */
 final class ClassificationSummary {
   private final long[] outcomes = new long[Outcome.values().length];
   private final long[] refusals = new long[Refusal.values().length];
+  private final long[] techniques = new long[Technique.values().length];
   private long instructions;
 
-  void add(Classification classification) {
+  void add(Decoding decoding, Classification classification) {
     instructions++;
+    if (decoding instanceof Instruction instruction) {
+      Technique.chosenFor(instruction, classification)
+          .ifPresent(technique -> techniques[technique.ordinal()]++);
+    }
     outcomes[classification.outcome().ordinal()]++;
     if (classification instanceof Classification.Refuse(Refusal reason)) {
       refusals[reason.ordinal()]++;
@@ -35,6 +43,10 @@ final class ClassificationSummary {
         line(out, "    ", Names.of(refusal), refusals[refusal.ordinal()]);
       }
     }
+    out.write("executed\n");
+    for (Technique technique : Technique.values()) {
+      line(out, "  ", Names.of(technique), techniques[technique.ordinal()]);
+    }
   }
 
   private void line(Writer out, String indent, String name, long count) throws IOException {
@@ -54,6 +66,10 @@ final class ClassificationSummary {
       if (refusals[refusal.ordinal()] != 0) {
         document.name(refusal.name()).value(refusals[refusal.ordinal()]);
       }
+    }
+    document.endObject().name("techniques").beginObject();
+    for (Technique technique : Technique.values()) {
+      document.name(Names.of(technique)).value(techniques[technique.ordinal()]);
     }
     document.endObject().endObject();
     out.write('\n');

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Undecodable;
 import io.xolotl.xol.elf.CodeFile;
@@ -29,7 +30,7 @@ import picocli.CommandLine.TypeConversionException;
 
 /** Says what happens to instructions out of line. */
 @Command(name = "classify", mixinStandardHelpOptions = true, sortOptions = false, description = "Says how instructions would be executed out of line, or why they are refused. Needs no process.", customSynopsis = {
-    "xolotl classify --hex BYTES [--address ADDRESS] [--policy POLICY] [--json]",
+    "xolotl classify --hex BYTES [--address ADDRESS] [--i386] [--policy POLICY] [--json]",
     "       xolotl classify FILE[:SYMBOL] [--summary] [--policy POLICY] [--json]"})
 final class ClassifyCommand implements Callable<Integer> {
 
@@ -50,10 +51,13 @@ final class ClassifyCommand implements Callable<Integer> {
   @Option(names = "--address", paramLabel = "ADDRESS", converter = AddressConverter.class, description = "Where the first of the --hex bytes is (default: 0x0).")
   private @Nullable Long address;
 
+  @Option(names = "--i386", description = "The --hex bytes are 32-bit code. Of a file its header tells.")
+  private boolean i386;
+
   @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class, defaultValue = "full", description = "full (the default), or strict: refuse what cannot be copied unchanged.")
   private RelocationPolicy policy = RelocationPolicy.FULL;
 
-  @Option(names = "--summary", description = "Print only how many instructions have each outcome.")
+  @Option(names = "--summary", description = "Print only how many instructions have each outcome, and how they are executed.")
   private boolean summary;
 
   @Option(names = "--json", description = "Print one JSON document.")
@@ -61,6 +65,8 @@ final class ClassifyCommand implements Callable<Integer> {
 
   /** Not an array by itself: picocli would take that for an option with many values. */
   record Bytes(byte[] array) {}
+
+  private record Input(MachineMode mode, List<CodeFile.Code> code) {}
 
   /** Takes one instruction after the other. */
   private interface Sink {
@@ -73,18 +79,20 @@ final class ClassifyCommand implements Callable<Integer> {
     if ((hex == null) == (file == null)) {
       throw new ParameterException(command.commandLine(), "Give either --hex BYTES or FILE[:SYMBOL]");
     }
-    if (file == null ? summary : address != null) {
+    if (file == null ? summary : address != null || i386) {
       throw new ParameterException(command.commandLine(),
-          "--summary goes with FILE[:SYMBOL], and --address with --hex");
+          "--summary goes with FILE[:SYMBOL], and --address and --i386 with --hex");
     }
-    Decoder decoder = Decoder.forThisCpu();
-    List<CodeFile.Code> code = hex != null
-        ? List.of(new CodeFile.Code("", address == null ? 0 : address, hex.array()))
+    Input input = hex != null
+        ? new Input(i386 ? MachineMode.COMPAT_32 : MachineMode.LONG_64,
+            List.of(new CodeFile.Code("", address == null ? 0 : address, hex.array())))
         : read(String.valueOf(file));
+    Decoder decoder = Decoder.forThisCpu(input.mode());
+    List<CodeFile.Code> code = input.code();
     xolotl.shell().print(out -> {
       if (summary) {
         var counts = new ClassificationSummary();
-        sweep(decoder, code, (_, _, classification) -> counts.add(classification));
+        sweep(decoder, code, (decoding, _, classification) -> counts.add(decoding, classification));
         counts.write(out, String.valueOf(file), json);
       } else if (json) {
         var document = new JsonWriter(out).beginObject().name("instructions").beginArray();
@@ -101,16 +109,18 @@ final class ClassifyCommand implements Callable<Integer> {
   }
 
   /** A file may have a colon in its name: only what does not exist as a whole is taken apart. */
-  private static List<CodeFile.Code> read(String what) {
+  private static Input read(String what) {
     int colon = what.lastIndexOf(':');
     if (colon < 0 || Files.exists(Path.of(what))) {
-      List<CodeFile.Code> sections = CodeFile.open(Path.of(what)).sections();
+      CodeFile whole = CodeFile.open(Path.of(what));
+      List<CodeFile.Code> sections = whole.sections();
       if (sections.isEmpty()) {
         throw new Failure(what + " has no executable sections");
       }
-      return sections;
+      return new Input(whole.mode(), sections);
     }
-    return List.of(CodeFile.open(Path.of(what.substring(0, colon))).function(what.substring(colon + 1)));
+    CodeFile file = CodeFile.open(Path.of(what.substring(0, colon)));
+    return new Input(file.mode(), List.of(file.function(what.substring(colon + 1))));
   }
 
   private void sweep(Decoder decoder, List<CodeFile.Code> code, Sink sink) throws IOException {

@@ -2,10 +2,14 @@ package io.xolotl.cli;
 
 import java.io.IOException;
 import java.io.Writer;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import org.jspecify.annotations.Nullable;
 
 /** Writes one JSON document (RFC 8259), value by value; the caller opens and closes what it nests. */
 final class JsonWriter {
+  private static final MathContext SIGNIFICANT = new MathContext(5);
+
   private final Writer out;
 
   /** Whether the next value or member follows another one. */
@@ -46,6 +50,11 @@ final class JsonWriter {
 
   JsonWriter value(long value) throws IOException {
     return literal(Long.toString(value));
+  }
+
+  /** A number that is not infinite, with as many digits as matter. */
+  JsonWriter value(double value) throws IOException {
+    return literal(new BigDecimal(value).round(SIGNIFICANT).stripTrailingZeros().toPlainString());
   }
 
   private JsonWriter literal(String text) throws IOException {

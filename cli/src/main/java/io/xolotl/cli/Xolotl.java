@@ -22,7 +22,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** The command line: its parts, and how every command ends. */
 @Command(name = "xolotl", mixinStandardHelpOptions = true, versionProvider = Xolotl.Version.class, description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.", subcommands = {
     DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
-    ClassifyCommand.class}, footerHeading = "%nExit status:%n", footer = {"  0    done",
+    ClassifyCommand.class, FuzzCommand.class,
+    BenchCommand.class}, footerHeading = "%nExit status:%n", footer = {"  0    done",
         "  1    refused or failed; one line on standard error says why", "  2    wrong usage",
         "  130  ended by Ctrl-C, 143 by SIGTERM; results are printed and the process is restored first"})
 final class Xolotl {

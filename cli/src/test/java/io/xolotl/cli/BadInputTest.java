@@ -57,7 +57,7 @@ class BadInputTest {
   private static String readableModulePath(Path directory) throws IOException {
     Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
     var copies = new ArrayList<String>();
-    for (String module : System.getProperty("jdk.module.path").split(File.pathSeparator)) {
+    for (String module : CliProcess.modulePath().split(File.pathSeparator)) {
       Path source = Path.of(module);
       Path copy = directory.resolve(copies.size() + "-" + source.getFileName());
       try (Stream<Path> files = Files.walk(source)) {

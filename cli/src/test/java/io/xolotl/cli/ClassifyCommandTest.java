@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -63,12 +64,42 @@ class ClassifyCommandTest {
       refused += reason.getValue().longValue();
     }
     assertThat(refused).isEqualTo(outcomes.get("refuse"));
+    long executed = 0;
+    for (Map.Entry<String, JsonNode> technique : summary.get("techniques").properties()) {
+      executed += technique.getValue().longValue();
+    }
+    assertThat(executed).isEqualTo(summary.get("instructions").longValue() - refused);
+    assertThat(summary.get("techniques").get("emulated").longValue()).isEqualTo(outcomes.get("emulate"));
+    assertThat(summary.get("techniques").get("single-stepped").longValue()).isEqualTo(outcomes.get("fix-up"));
     assertThat(summary.get("refused").has("PRIVILEGED")).as("a program has hlt in _start").isTrue();
 
     JsonNode instructions = Cli.run("classify", file, "--json").done().json().get("instructions");
     assertThat(instructions).hasSize(summary.get("instructions").intValue());
     assertThat(Cli.run("classify", file, "--summary").done().output())
-        .startsWith(file + ": " + instructions.size());
+        .startsWith(file + ": " + instructions.size())
+        .containsPattern("(?m)^executed\n  emulated +" + outcomes.get("emulate") + " ");
+  }
+
+  @Test
+  void thirtyTwoBitCode() {
+    // call .+5; pop eax; inc eax; push es; int 0x80; sysenter
+    assertThat(Cli.run("classify", "--i386", "--hex", "e800000000 58 40 06 cd80 0f34", "--json").done().json()
+        .get("instructions")).extracting(
+            node -> node.get("text").textValue() + ": "
+                + node.get("outcome").textValue() + " " + node.get("reason").textValue())
+        .containsExactly("call 0x00000005: emulate null", "pop eax: copy null", "inc eax: copy null",
+            "push es: copy null", "int 0x80: fix-up null", "sysenter: refuse SYSENTER");
+    assertThat(Cli.run("classify", "--i386", "/bin/ls").misused()).contains("--i386 with --hex");
+  }
+
+  @Test
+  void aFileWith32BitCode() {
+    Assumptions.assumeTrue(FixtureProgram.I386.isAvailable(),
+        "this machine cannot build or run 32-bit programs");
+    String file = FixtureProgram.I386.path().toString();
+    assertThat(Cli.run("classify", file + ":work", "--json").done().json().get("instructions"))
+        .extracting(node -> node.get("text").textValue())
+        .startsWith("push ebx", "mov ebx, [esp+0x08]").contains("inc ecx");
   }
 
   @Test

@@ -6,11 +6,15 @@ import io.xolotl.fixtures.Await;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.module.ModuleFinder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 /** A command in a JVM of its own, as the launcher starts it. */
 final class CliProcess implements AutoCloseable {
@@ -24,7 +28,18 @@ final class CliProcess implements AutoCloseable {
   }
 
   static CliProcess start(String... args) throws IOException {
-    return start(List.of(), System.getProperty("jdk.module.path"), args);
+    return start(List.of(), modulePath(), args);
+  }
+
+  /** The modules that the command line consists of, as they are on the class path of the tests. */
+  static String modulePath() {
+    Path[] classPath = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+        .map(Path::of)
+        .toArray(Path[]::new);
+    return ModuleLayer.boot().configuration()
+        .resolve(ModuleFinder.of(classPath), ModuleFinder.of(), Set.of("io.xolotl.cli")).modules().stream()
+        .map(module -> Path.of(module.reference().location().orElseThrow()).toString())
+        .collect(Collectors.joining(File.pathSeparator));
   }
 
   /** Starts it behind another program, for instance setpriv with its options. */
@@ -35,7 +50,8 @@ final class CliProcess implements AutoCloseable {
     command.addAll(prefix);
     command.addAll(
         List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1", "--enable-native-access=io.xolotl.decoder,io.xolotl.ptrace",
+            "-XX:TieredStopAtLevel=1",
+            "--enable-native-access=io.xolotl.decoder,io.xolotl.ptrace,io.xolotl.fixtures",
             "--illegal-native-access=deny", "--module-path", modulePath, "--module",
             "io.xolotl.cli/io.xolotl.cli.Main"));
     command.addAll(List.of(args));

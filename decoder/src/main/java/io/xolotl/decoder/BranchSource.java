@@ -3,7 +3,7 @@ package io.xolotl.decoder;
 import java.util.Optional;
 import java.util.function.ToLongFunction;
 
-/** Where an indirect branch takes its 64-bit target from. */
+/** Where an indirect branch takes its target from. */
 public sealed interface BranchSource {
 
   /**
@@ -14,14 +14,14 @@ public sealed interface BranchSource {
   record Register(Gpr register) implements BranchSource {}
 
   /**
-   * Eight bytes of memory hold the target.
+   * Memory holds the target: eight bytes, in 32-bit code four.
    *
    * @param segment the segment whose base is added to {@link #effectiveAddress}
    * @param base the base register; empty for an absolute or RIP-relative address
    * @param index the register that is scaled
    * @param scale 1, 2, 4 or 8; 1 without an index
    * @param displacement added to base and index; if the instruction is RIP-relative, the absolute address
-   * @param addressSize 32 or 64: how many bits the sum of base, index and displacement has
+   * @param addressSize 64, 32, or in 32-bit code 16: how many bits the sum of base, index and displacement has
    */
   record Memory(Segment segment, Optional<Gpr> base, Optional<Gpr> index, int scale, long displacement,
       int addressSize) implements BranchSource {
@@ -31,7 +31,7 @@ public sealed interface BranchSource {
      * uses its value before the push.
      *
      * @param registers gives a register's 64-bit value
-     * @return the address, wrapped at 4 GiB if {@link #addressSize} is 32; the segment's base is still to be added
+     * @return the address, wrapped at the {@link #addressSize}; the segment's base is still to be added
      */
     public long effectiveAddress(ToLongFunction<Gpr> registers) {
       long address = displacement;
@@ -41,7 +41,7 @@ public sealed interface BranchSource {
       if (index.isPresent()) {
         address += registers.applyAsLong(index.get()) * scale;
       }
-      return addressSize == 32 ? Integer.toUnsignedLong((int) address) : address;
+      return addressSize == 64 ? address : address & (1L << addressSize) - 1;
     }
   }
 }

@@ -97,7 +97,9 @@ public sealed interface Classification {
     /** What is to be corrected. */
     public enum Kind {
       /** The kernel gets to see, and rcx holds, the address behind the copy; r11 holds rflags. */
-      SYSCALL
+      SYSCALL,
+      /** {@code int 0x80}, the system call of 32-bit code: the kernel gets to see the address behind the copy. */
+      INT_80
     }
 
     @Override

@@ -9,6 +9,7 @@ import io.xolotl.decoder.Classification.ScratchRegister;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * The rules of relocation, decided from the decoded form alone: mnemonic, encoding, prefixes and operands. A bare opcode
@@ -28,6 +29,7 @@ final class Classifier {
   /** {@code mov} to a segment register: map 0, opcode 8e, with the register's number in modrm.reg. */
   private static final int MOVE_TO_SEGMENT = 0x8e;
   private static final int SS = 2;
+  private static final int LINUX_SYSTEM_CALL = 0x80;
 
   /** Map 1, opcode 0d: with a register for its operand a nop to Intel, and invalid to AMD. */
   private static final int PREFETCHES = 0x10d;
@@ -35,63 +37,79 @@ final class Classifier {
   private Classifier() {}
 
   static Classification classify(Instruction instruction, RelocationPolicy policy) {
-    if (instruction.mode() != MachineMode.LONG_64) {
-      return new Refuse(Refusal.COMPAT_MODE);
-    }
     if (instruction.encoding() == Encoding.MVEX) {
       return new Refuse(Refusal.MVEX);
     }
     return switch (instruction.rule()) {
       case Rule.Simple simple -> classify(simple, instruction, policy);
       case Rule.JumpIf(Condition condition) ->
-        branch(instruction, new Emulation.ConditionalJump(condition, instruction.target()));
+        branch(instruction, () -> new Emulation.ConditionalJump(condition, instruction.target()));
       case Rule.LoopIf(LoopKind kind) -> loop(instruction, kind);
       case Rule.Never(Refusal reason) -> new Refuse(reason);
     };
   }
 
   private static Classification classify(Rule.Simple rule, Instruction instruction, RelocationPolicy policy) {
+    int width = instruction.mode().widthBits();
     return switch (rule) {
       case NOP -> instruction.opcode() == PREFETCHES && instruction.isModrmRegister() ? COPY : SKIP;
       // Opcode 90 with REX.B is xchg with r8, whatever prefix f3 says; Zydis calls it pause all the same.
       case PAUSE -> instruction.hasRexB() ? COPY : SKIP;
       case JUMP -> branch(instruction,
-          instruction.isRelativeBranch()
+          () -> instruction.isRelativeBranch()
               ? new Emulation.Jump(instruction.target())
-              : new Emulation.IndirectJump(source(instruction)));
+              : new Emulation.IndirectJump(source(instruction), width));
       case CALL -> branch(instruction,
-          instruction.isRelativeBranch()
-              ? new Emulation.Call(instruction.target())
-              : new Emulation.IndirectCall(source(instruction)));
+          () -> instruction.isRelativeBranch()
+              ? new Emulation.Call(instruction.target(), width)
+              : new Emulation.IndirectCall(source(instruction), width));
       case RETURN -> returned(instruction);
       case PUSH -> push(instruction, policy);
+      case POP -> instruction.firstOperand() instanceof Operand.OfRegister operand
+          && operand.register().name().equals("ss")
+              ? new Refuse(Refusal.INTERRUPT_SHADOW)
+              : relocate(instruction, policy);
       case PUSH_FLAGS -> new Emulate(new Emulation.PushFlags(instruction.operandSize()));
       case POP_FLAGS -> new Emulate(new Emulation.PopFlags(instruction.operandSize()));
       case LOAD_ADDRESS -> loadAddress(instruction);
       case MOVE -> instruction.opcode() == MOVE_TO_SEGMENT && instruction.modrmReg() == SS
           ? new Refuse(Refusal.INTERRUPT_SHADOW)
           : relocate(instruction, policy);
-      case SYSCALL -> new FixUp(FixUp.Kind.SYSCALL);
+      case SYSCALL -> switch (instruction.mode()) {
+        case LONG_64 -> new FixUp(FixUp.Kind.SYSCALL);
+        // On CPUs that have it in 32-bit code the kernel returns to the vDSO (do_fast_syscall_32 in arch/x86/entry).
+        case COMPAT_32 -> new Refuse(Refusal.SYSENTER);
+      };
+      case INTERRUPT -> interrupt(instruction);
       case COPY -> relocate(instruction, policy);
     };
   }
 
-  private static Classification branch(Instruction instruction, Emulation emulation) {
+  private static Classification branch(Instruction instruction, Supplier<Emulation> emulation) {
     if (instruction.branchKind() == BranchKind.FAR) {
       return new Refuse(Refusal.FAR_BRANCH);
     }
-    // Intel ignores the prefix, AMD truncates rip to 16 bits; with REX.W both have 64 bits.
+    // In 64-bit code Intel ignores the prefix, AMD truncates rip to 16 bits; with REX.W both have 64 bits.
     if (instruction.hasOperandSizePrefix() && !instruction.hasRexW()) {
       return new Refuse(Refusal.OPERAND_SIZE_BRANCH);
     }
-    return new Emulate(emulation);
+    return new Emulate(emulation.get());
+  }
+
+  private static Classification interrupt(Instruction instruction) {
+    return instruction.mode() == MachineMode.COMPAT_32
+        && instruction.firstOperand() instanceof Operand.OfImmediate number
+        && (number.value() & 0xff) == LINUX_SYSTEM_CALL
+            ? new FixUp(FixUp.Kind.INT_80)
+            : new Refuse(Refusal.SOFTWARE_INTERRUPT);
   }
 
   private static Classification loop(Instruction instruction, LoopKind kind) {
     boolean asksForZero = kind == LoopKind.LOOPE || kind == LoopKind.LOOPNE;
     return asksForZero && instruction.hasRepeatPrefix()
         ? new Refuse(Refusal.REPEATED_LOOP)
-        : branch(instruction, new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
+        : branch(instruction,
+            () -> new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
   }
 
   private static Classification returned(Instruction instruction) {
@@ -104,14 +122,15 @@ final class Classifier {
     int extra = instruction.firstOperand() instanceof Operand.OfImmediate immediate
         ? (int) immediate.value() & 0xffff
         : 0;
-    return new Emulate(new Emulation.Return(extra));
+    return new Emulate(new Emulation.Return(extra, instruction.mode().widthBits()));
   }
 
   private static Classification push(Instruction instruction, RelocationPolicy policy) {
+    int width = instruction.mode().widthBits();
     return instruction.firstOperand() instanceof Operand.OfRegister operand
         && operand.register().gpr().isPresent()
-        && operand.widthBits() == 64
-            ? new Emulate(new Emulation.PushRegister(operand.register().gpr().get()))
+        && operand.widthBits() == width
+            ? new Emulate(new Emulation.PushRegister(operand.register().gpr().get(), width))
             : relocate(instruction, policy);
   }
 

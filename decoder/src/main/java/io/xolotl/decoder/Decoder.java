@@ -20,7 +20,8 @@ import java.util.stream.StreamSupport;
 public final class Decoder {
 
   private static final class Holder {
-    static final Decoder FOR_THIS_CPU = of(MachineMode.LONG_64, CpuVendor.ofThisCpu(), false);
+    static final Decoder LONG_64 = of(MachineMode.LONG_64, CpuVendor.ofThisCpu(), false);
+    static final Decoder COMPAT_32 = of(MachineMode.COMPAT_32, CpuVendor.ofThisCpu(), false);
   }
 
   private final MachineMode mode;
@@ -56,9 +57,22 @@ public final class Decoder {
    * @throws DecoderUnavailableException if Zydis cannot be used
    */
   public static Decoder forThisCpu() {
+    return forThisCpu(MachineMode.LONG_64);
+  }
+
+  /**
+   * Returns the decoder that agrees best with the CPU this program runs on.
+   *
+   * @param mode what the bytes are code for
+   * @throws DecoderUnavailableException if Zydis cannot be used
+   */
+  public static Decoder forThisCpu(MachineMode mode) {
     // Asked first so that a failure comes as itself, not as an error in an initializer.
     ZydisLibrary.tables();
-    return Holder.FOR_THIS_CPU;
+    return switch (mode) {
+      case LONG_64 -> Holder.LONG_64;
+      case COMPAT_32 -> Holder.COMPAT_32;
+    };
   }
 
   /**

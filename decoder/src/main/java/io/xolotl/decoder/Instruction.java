@@ -128,10 +128,7 @@ public final class Instruction implements Decoding {
     if (operandWidth == 16 && branchKind != BranchKind.NONE.ordinal()) {
       return 16;
     }
-    return switch (decoder.mode()) {
-      case LONG_64 -> 64;
-      case COMPAT_32 -> 32;
-    };
+    return decoder.mode().widthBits();
   }
 
   private static long lowMask(int bytes) {

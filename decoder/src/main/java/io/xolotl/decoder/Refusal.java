@@ -14,18 +14,17 @@ public enum Refusal {
   APX("instructions of Intel APX are not supported"),
   /** Or another instruction of Knights Corner only. */
   MVEX("instructions of Knights Corner are not supported"),
-  /** 32-bit code. */
-  COMPAT_MODE("only 64-bit code can be probed"),
   /** Faults in user space, or could: {@code hlt}, {@code cli}, {@code rdmsr}, {@code sgdt}. */
   PRIVILEGED("the instruction is privileged or depends on the privilege level"),
   /** {@code in}, {@code out} and their string forms. */
   IO("the instruction accesses I/O ports, which needs privileges"),
   /** {@code iret}, {@code sysret}, {@code uiret} and {@code rsm} are among them. */
   FAR_BRANCH("a far branch or a return from the kernel may change the code segment or the privilege level"),
-  /** {@code int n}, {@code int1}, {@code into}. */
+  /** {@code int n}, {@code int1}, {@code into}; not {@code int 0x80} in 32-bit code, which is the system call there. */
   SOFTWARE_INTERRUPT("a software interrupt enters the kernel with the address of the copy"),
-  /** Prefix 66 on a near branch, not overridden by REX.W, or on any {@code ret}. */
-  OPERAND_SIZE_BRANCH("Intel and AMD CPUs disagree about a near branch with an operand-size prefix"),
+  /** Prefix 66 on a near branch, not overridden by REX.W, or on any {@code ret}; in 32-bit code it cuts eip to 16 bits. */
+  OPERAND_SIZE_BRANCH(
+      "a near branch with an operand-size prefix cuts its target, or not, as the CPU's maker likes"),
   /** Prefix f2 or f3 on {@code loope} or {@code loopne}: on AMD CPUs the prefix decides which of the two it is. */
   REPEATED_LOOP("a repeat prefix changes what some CPUs take a loope or loopne for"),
   /** {@code mov ss}, {@code pop ss}, {@code lss}. */
@@ -36,8 +35,8 @@ public enum Refusal {
   ENCLAVE("the instruction enters, leaves or manages an enclave or a measured environment"),
   /** {@code vmcall}, {@code vmfunc}, {@code vmrun}, {@code tdcall} and the like. */
   VIRTUALIZATION("the instruction talks to a hypervisor"),
-  /** Returns to a fixed address in the vDSO, not behind the instruction. */
-  SYSENTER("sysenter does not return to the instruction behind it"),
+  /** {@code sysenter}, and in 32-bit code {@code syscall}: both return to a fixed address in the vDSO. */
+  SYSENTER("the system call does not return to the instruction behind it"),
   /** Everything of CET that writes shadow stacks; a copy would be right for a thread that has none. */
   SHADOW_STACK("the instruction changes the shadow stack"),
   /** Only under {@link RelocationPolicy#STRICT}. */

@@ -16,7 +16,7 @@ sealed interface Rule {
   /** Those that need no parameter. */
   enum Simple implements Rule {
     /** Copied, or relocated if its operand is relative. */
-    COPY, NOP, PAUSE, JUMP, CALL, RETURN, PUSH, PUSH_FLAGS, POP_FLAGS, LOAD_ADDRESS, MOVE, SYSCALL
+    COPY, NOP, PAUSE, JUMP, CALL, RETURN, PUSH, POP, PUSH_FLAGS, POP_FLAGS, LOAD_ADDRESS, MOVE, SYSCALL, INTERRUPT
   }
 
   /** {@code jcc}. */
@@ -42,11 +42,13 @@ sealed interface Rule {
       all(Simple.CALL, "call");
       all(Simple.RETURN, "ret");
       all(Simple.PUSH, "push");
+      all(Simple.POP, "pop");
       all(Simple.PUSH_FLAGS, "pushf", "pushfd", "pushfq");
       all(Simple.POP_FLAGS, "popf", "popfd", "popfq");
       all(Simple.LOAD_ADDRESS, "lea");
       all(Simple.MOVE, "mov");
       all(Simple.SYSCALL, "syscall");
+      all(Simple.INTERRUPT, "int");
       for (Condition condition : Condition.ALL) {
         all(new JumpIf(condition), "j" + condition.name().toLowerCase(Locale.ROOT));
       }
@@ -56,7 +58,7 @@ sealed interface Rule {
       all(new LoopIf(LoopKind.JRCXZ), "jcxz", "jecxz", "jrcxz");
 
       never(Refusal.BREAKPOINT_EXISTS, "int3");
-      never(Refusal.SOFTWARE_INTERRUPT, "int", "int1", "into");
+      never(Refusal.SOFTWARE_INTERRUPT, "int1", "into");
       never(Refusal.FAR_BRANCH, "iret", "iretd", "iretq", "sysret", "sysexit", "uiret", "rsm", "eretu",
           "erets");
       never(Refusal.SYSENTER, "sysenter");

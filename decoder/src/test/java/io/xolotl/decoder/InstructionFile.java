@@ -24,6 +24,7 @@ final class InstructionFile {
     AMD(CpuVendor.AMD, MachineMode.LONG_64, false), //
     INTEL(CpuVendor.INTEL, MachineMode.LONG_64, false), //
     COMPAT(CpuVendor.INTEL, MachineMode.COMPAT_32, false), //
+    COMPAT_AMD(CpuVendor.AMD, MachineMode.COMPAT_32, false), //
     MPX(CpuVendor.INTEL, MachineMode.LONG_64, true);
 
     final Decoder decoder;
@@ -53,7 +54,7 @@ final class InstructionFile {
         String[] words = fields[0].split(" ", 2);
         boolean named = words[0].length() > 2;
         byte[] bytes = HexFormat.ofDelimiter(" ").parseHex(named ? words[1] : fields[0]);
-        List<Reader> readers = named ? List.of(reader(words[0])) : List.of(Reader.AMD, Reader.INTEL);
+        List<Reader> readers = named ? readers(words[0]) : List.of(Reader.AMD, Reader.INTEL);
         for (Reader reader : readers) {
           lines.add(new Line(reader, assembly, bytes, fields[1], fields[fields.length - 1]));
         }
@@ -66,8 +67,9 @@ final class InstructionFile {
     return NAMES.stream().flatMap(name -> read(name).stream()).toList();
   }
 
-  private static Reader reader(String name) {
-    return Reader.valueOf(name.toUpperCase(Locale.ROOT));
+  private static List<Reader> readers(String name) {
+    Reader reader = Reader.valueOf(name.toUpperCase(Locale.ROOT));
+    return reader == Reader.COMPAT ? List.of(Reader.COMPAT, Reader.COMPAT_AMD) : List.of(reader);
   }
 
   private static String text(String file) {

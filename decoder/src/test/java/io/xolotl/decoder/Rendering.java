@@ -36,16 +36,22 @@ final class Rendering {
         "jump-if %s 0x%x".formatted(condition, target);
       case Emulation.Loop(LoopKind kind, int size, long target) ->
         "loop %s %d 0x%x".formatted(kind, size, target);
-      case Emulation.Call(long target) -> "call 0x%x".formatted(target);
-      case Emulation.IndirectJump(BranchSource source) -> "indirect-jump " + of(source);
-      case Emulation.IndirectCall(BranchSource source) -> "indirect-call " + of(source);
-      case Emulation.Return(int extra) -> "return " + extra;
-      case Emulation.PushRegister(Gpr register) -> "push " + name(register);
+      case Emulation.Call(long target, int width) -> "call 0x%x".formatted(target) + narrow(width);
+      case Emulation.IndirectJump(BranchSource source, int width) ->
+        "indirect-jump " + of(source) + narrow(width);
+      case Emulation.IndirectCall(BranchSource source, int width) ->
+        "indirect-call " + of(source) + narrow(width);
+      case Emulation.Return(int extra, int width) -> "return " + extra + narrow(width);
+      case Emulation.PushRegister(Gpr register, int width) -> "push " + name(register) + narrow(width);
       case Emulation.LoadAddress(Gpr to, int width, long address) ->
         "load %s %d 0x%x".formatted(name(to), width, address);
       case Emulation.PushFlags(int width) -> "push-flags " + width;
       case Emulation.PopFlags(int width) -> "pop-flags " + width;
     };
+  }
+
+  private static String narrow(int width) {
+    return width == 64 ? "" : ", " + width + " bits";
   }
 
   private static String of(BranchSource source) {

@@ -58,11 +58,11 @@ final class CpuFollower {
     }
   }
 
-  /** Lets the tracer go where the kernel wants it, until the next look. */
+  /** Lets the tracer go where the kernel wants it, until the next look but one. */
   void release() {
+    stops = 1;
     if (cpu >= 0) {
       cpu = -1;
-      stops = 0;
       setAffinity(allowed);
     }
   }

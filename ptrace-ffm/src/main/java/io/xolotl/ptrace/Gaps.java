@@ -10,8 +10,6 @@ final class Gaps {
   private static final long PAGE = 4096;
   /** The lowest address that the kernel's default {@code vm.mmap_min_addr} allows. */
   private static final long LOWEST = 0x10000;
-  /** {@code TASK_SIZE_MAX} with four-level page tables: mmap gives nothing above without being asked to. */
-  private static final long HIGHEST = 0x7fff_ffff_f000L;
 
   private Gaps() {}
 
@@ -29,14 +27,15 @@ final class Gaps {
    * @param near where to be near
    * @param reach the greatest distance that any byte may have from there
    * @param size in bytes, a multiple of the page size
+   * @param limit the first address that cannot be mapped
    * @return page-aligned addresses, nearest first, at most one a gap
    */
-  static List<Long> near(List<MemoryMapping> mappings, long near, long reach, long size) {
+  static List<Long> near(List<MemoryMapping> mappings, long near, long reach, long size, long limit) {
     var candidates = new ArrayList<Candidate>();
     long low = LOWEST;
     boolean heapBelow = false;
     for (MemoryMapping above : mappings) {
-      if (above.start() < 0) {
+      if (Long.compareUnsigned(above.start(), limit) >= 0) {
         // [vsyscall] lies in the kernel's half.
         break;
       }
@@ -45,7 +44,7 @@ final class Gaps {
       low = Math.max(low, above.end());
       heapBelow = above.path().equals("[heap]");
     }
-    add(candidates, low, HIGHEST, end(heapBelow, false, false), near, reach, size);
+    add(candidates, low, limit, end(heapBelow, false, false), near, reach, size);
     candidates.sort(Comparator.comparingLong(Candidate::distance));
     return candidates.stream().map(Candidate::start).toList();
   }

@@ -19,12 +19,13 @@ import org.jspecify.annotations.Nullable;
  * @param uid real user id
  * @param pendingSignals signals that wait for this thread or its process, bit n−1 for signal n
  * @param blockedSignals signals that this thread blocks, likewise
+ * @param caughtSignals signals that the process has handlers for, likewise
  * @param kernelThread whether it is a kernel thread
  * @see <a href="https://man7.org/linux/man-pages/man5/proc_pid_status.5.html">proc_pid_status(5)</a>
  */
 public record ProcessStatus(String name, char state, int tgid, int parentPid, int tracer, int uid,
     long pendingSignals,
-    long blockedSignals, boolean kernelThread) {
+    long blockedSignals, long caughtSignals, boolean kernelThread) {
 
   /** {@code PF_KTHREAD} of include/linux/sched.h, in the flags of {@code /proc/PID/stat}. */
   private static final long PF_KTHREAD = 0x00200000;
@@ -56,7 +57,8 @@ public record ProcessStatus(String name, char state, int tgid, int parentPid, in
     long flags = Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ")[6]);
     return new ProcessStatus(field(fields, "Name"), field(fields, "State").charAt(0), number(fields, "Tgid"),
         number(fields, "PPid"), number(fields, "TracerPid"), number(fields, "Uid"),
-        hex(fields, "SigPnd") | hex(fields, "ShdPnd"), hex(fields, "SigBlk"), (flags & PF_KTHREAD) != 0);
+        hex(fields, "SigPnd") | hex(fields, "ShdPnd"), hex(fields, "SigBlk"), hex(fields, "SigCgt"),
+        (flags & PF_KTHREAD) != 0);
   }
 
   /** Tells whether the process has ended and only its exit status is left. */

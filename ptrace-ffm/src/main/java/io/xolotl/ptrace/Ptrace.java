@@ -7,6 +7,7 @@ final class Ptrace {
   static final int SINGLESTEP = 9;
   static final int GETREGS = 12;
   static final int SETREGS = 13;
+  static final int POKEUSR = 6;
   static final int DETACH = 17;
   static final int GETEVENTMSG = 0x4201;
   static final int GETSIGINFO = 0x4202;
@@ -44,6 +45,7 @@ final class Ptrace {
       case SINGLESTEP -> "PTRACE_SINGLESTEP";
       case GETREGS -> "PTRACE_GETREGS";
       case SETREGS -> "PTRACE_SETREGS";
+      case POKEUSR -> "PTRACE_POKEUSR";
       case DETACH -> "PTRACE_DETACH";
       case GETEVENTMSG -> "PTRACE_GETEVENTMSG";
       case GETSIGINFO -> "PTRACE_GETSIGINFO";

@@ -94,7 +94,8 @@ public final class Registers {
   }
 
   /**
-   * An integer argument at the first instruction of a function, by the System V ABI.
+   * An integer argument at the first instruction of a function, by the System V ABI for x86-64. Arguments of 32-bit code are
+   * on the stack.
    *
    * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
    */
@@ -103,7 +104,7 @@ public final class Registers {
   }
 
   /**
-   * Changes an integer argument at the first instruction of a function, by the System V ABI.
+   * Changes an integer argument at the first instruction of a function, by the System V ABI for x86-64.
    *
    * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
    * @param value its new value
@@ -135,6 +136,10 @@ public final class Registers {
     MemorySegment.copy(userRegs, JAVA_LONG, 0, values, 0, COUNT);
     changed = false;
     count = COUNT_WITHOUT_SEGMENTS;
+  }
+
+  void storeAll(MemorySegment userRegs) {
+    MemorySegment.copy(values, 0, userRegs, JAVA_LONG, 0, COUNT);
   }
 
   /** Stores what must be written, and returns how many bytes that is. */

@@ -14,6 +14,10 @@ import java.util.List;
  * its group-stop. {@code orig_rax} is −1 during the call, so that the kernel does not restart the program's own
  * interrupted call with our registers, and put back after it, so that it does restart it then.
  *
+ * <p>The call is made as the program makes its own, whatever code the thread is in at the moment: a seccomp filter need not
+ * allow the other {@link Abi}'s calls, and usually kills for them. What the kernel restarts afterwards it tells from the
+ * interrupted call itself ({@code restart_block.arch_data}, get_nr_restart_syscall() in arch/x86/kernel/signal.c).
+ *
  * <p>A thread in sigsuspend, ppoll, pselect or epoll_pwait has a temporary mask and the program's own saved beside it.
  * PTRACE_GETSIGMASK tells the saved one, and PTRACE_SETSIGMASK replaces the temporary one and ends that state
  * (ptrace_request() in kernel/ptrace.c). The program does not notice: these calls restart, with their temporary mask,
@@ -23,11 +27,11 @@ import java.util.List;
  */
 final class RemoteCall {
 
-  private static final Register[] ARGUMENTS = {Register.RDI, Register.RSI, Register.RDX, Register.R10,
-      Register.R8, Register.R9};
-
-  /** The trap that ends the call must get through: of one that is blocked the kernel resets the handler. */
-  private static final long ALL_BUT_TRAP = ~(1L << Signals.SIGTRAP - 1);
+  /**
+   * Blocked during the call. The trap that ends it must get through, and the SIGSYS of a seccomp filter, also if the program
+   * blocks it: then the kernel would reset its action (force_sig_info_to_task() in kernel/signal.c).
+   */
+  private static final long ALL_BUT_TRAPS = ~(1L << Signals.SIGTRAP - 1 | 1L << Signals.SIGSYS - 1);
 
   // struct rseq: cpu_id_start 4, cpu_id 4, rseq_cs 8. struct rseq_cs: version and flags 8, start_ip 8,
   // post_commit_offset 8, abort_ip 8 (include/uapi/linux/rseq.h).
@@ -63,17 +67,19 @@ final class RemoteCall {
     thread.readRegisters(saved);
     abortRestartableSequence();
     long mask = thread.signalMask();
+    Abi abi = thread.process().abi();
     var registers = new Registers();
     registers.copyFrom(saved);
+    abi.enter(registers);
     long instruction = thread.process().systemCallInstruction();
     registers.rip(instruction);
     registers.rax(number);
     registers.set(Register.ORIG_RAX, -1);
     for (int i = 0; i < arguments.length; i++) {
-      registers.set(ARGUMENTS[i], arguments[i]);
+      registers.set(abi.argument(i), arguments[i]);
     }
     try {
-      thread.signalMask(mask | ALL_BUT_TRAP);
+      thread.signalMask(ALL_BUT_TRAPS);
       thread.writeRegisters(registers);
       awaitTrap(instruction);
       insist(() -> thread.readRegisters(registers));
@@ -81,10 +87,12 @@ final class RemoteCall {
         throw new PtraceException(Reason.REMOTE_CALL_FAILED, "system call " + number + " in " + thread
             + ": the thread stopped at 0x" + Long.toHexString(registers.rip()) + " instead");
       }
-      return registers.rax();
+      return abi.result(registers);
     } finally {
       if (thread.stop() != null) {
         SignalInfo delivered = signal;
+        // What kind of code the thread is in now decides how registers are written.
+        insist(() -> thread.readRegisters(registers));
         insist(() -> thread.writeRegisters(saved));
         insist(() -> thread.signalMask(mask));
         if (delivered != null) {
@@ -125,8 +133,12 @@ final class RemoteCall {
             return;
           }
           if (Signals.isRaisedByInstruction(signal) && info.isFault()) {
+            takeTrapBehind();
             throw new PtraceException(Reason.REMOTE_CALL_FAILED, "a system call in " + thread + " at 0x"
-                + Long.toHexString(instruction) + " raised " + info + ": there is no syscall instruction");
+                + Long.toHexString(instruction) + " raised " + info
+                + (signal == Signals.SIGSYS
+                    ? ": the process's seccomp filter does not allow it"
+                    : ": there is no system call instruction"));
           }
           insist(() -> thread.readRegisters(registers));
           if (signal == Signals.SIGSTOP && registers.rip() == instruction) {
@@ -147,6 +159,14 @@ final class RemoteCall {
           // Goes on, or ends, with the next step.
         }
       }
+    }
+  }
+
+  /** Of a call that seccomp refuses with SIGSYS the step ends all the same, and its trap is queued behind that. */
+  private void takeTrapBehind() {
+    while (thread.hasPendingTrap()) {
+      insist(() -> thread.cont(0));
+      thread.awaitStop();
     }
   }
 

@@ -23,17 +23,12 @@ public final class TracedProcess {
 
   private static final int OPTIONS = Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK
       | Ptrace.O_TRACEEXEC;
-  private static final int SYS_CLONE = 56;
-  private static final int SYS_VFORK = 58;
   private static final int SYS_CLONE3 = 435;
   private static final long CLONE_VM = 0x100;
   private static final long CLONE_THREAD = 0x10000;
   private static final long SYS_KCMP = 312;
   private static final long KCMP_VM = 1;
-  private static final int SYS_MMAP = 9;
-  private static final int SYS_MUNMAP = 11;
   private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
-  private static final byte[] SYSCALL = {0x0f, 0x05};
 
   private final Tracer tracer;
   private final int pid;
@@ -41,6 +36,8 @@ public final class TracedProcess {
   private final Map<Integer, TracedThread> threads = new LinkedHashMap<>();
   private TraceHandler handler;
   private long systemCallInstruction;
+  /** Of the program that is executed now; null until somebody asks. */
+  private @Nullable Abi abi;
   /** Set between the creation of a child process and its first stop. */
   private @Nullable Birth birth;
 
@@ -265,6 +262,16 @@ public final class TracedProcess {
     return pid;
   }
 
+  /** By which conventions the process's program calls the kernel. */
+  public Abi abi() {
+    Abi known = abi;
+    if (known == null) {
+      known = Abi.ofProgram(memory.owner());
+      abi = known;
+    }
+    return known;
+  }
+
   /** The process's memory. Any thread. */
   public ProcessMemory memory() {
     return memory;
@@ -355,26 +362,21 @@ public final class TracedProcess {
   private long cloneFlags(TracedThread thread, WaitStatus.Event event) {
     var registers = new Registers();
     thread.readRegisters(registers);
-    long argument = registers.get(Register.RDI);
-    switch ((int) registers.get(Register.ORIG_RAX)) {
-      case SYS_CLONE -> {
-        return argument;
-      }
-      case SYS_VFORK -> {
-        return CLONE_VM;
-      }
-      case SYS_CLONE3 -> {
-        try {
-          // struct clone_args begins with the flags.
-          return memory.readLong(argument);
-        } catch (PtraceException unmapped) {
-          // Another thread has unmapped them since; the event's usual meaning then.
-        }
-      }
-      default -> {
-        // fork has no flags.
+    Abi caller = Abi.of(registers);
+    long argument = caller.firstArgument(registers);
+    int number = (int) registers.get(Register.ORIG_RAX);
+    if (number == caller.cloneNumber()) {
+      return argument;
+    }
+    if (number == SYS_CLONE3) {
+      try {
+        // struct clone_args, the same for both, begins with the flags.
+        return memory.readLong(argument);
+      } catch (PtraceException unmapped) {
+        // Another thread has unmapped them since; the event's usual meaning then.
       }
     }
+    // fork and vfork have no flags.
     return switch (event) {
       case CLONE -> CLONE_VM | CLONE_THREAD;
       case FORK -> 0;
@@ -442,6 +444,7 @@ public final class TracedProcess {
       tracer.remove(old);
     }
     systemCallInstruction = 0;
+    abi = null;
     memory.open();
     var thread = new TracedThread(this, pid, true);
     add(thread);
@@ -509,12 +512,12 @@ public final class TracedProcess {
         && childrenOf(thread.tid()).stream().anyMatch(this::sharesMemoryWith);
   }
 
-  /** Sets which {@code syscall} instruction of the process {@link TracedThread#systemCall} uses, or 0 to search. */
+  /** Sets which {@linkplain Abi#systemCall system call instruction} of the process {@link TracedThread#systemCall} uses, or 0 to search. */
   public void systemCallInstruction(long address) {
     systemCallInstruction = address;
   }
 
-  /** Address of a {@code syscall} instruction in the process; the vDSO has one in every process that has a vDSO. */
+  /** Address of a system call instruction in the process; the vDSO has one in every process that has a vDSO. */
   long systemCallInstruction() {
     if (systemCallInstruction == 0) {
       systemCallInstruction = findSystemCallInstruction();
@@ -526,16 +529,17 @@ public final class TracedProcess {
     var executable = new ArrayList<MemoryMapping>(mappings());
     executable.removeIf(m -> !m.isExecutable() || m.path().equals("[vsyscall]"));
     executable.sort(java.util.Comparator.comparing(m -> !m.path().equals("[vdso]")));
+    byte[] wanted = abi().systemCall();
     for (MemoryMapping mapping : executable) {
       byte[] text = memory.readText(mapping.start(), (int) Math.min(mapping.size(), 64 << 20));
       for (int i = 0; i + 1 < text.length; i++) {
-        if (text[i] == SYSCALL[0] && text[i + 1] == SYSCALL[1]) {
+        if (text[i] == wanted[0] && text[i + 1] == wanted[1]) {
           return mapping.start() + i;
         }
       }
     }
     throw new PtraceException(Reason.REMOTE_CALL_FAILED,
-        "process " + pid + " has no syscall instruction in its executable memory");
+        "process " + pid + " has no system call instruction in its executable memory");
   }
 
   /**
@@ -550,8 +554,8 @@ public final class TracedProcess {
    * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses
    */
   public long mapNear(TracedThread thread, long near, long reach, long size, int protection) {
-    for (long candidate : Gaps.near(mappings(), near, reach, size)) {
-      long result = thread.systemCall(SYS_MMAP, candidate, size, protection,
+    for (long candidate : Gaps.near(mappings(), near, reach, size, abi().addressLimit())) {
+      long result = thread.systemCall(abi().mmap(), candidate, size, protection,
           MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0);
       if (result == candidate) {
         return candidate;
@@ -577,7 +581,7 @@ public final class TracedProcess {
    * @param size in bytes
    */
   public void unmap(TracedThread thread, long address, long size) {
-    long result = thread.systemCall(SYS_MUNMAP, address, size);
+    long result = thread.systemCall(abi().munmap(), address, size);
     if (result != 0) {
       throw new PtraceException(Reason.REMOTE_CALL_FAILED, (int) -result,
           "munmap of 0x" + Long.toHexString(address)

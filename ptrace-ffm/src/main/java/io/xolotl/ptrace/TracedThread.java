@@ -23,6 +23,8 @@ public final class TracedThread {
   /** It ran before it was traced. */
   private final boolean seized;
   private boolean started;
+  /** By the code segment that was read or written last. */
+  private boolean in32BitCode;
   /** Detached, ended, or replaced by exec: the id may be that of another thread by now. */
   private boolean gone;
   private @Nullable Object attachment;
@@ -267,6 +269,7 @@ public final class TracedThread {
     Scratch s = scratch();
     request(s, Ptrace.GETREGS, 0, s.registers.address());
     registers.load(s.registers);
+    in32BitCode = Abi.of(registers) == Abi.I386;
   }
 
   /**
@@ -274,13 +277,33 @@ public final class TracedThread {
    * those before them in the order of {@link Register}. A program may have given them values that the CPU takes but
    * putreg() refuses (arch/x86/kernel/ptrace.c): a null selector other than 0, or a base that is no user address.
    *
-   * @param registers what to; no longer {@linkplain Registers#isChanged() changed} afterwards
+   * @param registers what to, in the stop in which they were read; no longer {@linkplain Registers#isChanged() changed}
+   *     afterwards
    */
   public void writeRegisters(Registers registers) {
     Scratch s = scratch();
+    boolean was32BitCode = in32BitCode;
+    in32BitCode = Abi.of(registers) == Abi.I386;
+    if (was32BitCode) {
+      writeRegistersOf32BitCode(s, registers);
+      return;
+    }
     s.vector.set(JAVA_LONG, 0, s.registers.address());
     s.vector.set(JAVA_LONG, 8, registers.store(s.registers));
     request(s, Ptrace.SETREGSET, Ptrace.NT_PRSTATUS, s.vector.address());
+  }
+
+  /**
+   * Of a thread in 32-bit code PTRACE_SETREGSET means i386's registers (task_user_regset_view() of the thread), and
+   * PTRACE_SETREGS those of the tracer. The latter sets all, so where one is refused they are set one by one.
+   */
+  private void writeRegistersOf32BitCode(Scratch s, Registers registers) {
+    registers.storeAll(s.registers);
+    boolean refused = gone || Libc.ptrace(s.state, Ptrace.SETREGS, tid, 0, s.registers.address()) < 0;
+    long bytes = registers.store(s.registers);
+    for (long offset = 0; refused && offset < bytes; offset += 8) {
+      request(s, Ptrace.POKEUSR, offset, s.registers.get(JAVA_LONG, offset));
+    }
   }
 
   /** Fetches the x87, SSE, AVX and further state. */
@@ -399,7 +422,7 @@ public final class TracedThread {
    * and leaves everything else of it as it was: registers (a system call that was interrupted still restarts), signal
    * mask and the signal that it stopped for. It stays stopped.
    *
-   * @param number number of the system call
+   * @param number number of the system call, by the {@link Abi} of the process
    * @param arguments up to six
    * @return what the kernel returns: −4095 to −1 is a negated errno
    */

@@ -43,6 +43,12 @@ public final class Tracer implements AutoCloseable {
   /** How many stops are taken from the kernel before the first of them is resumed. */
   private static final int BATCH = 64;
 
+  /** How long to look for work that is expected soon before the thread sleeps, in nanoseconds. */
+  private static final long SPIN = 100_000;
+
+  /** One in so many times it is tried again where that was in vain. */
+  private static final int SPIN_AGAIN = 64;
+
   /** After this many looks in vain, one in so many also asks whether the awaited thread can stop at all. */
   private static final int LOOKS = 32;
 
@@ -69,6 +75,10 @@ public final class Tracer implements AutoCloseable {
   private final ArrayDeque<Report> reports = new ArrayDeque<>();
   private @Nullable Scratch scratch;
   private @Nullable CpuFollower follower;
+  /** Work that was promised and has not come. */
+  private int promised;
+  /** Above 0 if promised work came in time lately. */
+  private int spins = 1;
 
   private Tracer(String name, TracerAffinity affinity) {
     this.affinity = affinity;
@@ -283,6 +293,9 @@ public final class Tracer implements AutoCloseable {
    */
   private void awaitStops() {
     Scratch s = scratch();
+    if (promised > 0 && comesSoon()) {
+      return;
+    }
     waiting = true;
     if (!work.isEmpty()) {
       waiting = false;
@@ -325,6 +338,46 @@ public final class Tracer implements AutoCloseable {
       follower.release();
     }
     action.run();
+  }
+
+  /**
+   * Tells the tracer that somebody else will {@link #execute} something for a thread that is stopped meanwhile: it looks out
+   * for it a little while before it sleeps, since to be woken costs more than most of what is done meanwhile. Tracer thread
+   * only.
+   */
+  public void promiseWork() {
+    promised++;
+  }
+
+  /** What was {@linkplain #promiseWork promised} has come, or will never. Tracer thread only. */
+  public void promiseKept() {
+    promised--;
+  }
+
+  /** Looks out for work that was promised, and for stops; true if either has come. */
+  private boolean comesSoon() {
+    if (spins <= 0 && -spins % SPIN_AGAIN != 0) {
+      spins--;
+      return false;
+    }
+    Scratch s = scratch();
+    long start = System.nanoTime();
+    do {
+      for (int i = 0; i < LOOKS; i++) {
+        if (!work.isEmpty()) {
+          spins = Math.min(Math.max(spins, 0) + 1, LOOKS);
+          return true;
+        }
+        Thread.onSpinWait();
+      }
+      int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
+      if (stopped > 0) {
+        reports.add(new Report(stopped, WaitStatus.of(s.status.get(JAVA_INT, 0))));
+        return true;
+      }
+    } while (System.nanoTime() - start < SPIN);
+    spins = Math.min(spins, 1) - 1;
+    return false;
   }
 
   private void dispatchFirst() {

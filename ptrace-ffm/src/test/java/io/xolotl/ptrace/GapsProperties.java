@@ -56,7 +56,7 @@ class GapsProperties {
     long near = (seed >>> 32 & 1) == 0 || space.size() == 1
         ? anywhere
         : space.get((int) Long.remainderUnsigned(seed >>> 16, space.size() - 1)).start();
-    List<Long> candidates = Gaps.near(space, near, reach, size);
+    List<Long> candidates = Gaps.near(space, near, reach, size, END);
     long last = 0;
     for (long start : candidates) {
       long end = start + size;
@@ -84,7 +84,7 @@ class GapsProperties {
       room |= first + PAGE <= Math.min(high, near + reach);
       low = Math.max(low, m.end());
     }
-    assertThat(Gaps.near(space, near, reach, PAGE).isEmpty()).isEqualTo(!room);
+    assertThat(Gaps.near(space, near, reach, PAGE, END).isEmpty()).isEqualTo(!room);
   }
 
   private static MemoryMapping mapping(long start, long end, String name) {
@@ -95,27 +95,27 @@ class GapsProperties {
   void heapKeepsTheRoomAboveIt() {
     var space = List.of(mapping(0x10000, 0x500000, "/bin/x"), mapping(0x500000, 0x600000, "[heap]"),
         mapping(0x40000000, 0x40100000, "/lib/y"));
-    assertThat(Gaps.near(space, 0x400000, 1L << 31, 0x10000)).startsWith(0x40000000L - 0x10000);
+    assertThat(Gaps.near(space, 0x400000, 1L << 31, 0x10000, END)).startsWith(0x40000000L - 0x10000);
     // As far away as it may be, if the gap is larger than the reach.
-    assertThat(Gaps.near(space, 0x400000, 0x1000000, 0x10000)).containsExactly(0x1400000L - 0x10000);
+    assertThat(Gaps.near(space, 0x400000, 0x1000000, 0x10000, END)).containsExactly(0x1400000L - 0x10000);
   }
 
   @Example
   void stackKeepsTheRoomBelowIt() {
     var space = List.of(mapping(0x10000, 0x500000, "/bin/x"), mapping(0x40000000, END, "[stack]"));
-    assertThat(Gaps.near(space, 0x40000100L, 1L << 31, 0x10000)).containsExactly(0x500000L);
-    assertThat(Gaps.near(space, 0x40000100L, 0x1000000, 0x10000)).containsExactly(0x3f001000L);
+    assertThat(Gaps.near(space, 0x40000100L, 1L << 31, 0x10000, END)).containsExactly(0x500000L);
+    assertThat(Gaps.near(space, 0x40000100L, 0x1000000, 0x10000, END)).containsExactly(0x3f001000L);
   }
 
   @Example
   void betweenHeapAndStackIsTheMiddle() {
     var space = List.of(mapping(0x10000, 0x400000, "[heap]"), mapping(0x1000000, END, "[stack]"));
-    assertThat(Gaps.near(space, 0x300000, 1L << 31, 0x10000)).singleElement()
+    assertThat(Gaps.near(space, 0x300000, 1L << 31, 0x10000, END)).singleElement()
         .satisfies(start -> assertThat(start).isBetween(0x800000L, 0xc00000L));
   }
 
   @Example
   void nothingFitsInAFullSpace() {
-    assertThat(Gaps.near(List.of(mapping(0x10000, END, "/x")), 0x20000, 1L << 31, PAGE)).isEmpty();
+    assertThat(Gaps.near(List.of(mapping(0x10000, END, "/x")), 0x20000, 1L << 31, PAGE, END)).isEmpty();
   }
 }

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.ptrace.Register;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +32,8 @@ record DisplacedCopy(long slot, int length, @Nullable Register scratch, long scr
    */
   static byte @Nullable [] jumpBack(Instruction instruction, long slot) {
     long displacement = instruction.nextAddress() - (slot + instruction.length() + JUMP_BYTES);
-    if (displacement != (int) displacement) {
+    // In 32-bit code it wraps at 4 GiB, and reaches everything.
+    if (instruction.mode() == MachineMode.LONG_64 && displacement != (int) displacement) {
       return null;
     }
     byte[] jump = {JUMP, 0, 0, 0, 0};

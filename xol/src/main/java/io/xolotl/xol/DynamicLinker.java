@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.TracedProcess;
@@ -24,19 +25,43 @@ final class DynamicLinker {
   private static final long AT_PHNUM = 5;
   private static final long AT_BASE = 7;
   private static final long AT_ENTRY = 9;
-  private static final int PHDR_BYTES = 56;
   private static final int PT_DYNAMIC = 2;
   private static final int PT_PHDR = 6;
   private static final long DT_DEBUG = 21;
-  private static final int R_STATE = 24;
+
+  /** Where the fields of the 64-bit and of the 32-bit structures are: p_vaddr and p_memsz of a header, r_state. */
+  private record Layout(int wordBytes, int headerBytes, int address, int size, int state) {
+    static Layout of(Abi abi) {
+      return switch (abi) {
+        case X86_64 -> new Layout(8, 56, 16, 40, 24);
+        case I386 -> new Layout(4, 32, 8, 20, 12);
+      };
+    }
+
+    long word(ByteBuffer from, int offset) {
+      return wordBytes == 8 ? from.getLong(offset) : Integer.toUnsignedLong(from.getInt(offset));
+    }
+
+    /** The value of a key in a vector of pairs, or 0. */
+    long valueOf(long key, ByteBuffer pairs) {
+      for (int i = 0; i + 2 * wordBytes <= pairs.limit(); i += 2 * wordBytes) {
+        if (word(pairs, i) == key) {
+          return word(pairs, i + wordBytes);
+        }
+      }
+      return 0;
+    }
+  }
 
   private final TracedProcess process;
   private final ProcessMemory memory;
+  private final Layout layout;
   private final ByteBuffer auxv;
 
   private DynamicLinker(TracedProcess process, ByteBuffer auxv) {
     this.process = process;
     this.auxv = auxv;
+    layout = Layout.of(process.abi());
     memory = process.memory();
   }
 
@@ -50,12 +75,7 @@ final class DynamicLinker {
   }
 
   private long auxiliary(long key) {
-    for (int i = 0; i + 16 <= auxv.limit(); i += 16) {
-      if (auxv.getLong(i) == key) {
-        return auxv.getLong(i + 8);
-      }
-    }
-    return 0;
+    return layout.valueOf(key, auxv);
   }
 
   /** Tells whether the program was started through a dynamic linker. */
@@ -90,26 +110,22 @@ final class DynamicLinker {
   boolean isConsistent() {
     long headers = auxiliary(AT_PHDR);
     int count = (int) auxiliary(AT_PHNUM);
-    ByteBuffer table = ByteBuffer.wrap(memory.read(headers, count * PHDR_BYTES))
+    ByteBuffer table = ByteBuffer.wrap(memory.read(headers, count * layout.headerBytes))
         .order(ByteOrder.LITTLE_ENDIAN);
     long bias = 0;
     long dynamic = 0;
     int dynamicBytes = 0;
-    for (int i = 0; i < table.limit(); i += PHDR_BYTES) {
+    for (int i = 0; i < table.limit(); i += layout.headerBytes) {
       if (table.getInt(i) == PT_PHDR) {
-        bias = headers - table.getLong(i + 16);
+        bias = headers - layout.word(table, i + layout.address);
       } else if (table.getInt(i) == PT_DYNAMIC) {
-        dynamic = table.getLong(i + 16);
-        dynamicBytes = (int) table.getLong(i + 40);
+        dynamic = layout.word(table, i + layout.address);
+        dynamicBytes = (int) layout.word(table, i + layout.size);
       }
     }
     ByteBuffer entries = ByteBuffer.wrap(memory.read(bias + dynamic, dynamicBytes))
         .order(ByteOrder.LITTLE_ENDIAN);
-    for (int i = 0; i + 16 <= entries.limit(); i += 16) {
-      if (entries.getLong(i) == DT_DEBUG && entries.getLong(i + 8) != 0) {
-        return memory.readInt(entries.getLong(i + 8) + R_STATE) == 0;
-      }
-    }
-    return false;
+    long debug = layout.valueOf(DT_DEBUG, entries);
+    return debug != 0 && memory.readInt(debug + layout.state) == 0;
   }
 }

@@ -9,8 +9,14 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 
-/** Computes what an instruction does from a thread's saved registers. */
+/**
+ * Computes what an instruction does from a thread's saved registers. Those of 32-bit code are the lower halves: what is
+ * written has its upper half clear, and addresses wrap at 4 GiB.
+ */
 final class Emulator {
+
+  /** The kernel's selector of flat data, __USER_DS. */
+  private static final long FLAT = 0x2b;
 
   private static final long CF_TO_OF_AND_USER_FLAGS = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x800
       | 0x4000
@@ -43,28 +49,27 @@ final class Emulator {
                 ? target
                 : next);
         case Emulation.Loop loop -> go(registers, loops(loop, registers) ? loop.target() : next);
-        case Emulation.Call(long target) -> call(registers, memory, next, target);
-        case Emulation.IndirectJump(BranchSource source) ->
-          !isChecked(source, registers) && go(registers, read(source, registers, memory));
-        case Emulation.IndirectCall(BranchSource source) -> !isChecked(source, registers)
-            && call(registers, memory, next, read(source, registers, memory));
-        case Emulation.Return(int extra) -> {
-          if (isChecked(registers, registers.rsp(), 8)) {
+        case Emulation.Call(long target, int width) -> call(registers, memory, next, target, width);
+        case Emulation.IndirectJump(BranchSource source, int width) ->
+          isReadable(source, registers, width) && go(registers, read(source, registers, memory, width));
+        case Emulation.IndirectCall(BranchSource source, int width) -> isReadable(source, registers, width)
+            && call(registers, memory, next, read(source, registers, memory, width), width);
+        case Emulation.Return(int extra, int width) -> {
+          if (isChecked(registers, registers.rsp(), width / 8)) {
             yield false;
           }
-          long target = memory.readLong(registers.rsp());
+          long target = readWord(memory, registers.rsp(), width);
           if (!isCanonical(target)) {
             yield false;
           }
-          registers.rsp(registers.rsp() + 8 + extra);
+          registers.rsp(cut(registers.rsp() + width / 8 + extra, width));
           yield go(registers, target);
         }
-        case Emulation.PushRegister(Gpr register) -> {
-          if (isChecked(registers, registers.rsp(), 8)) {
+        case Emulation.PushRegister(Gpr register, int width) -> {
+          if (isChecked(registers, registers.rsp(), width / 8)) {
             yield false;
           }
-          memory.writeLong(registers.rsp() - 8, registers.get(general(register)));
-          registers.rsp(registers.rsp() - 8);
+          push(registers, memory, registers.get(general(register)), width, width);
           yield go(registers, next);
         }
         case Emulation.LoadAddress(Gpr destination, int width, long address) -> {
@@ -80,13 +85,11 @@ final class Emulator {
           if (isChecked(registers, registers.rsp(), width / 8)) {
             yield false;
           }
-          long image = registers.rflags() & ~RF_AND_VM;
-          long rsp = registers.rsp() - width / 8;
-          memory.write(rsp, bytes(image, width / 8));
-          registers.rsp(rsp);
+          push(registers, memory, registers.rflags() & ~RF_AND_VM, width, instruction.mode().widthBits());
           yield go(registers, next);
         }
-        case Emulation.PopFlags(int width) -> popFlags(width, registers, memory) && go(registers, next);
+        case Emulation.PopFlags(int width) ->
+          popFlags(width, instruction.mode().widthBits(), registers, memory) && go(registers, next);
       };
     } catch (PtraceException e) {
       if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
@@ -113,13 +116,28 @@ final class Emulator {
     return address >= 0 && address < 1L << 47;
   }
 
-  private static boolean call(Registers registers, ProcessMemory memory, long next, long target) {
-    if (!isCanonical(target) || isChecked(registers, registers.rsp(), 8)) {
+  private static boolean call(Registers registers, ProcessMemory memory, long next, long target, int width) {
+    if (!isCanonical(target) || isChecked(registers, registers.rsp(), width / 8)) {
       return false;
     }
-    memory.writeLong(registers.rsp() - 8, next);
-    registers.rsp(registers.rsp() - 8);
+    push(registers, memory, next, width, width);
     return go(registers, target);
+  }
+
+  private static void push(Registers registers, ProcessMemory memory, long value, int width, int stackWidth) {
+    long rsp = cut(registers.rsp() - width / 8, stackWidth);
+    memory.write(rsp, bytes(value, width / 8));
+    registers.rsp(rsp);
+  }
+
+  private static long readWord(ProcessMemory memory, long address, int width) {
+    return width == 64
+        ? memory.readLong(address)
+        : Integer.toUnsignedLong(memory.readInt(cut(address, width)));
+  }
+
+  private static long cut(long value, int width) {
+    return width == 64 ? value : value & 0xffff_ffffL;
   }
 
   /** The CPU checks the alignment of accesses if the program wants it to, and its own fault tells the program. */
@@ -127,15 +145,19 @@ final class Emulator {
     return (registers.rflags() & AC) != 0 && (address & bytes - 1) != 0;
   }
 
-  private static boolean isChecked(BranchSource source, Registers registers) {
-    return source instanceof BranchSource.Memory operand
-        && isChecked(registers, address(operand, registers), 8);
+  /** In 32-bit code ds and es may be segments of the program's own, with a base that only the CPU knows. */
+  private static boolean isReadable(BranchSource source, Registers registers, int width) {
+    return switch (source) {
+      case BranchSource.Register _ -> true;
+      case BranchSource.Memory operand -> !isChecked(registers, address(operand, registers), width / 8)
+          && (width == 64 || registers.get(Register.DS) == FLAT && registers.get(Register.ES) == FLAT);
+    };
   }
 
-  private static long read(BranchSource source, Registers registers, ProcessMemory memory) {
+  private static long read(BranchSource source, Registers registers, ProcessMemory memory, int width) {
     return switch (source) {
-      case BranchSource.Register(Gpr register) -> registers.get(general(register));
-      case BranchSource.Memory operand -> memory.readLong(address(operand, registers));
+      case BranchSource.Register(Gpr register) -> cut(registers.get(general(register)), width);
+      case BranchSource.Memory operand -> readWord(memory, address(operand, registers), width);
     };
   }
 
@@ -150,14 +172,16 @@ final class Emulator {
 
   /** Counts down, except for jrcxz, and tells whether the branch is taken. */
   private static boolean loops(Emulation.Loop loop, Registers registers) {
-    long mask = loop.addressSize() == 32 ? 0xffff_ffffL : -1;
-    long count = registers.get(Register.RCX) & mask;
+    long mask = loop.addressSize() == 64 ? -1 : (1L << loop.addressSize()) - 1;
+    long old = registers.get(Register.RCX);
+    long count = old & mask;
     boolean zero = (registers.rflags() & ZF) != 0;
     if (loop.kind() == io.xolotl.decoder.LoopKind.JRCXZ) {
       return count == 0;
     }
     count = count - 1 & mask;
-    registers.set(Register.RCX, count);
+    // Writing ecx clears the upper half of rcx; writing cx keeps the rest.
+    registers.set(Register.RCX, loop.addressSize() == 16 ? old & ~mask | count : count);
     return count != 0 && switch (loop.kind()) {
       case LOOP, JRCXZ -> true;
       case LOOPE -> zero;
@@ -165,23 +189,23 @@ final class Emulator {
     };
   }
 
-  private static boolean popFlags(int width, Registers registers, ProcessMemory memory) {
+  private static boolean popFlags(int width, int stackWidth, Registers registers, ProcessMemory memory) {
     if (isChecked(registers, registers.rsp(), width / 8)) {
       return false;
     }
-    byte[] image = memory.read(registers.rsp(), width / 8);
+    byte[] image = memory.read(cut(registers.rsp(), stackWidth), width / 8);
     long value = 0;
     for (int i = 0; i < image.length; i++) {
       value |= (image[i] & 0xffL) << 8 * i;
     }
     long old = registers.rflags();
-    if (width == 64 && ((value ^ old) & ID) != 0) {
+    if (width != 16 && ((value ^ old) & ID) != 0) {
       // ptrace does not set ID (FLAG_MASK in arch/x86/kernel/ptrace.c).
       return false;
     }
     long changeable = CF_TO_OF_AND_USER_FLAGS & (width == 16 ? 0xffff : -1L);
     registers.rflags((old & ~changeable | value & changeable) & ~RF_AND_VM);
-    registers.rsp(registers.rsp() + width / 8);
+    registers.rsp(cut(registers.rsp() + width / 8, stackWidth));
     return true;
   }
 

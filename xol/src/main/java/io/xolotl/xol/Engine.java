@@ -17,6 +17,7 @@ import io.xolotl.xol.ThreadState.Phase;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -80,6 +81,7 @@ final class Engine implements TraceHandler {
   private @Nullable Sites sites;
   private @Nullable OutOfLine outOfLine;
   private @Nullable Locator locator;
+  private @Nullable TrapHandler trapHandler;
 
   /** Who uses the session. The last that leaves closes it. */
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
@@ -135,13 +137,14 @@ final class Engine implements TraceHandler {
 
   private static ProbedProcess opened(String name, ProbingOptions options,
       java.util.function.Function<Engine, TracedProcess> how) {
-    Decoder decoder = Decoder.forThisCpu();
+    // Before anything is attached to.
+    Objects.requireNonNull(Decoder.forThisCpu());
     Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
       user = tracer.call(() -> {
-        engine.use(how.apply(engine), decoder);
+        engine.use(how.apply(engine));
         if (!engine.held) {
           // Only now, since it hands out stops.
           engine.completeAttach();
@@ -160,11 +163,12 @@ final class Engine implements TraceHandler {
   }
 
   /** Tracer thread, once. */
-  private void use(TracedProcess traced, Decoder decoder) {
+  private void use(TracedProcess traced) {
     process = traced;
-    sites = new Sites(traced, decoder, this::inSomeThread);
+    sites = new Sites(traced, this::inSomeThread);
     outOfLine = new OutOfLine(traced.memory());
     locator = new Locator(traced);
+    trapHandler = new TrapHandler(traced);
   }
 
   /** Tracer thread. */
@@ -222,6 +226,10 @@ final class Engine implements TraceHandler {
 
   private OutOfLine outOfLine() {
     return Objects.requireNonNull(outOfLine);
+  }
+
+  private TrapHandler trapHandler() {
+    return Objects.requireNonNull(trapHandler);
   }
 
   // For ProbedProcess and Probe. Any thread.
@@ -289,6 +297,12 @@ final class Engine implements TraceHandler {
         throw new ProbeException(ProbeException.Reason.CLOSED,
             "the session with process " + pid() + " is closed");
       }
+      if (trapHandler().isNews()) {
+        inSomeThread(thread -> {
+          trapHandler().learn(thread);
+          return 0;
+        });
+      }
       sites().register(targets);
       sites().await(absent, this::mappingsChanged);
       targets.forEach(target -> user.registered(target.probe()));
@@ -322,14 +336,14 @@ final class Engine implements TraceHandler {
     reportError(probe, refusal);
   }
 
-  void unregister(Probe probe) {
+  void unregister(Collection<Probe> probes) {
     unlessEnded(() -> {
-      sites().unregister(probe);
-      probe.process().unregistered(probe);
+      sites().unregister(probes);
+      probes.forEach(probe -> probe.process().unregistered(probe));
       return true;
     });
     if (mayWait()) {
-      probe.awaitHandlers();
+      probes.forEach(Probe::awaitHandlers);
     }
   }
 
@@ -342,7 +356,7 @@ final class Engine implements TraceHandler {
         return null;
       }
       List<Probe> own = user.registrations();
-      own.forEach(sites()::unregister);
+      sites().unregister(own);
       sites().await(List.of(), this::mappingsChanged);
       user.detached();
       return own;
@@ -537,6 +551,7 @@ final class Engine implements TraceHandler {
   private void trap(ThreadState state) {
     TracedThread thread = state.traced();
     if (state.isInSlot()) {
+      trapHandler().afterTrap(thread);
       Site site = Objects.requireNonNull(state.site);
       if (outOfLine().trapped(state, site)) {
         leaveSite(state);
@@ -547,8 +562,13 @@ final class Engine implements TraceHandler {
       breakpoint(state);
     } else {
       // The program's own trap flag or debug register.
-      thread.cont(Signals.SIGTRAP);
+      deliverTrap(thread);
     }
+  }
+
+  private void deliverTrap(TracedThread thread) {
+    trapHandler().beforeDelivery(thread);
+    thread.cont(Signals.SIGTRAP);
   }
 
   private static Site leaveSite(ThreadState state) {
@@ -561,7 +581,12 @@ final class Engine implements TraceHandler {
     state.readRegisters();
     long address = state.registers().rip() - 1;
     Site site = sites().at(address);
+    if (site != null && !site.runsIn(state.registers())) {
+      endInOtherCode(state, site);
+      return;
+    }
     if (site != null) {
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.site = site;
       site.pins++;
@@ -572,18 +597,35 @@ final class Engine implements TraceHandler {
       nextHandler(state);
       return;
     }
-    if (sites().wasRemovedFrom(address)) {
+    if (sites().wasRemovedFrom(address) || sites().wasMovedTo(address)) {
       // The thread executed our int3 before it was taken out; the instruction is whole again.
-      state.registers().rip(address);
-      state.writeRegistersIfChanged();
-      state.resume(0);
-    } else if (sites().wasMovedTo(address)) {
+      trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.writeRegistersIfChanged();
       state.resume(0);
     } else {
-      state.traced().cont(Signals.SIGTRAP);
+      deliverTrap(state.traced());
     }
+  }
+
+  /**
+   * A thread has arrived at a site by a far branch, in code of another kind than the site's: there the bytes are another
+   * instruction, about which nothing was decided. The probes end, and the thread executes what the program has there.
+   */
+  private void endInOtherCode(ThreadState state, Site site) {
+    Probe[] probes = site.probes;
+    sites().withdraw(site);
+    for (Probe probe : probes) {
+      failed(probe, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
+          "thread " + state.traced().tid() + " executes 0x" + Long.toHexString(site.address())
+              + " as code for cs=0x"
+              + Long.toHexString(state.registers().get(io.xolotl.ptrace.Register.CS)) + ", but '"
+              + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
+              + "-bit code: the probe is removed"));
+    }
+    state.registers().rip(site.address());
+    state.writeRegistersIfChanged();
+    state.traced().cont(0);
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -626,6 +668,7 @@ final class Engine implements TraceHandler {
 
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
+    tracer.promiseWork();
     try {
       // An executor may start a thread for it.
       tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
@@ -639,6 +682,7 @@ final class Engine implements TraceHandler {
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
+      tracer.promiseKept();
       probe.handlerReturned();
       reportError(probe, e);
       return false;
@@ -648,7 +692,10 @@ final class Engine implements TraceHandler {
   /** On the executor. */
   private void returned(ThreadState state) {
     try {
-      tracer.execute(() -> guarded(state, this::handlerReturned));
+      tracer.execute(() -> {
+        tracer.promiseKept();
+        guarded(state, this::handlerReturned);
+      });
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.CLOSED) {
         throw e;
@@ -812,6 +859,7 @@ final class Engine implements TraceHandler {
     }
     restoreForBorrowers();
     sites().forgetAll();
+    trapHandler().forget();
     users.forEach(ProbedProcess::forgetRegistrations);
     thread.finishSystemCall();
     for (ProbedProcess user : List.copyOf(users)) {
@@ -845,7 +893,7 @@ final class Engine implements TraceHandler {
       return;
     }
     child.handler(engine);
-    engine.use(child, sites().decoder());
+    engine.use(child);
     Sessions.enter(engine);
     thread.finishSystemCall();
     for (ProbedProcess parent : followers) {

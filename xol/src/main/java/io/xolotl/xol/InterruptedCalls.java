@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
@@ -13,16 +14,40 @@ import io.xolotl.ptrace.Registers;
  */
 final class InterruptedCalls {
 
-  private static final long EINTR = -4;
+  private static final int EINTR = -4;
 
   private InterruptedCalls() {}
 
+  private static boolean returnsEintr(int number, Registers registers) {
+    return switch (Abi.of(registers)) {
+      case X86_64 -> returnsEintr64(number);
+      case I386 -> returnsEintr32(number, (int) registers.get(Register.RBX));
+    };
+  }
+
   /** Numbers from arch/x86/entry/syscalls/syscall_64.tbl. */
-  private static boolean returnsEintr(long number) {
-    return switch ((int) number) {
+  private static boolean returnsEintr64(int number) {
+    return switch (number) {
       // read of an inotify descriptor, accept, recvfrom, recvmsg, semop, rt_sigtimedwait, io_getevents, semtimedop,
       // epoll_wait, epoll_pwait, accept4, recvmmsg, epoll_pwait2
       case 0, 43, 45, 47, 65, 128, 208, 220, 232, 281, 288, 299, 441 -> true;
+      default -> false;
+    };
+  }
+
+  /** Numbers from arch/x86/entry/syscalls/syscall_32.tbl, include/uapi/linux/net.h and ipc.h. */
+  private static boolean returnsEintr32(int number, int firstArgument) {
+    return switch (number) {
+      // read, rt_sigtimedwait, io_getevents, epoll_wait, epoll_pwait, recvmmsg, accept4, recvfrom, recvmsg,
+      // recvmmsg_time64, semtimedop_time64, rt_sigtimedwait_time64, epoll_pwait2
+      case 3, 177, 247, 256, 319, 337, 364, 371, 372, 417, 420, 421, 441 -> true;
+      // socketcall: accept, recv, recvfrom, recvmsg, accept4, recvmmsg
+      case 102 -> switch (firstArgument) {
+        case 5, 10, 12, 17, 18, 19 -> true;
+        default -> false;
+      };
+      // ipc, with a version in the upper half: semop, semtimedop
+      case 117 -> (firstArgument & 0xffff) == 1 || (firstArgument & 0xffff) == 4;
       default -> false;
     };
   }
@@ -36,15 +61,16 @@ final class InterruptedCalls {
   static void restart(ThreadState state) {
     state.readRegisters();
     Registers registers = state.registers();
-    long number = registers.get(Register.ORIG_RAX);
-    if (registers.rax() != EINTR || number < 0 || !returnsEintr(number)) {
+    // A system call of 32-bit code has 32 bits of number and result.
+    int number = (int) registers.get(Register.ORIG_RAX);
+    if ((int) registers.rax() != EINTR || number < 0 || !returnsEintr(number, registers)) {
       return;
     }
     ProcessStatus status = ProcessStatus.of(state.traced().tid());
     if (status == null || (status.pendingSignals() & ~status.blockedSignals()) != 0) {
       return;
     }
-    // syscall has two bytes; the kernel rewinds restarted calls in the same way (arch_do_signal_or_restart).
+    // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel rewinds restarted calls in the same way (arch_do_signal_or_restart).
     registers.rip(registers.rip() - 2);
     registers.rax(number);
     state.writeRegistersIfChanged();

@@ -35,18 +35,23 @@ final class Locator {
    */
   synchronized List<Engine.Target> locate(Collection<Probe> probes, List<Probe> absent) {
     symbols.update(process.mappings());
-    Map<ProbeLocation.Symbol, Long> starts = new HashMap<>();
+    Map<ProbeLocation.Symbol, FunctionRange> known = new HashMap<>();
     var targets = new ArrayList<Engine.Target>(probes.size());
     for (Probe probe : probes) {
       try {
-        long address = switch (probe.location()) {
-          case ProbeLocation.Address(long a) -> a;
-          case ProbeLocation.Symbol(String module, String symbol, long offset) -> starts.computeIfAbsent(
-              new ProbeLocation.Symbol(module, symbol, 0),
-              s -> symbols.resolve(s.module(), s.symbol()).address())
-              + offset;
-        };
-        targets.add(new Engine.Target(probe, address, functionAround(address)));
+        targets.add(switch (probe.location()) {
+          case ProbeLocation.Address(long address) ->
+            new Engine.Target(probe, address, functionAround(address));
+          case ProbeLocation.Symbol(String module, String symbol, long offset) -> {
+            FunctionRange function = known.computeIfAbsent(new ProbeLocation.Symbol(module, symbol, 0),
+                s -> symbols.resolve(s.module(), s.symbol()).function());
+            long address = function.start() + offset;
+            // Of a stripped library only a call shows where the implementation of an IFUNC is: it starts an instruction.
+            Optional<FunctionRange> around = functionAround(address).or(() -> Optional.of(function)
+                .filter(f -> Long.compareUnsigned(address - f.start(), f.size()) < 0));
+            yield new Engine.Target(probe, address, around);
+          }
+        });
       } catch (SymbolException e) {
         if (!probe.request().whenMapped() || e.reason() != SymbolException.Reason.MODULE_NOT_FOUND) {
           throw e;

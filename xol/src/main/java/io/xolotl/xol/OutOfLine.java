@@ -2,6 +2,8 @@ package io.xolotl.xol;
 
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
@@ -23,8 +25,6 @@ import java.util.Objects;
 final class OutOfLine {
 
   private static final long TF = 0x100;
-  private static final int SYS_CLONE = 56;
-  private static final int SYS_VFORK = 58;
   private static final int SYS_CLONE3 = 435;
   private static final int CLONE_VFORK = 0x4000;
   /** {@code jmp [rip+0]}; the address follows. */
@@ -76,18 +76,19 @@ final class OutOfLine {
     if (!isSystemCall(site.instruction)) {
       return false;
     }
-    long argument = registers.get(Register.RDI);
-    return switch ((int) registers.rax()) {
-      case SYS_VFORK -> true;
-      case SYS_CLONE -> (argument & CLONE_VFORK) != 0;
-      case SYS_CLONE3 -> {
-        // struct clone_args begins with the flags.
-        byte[] flags = new byte[2];
-        yield memory.tryRead(argument, flags, 0, flags.length) == flags.length
-            && (flags[1] & CLONE_VFORK >> 8) != 0;
-      }
-      default -> false;
-    };
+    Abi abi = Abi.of(registers);
+    boolean longMode = abi == Abi.X86_64;
+    long argument = longMode ? registers.get(Register.RDI) : registers.get(Register.RBX) & 0xffff_ffffL;
+    int number = (int) registers.rax();
+    if (number == SYS_CLONE3) {
+      // struct clone_args begins with the flags.
+      byte[] flags = new byte[2];
+      return memory.tryRead(argument, flags, 0, flags.length) == flags.length
+          && (flags[1] & CLONE_VFORK >> 8) != 0;
+    }
+    // arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl
+    return number == (longMode ? 58 : 190)
+        || number == (longMode ? 56 : 120) && (argument & CLONE_VFORK) != 0;
   }
 
   /**
@@ -97,8 +98,12 @@ final class OutOfLine {
   void leaveBehind(ThreadState state) {
     Site site = Objects.requireNonNull(state.site);
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
-    memory.writeText(copy.slot() + copy.length(), ByteBuffer.allocate(JUMP.length + 8)
-        .order(ByteOrder.LITTLE_ENDIAN).put(JUMP).putLong(site.instruction.nextAddress()).array());
+    byte[] jump = DisplacedCopy.jumpBack(site.instruction, copy.slot());
+    if (jump == null) {
+      jump = ByteBuffer.allocate(JUMP.length + 8).order(ByteOrder.LITTLE_ENDIAN).put(JUMP)
+          .putLong(site.instruction.nextAddress()).array();
+    }
+    memory.writeText(copy.slot() + copy.length(), jump);
   }
 
   /**
@@ -203,10 +208,10 @@ final class OutOfLine {
     long next = site.instruction.nextAddress();
     switch (site.emulation) {
       case Emulation.Call _ -> {
-        registers.rip(registers.rip() - copy.slot() + site.address());
-        memory.writeLong(registers.rsp(), next);
+        registers.rip(original(registers.rip(), copy, site.instruction));
+        writeReturnAddress(site.instruction, registers.rsp());
       }
-      case Emulation.IndirectCall _ -> memory.writeLong(registers.rsp(), next);
+      case Emulation.IndirectCall _ -> writeReturnAddress(site.instruction, registers.rsp());
       case Emulation.IndirectJump _,Emulation.Return _ -> {
         // The target is absolute.
       }
@@ -217,7 +222,7 @@ final class OutOfLine {
         }
       }
       case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
-        registers.rip(registers.rip() - copy.slot() + site.address());
+        registers.rip(original(registers.rip(), copy, site.instruction));
       case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
         finishCopy(state, site.instruction, copy);
       case null -> finishCopy(state, site.instruction, copy);
@@ -233,18 +238,33 @@ final class OutOfLine {
       // rt_sigreturn: all registers are those of the frame. Or it was boosted, and has got to the jump back.
       return;
     }
-    registers.rip(registers.rip() - copy.slot() + instruction.address());
-    if (isSystemCall(instruction)) {
-      finishSystemCall(instruction, registers, state.stepsItself);
+    registers.rip(original(registers.rip(), copy, instruction));
+    finishSystemCall(instruction, registers, state.stepsItself);
+  }
+
+  /** Where the original of an instruction would have led to, if it is relative; in 32-bit code addresses wrap at 4 GiB. */
+  private static long original(long rip, DisplacedCopy copy, Instruction instruction) {
+    long address = rip - copy.slot() + instruction.address();
+    return instruction.mode() == MachineMode.LONG_64 ? address : address & 0xffff_ffffL;
+  }
+
+  private void writeReturnAddress(Instruction call, long rsp) {
+    switch (call.mode()) {
+      case LONG_64 -> memory.writeLong(rsp, call.nextAddress());
+      case COMPAT_32 -> memory.writeInt(rsp, (int) call.nextAddress());
     }
   }
 
+  /** Of all int n only int 0x80 of 32-bit code is displaced. */
   static boolean isSystemCall(Instruction instruction) {
-    return instruction.mnemonic().equals("syscall");
+    return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
   }
 
-  /** By the instruction's definition rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
+  /** By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
   private static void finishSystemCall(Instruction instruction, Registers registers, boolean keepTrapFlag) {
+    if (!instruction.mnemonic().equals("syscall")) {
+      return;
+    }
     registers.set(Register.RCX, instruction.nextAddress());
     if (!keepTrapFlag) {
       registers.set(Register.R11, registers.get(Register.R11) & ~TF);
@@ -309,7 +329,7 @@ final class OutOfLine {
    */
   void bringOutNewcomer(TracedThread thread, Registers registers, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
-    registers.rip(registers.rip() - copy.slot() + site.address());
+    registers.rip(original(registers.rip(), copy, site.instruction));
     finishSystemCall(site.instruction, registers, false);
     thread.writeRegisters(registers);
   }

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -122,7 +123,7 @@ public final class Probe {
    * probe, it does not wait for those that run at the same time.
    */
   public void unregister() {
-    process.unregister(this);
+    process.unregister(List.of(this));
   }
 
   // For the engine.

@@ -38,7 +38,7 @@ public final class ProbeException extends RuntimeException {
     CHILD_OF_THIS_JVM,
     /** The program could not be started. */
     LAUNCH_FAILED,
-    /** The process runs code that this library does not probe, for instance 32-bit code. */
+    /** The process runs code that this library does not probe, for instance of the x32 ABI. */
     UNSUPPORTED_PROCESS,
     /** No mapped file has that name. */
     MODULE_NOT_FOUND,
@@ -68,6 +68,8 @@ public final class ProbeException extends RuntimeException {
     BREAKPOINT_EXISTS,
     /** The instruction cannot be displaced; {@link ProbeException#refusal()} says why. */
     INSTRUCTION_REFUSED,
+    /** A thread executes the bytes there as code of another kind, 32-bit or 64-bit, than that of the process's program. */
+    OTHER_CODE,
     /** The technique that was asked for cannot execute this instruction. */
     TECHNIQUE_NOT_APPLICABLE,
     /** There is no room for the displaced instruction within reach. */

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.VectorState;
@@ -71,16 +72,63 @@ public final class ProbeHit {
   }
 
   /**
+   * An integer argument of the function whose first instruction is probed, by the System V ABI for the code that the thread
+   * is in: of 64-bit code the first six are in registers and the others on the stack, of 32-bit code all are on the stack
+   * (cdecl), and one of 64 bits takes two places.
+   *
+   * @param index from 0
+   * @return its value; of 32-bit code the lower half, zero-extended
+   */
+  public long argument(int index) {
+    return isInRegister(index) ? registers().argument(index) : readWord(stackArgument(index));
+  }
+
+  /**
+   * Changes an integer argument of the function whose first instruction is probed; see {@link #argument(int)}.
+   *
+   * @param index from 0
+   * @param value its new value; of 32-bit code the lower half counts
+   */
+  public void argument(int index, long value) {
+    if (isInRegister(index)) {
+      registers().argument(index, value);
+    } else if (wordBytes() == 8) {
+      memory().writeLong(stackArgument(index), value);
+    } else {
+      memory().writeInt(stackArgument(index), (int) value);
+    }
+  }
+
+  private boolean isInRegister(int index) {
+    return Abi.of(registers()) == Abi.X86_64 && Objects.checkIndex(index, Integer.MAX_VALUE) < 6;
+  }
+
+  /** Behind the return address. */
+  private long stackArgument(int index) {
+    int place = Objects.checkIndex(index, Integer.MAX_VALUE) - (wordBytes() == 8 ? 6 : 0);
+    return registers().rsp() + (1L + place) * wordBytes();
+  }
+
+  /**
    * Makes the function whose first instruction is probed return at once to its caller, by the System V ABI. Other
    * probes' handlers at this hit still run.
    *
-   * @param returnValue what it returns in rax
+   * @param returnValue what it returns in rax, of 32-bit code in eax
    */
   public void returnFromFunction(long returnValue) {
     Registers registers = registers();
-    registers.rip(memory().readLong(registers.rsp()));
-    registers.rsp(registers.rsp() + 8);
+    registers.rip(readWord(registers.rsp()));
+    registers.rsp(registers.rsp() + wordBytes());
     registers.rax(returnValue);
+  }
+
+  /** Size of an address in the code that the thread is in. */
+  int wordBytes() {
+    return Abi.of(registers()).wordBytes();
+  }
+
+  long readWord(long address) {
+    return wordBytes() == 8 ? memory().readLong(address) : Integer.toUnsignedLong(memory().readInt(address));
   }
 
   /** The thread's calls of a function that have not returned, by the stack pointer at their entry. */

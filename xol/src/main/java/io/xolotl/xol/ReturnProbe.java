@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -19,6 +20,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Any thread may use it, handlers included.
  */
 public final class ReturnProbe {
+
+  /** Bytes of arguments that a function of 32-bit code may pop and still be seen to return. */
+  private static final int MOST_POPPED = 256;
 
   private final ProbedProcess process;
   private final ReturnProbeRequest<?> request;
@@ -64,7 +68,7 @@ public final class ReturnProbe {
   private <T extends @Nullable Object> void entered(ProbeHit hit, ReturnProbeRequest<T> own)
       throws Exception {
     long stackPointer = hit.registers().rsp();
-    long returnAddress = hit.memory().readLong(stackPointer);
+    long returnAddress = hit.readWord(stackPointer);
     T value = own.onEntry().onEntry(hit);
     if (hit.registers().rip() != hit.probe().address()) {
       // The handler has made the function return, or go elsewhere: there is no call.
@@ -107,13 +111,25 @@ public final class ReturnProbe {
   }
 
   private void returned(ProbeHit hit) throws Exception {
-    // ret has popped the return address.
-    Call call = hit.calls(this).remove(hit.registers().rsp() - 8);
-    if (call == null || call.returnAddress() != hit.probe().address()) {
-      return;
+    Call call = callThatReturns(hit, hit.calls(this));
+    if (call != null) {
+      returns.incrementAndGet();
+      call.onReturn().onHit(hit);
     }
-    returns.incrementAndGet();
-    call.onReturn().onHit(hit);
+  }
+
+  private static @Nullable Call callThatReturns(ProbeHit hit, Map<Long, Call> calls) {
+    // ret has popped the return address, and of 32-bit code perhaps arguments: the address of where a structure is
+    // returned to, or all of them (stdcall).
+    long stackPointer = hit.registers().rsp() - hit.wordBytes();
+    int mostPopped = hit.wordBytes() == 4 ? MOST_POPPED : 0;
+    for (int popped = 0; popped <= mostPopped; popped += 4) {
+      Call call = calls.remove(stackPointer - popped);
+      if (call != null && call.returnAddress() == hit.probe().address()) {
+        return call;
+      }
+    }
+    return null;
   }
 
   /** The process it probes. */
@@ -154,8 +170,9 @@ public final class ReturnProbe {
   /** Removes both handlers, as {@link Probe#unregister} does; returns of calls that are under way are not observed. */
   public void unregister() {
     active = false;
-    entry.unregister();
-    atReturns.values().forEach(Probe::unregister);
+    var all = new ArrayList<Probe>(atReturns.values());
+    all.add(entry);
+    process.unregister(all);
   }
 
   @Override

@@ -4,7 +4,9 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.Registers;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +19,8 @@ final class Site {
   final Backing backing;
   /** The instruction and what follows it, as far as it can be executed: 1 to 15 bytes. */
   final byte[] code;
+  /** The program can write to its memory. */
+  final boolean writable;
   final RelocationPolicy policy;
   final Technique technique;
 
@@ -54,13 +58,12 @@ final class Site {
     }
   }
 
-  Site(Instruction instruction, Backing backing, byte[] code, RelocationPolicy policy,
-      Classification classification,
-      Technique technique,
-      @Nullable DisplacedCopy copy) {
+  Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
+      Classification classification, Technique technique, @Nullable DisplacedCopy copy) {
     this.instruction = instruction;
-    this.backing = backing;
+    backing = Backing.of(mapping, instruction.address());
     this.code = code;
+    writable = mapping.isWritable();
     this.policy = policy;
     this.technique = technique;
     this.copy = copy;
@@ -69,6 +72,14 @@ final class Site {
 
   long address() {
     return instruction.address();
+  }
+
+  /** Tells whether a thread with these registers is in code of the kind that the instruction was decoded as. */
+  boolean runsIn(Registers registers) {
+    return switch (instruction.mode()) {
+      case LONG_64 -> Abi.X86_64.isOf(registers);
+      case COMPAT_32 -> Abi.I386.isOf(registers);
+    };
   }
 
   byte originalByte() {
@@ -82,15 +93,15 @@ final class Site {
    * @param bytes at least one
    */
   boolean isIn(byte[] bytes) {
-    if (bytes[0] != Sites.BREAKPOINT || !backing.isAnonymous()) {
-      return bytes[0] == Sites.BREAKPOINT;
+    if (bytes[0] != Breakpoints.INT3 || !backing.isAnonymous()) {
+      return bytes[0] == Breakpoints.INT3;
     }
     boolean comparable = false;
     for (int i = 1; i < bytes.length; i++) {
-      if (bytes[i] == code[i] && code[i] != Sites.BREAKPOINT) {
+      if (bytes[i] == code[i] && code[i] != Breakpoints.INT3) {
         return true;
       }
-      comparable |= code[i] != Sites.BREAKPOINT;
+      comparable |= code[i] != Breakpoints.INT3;
     }
     return !comparable;
   }
@@ -102,14 +113,14 @@ final class Site {
    * @param bytes as many as {@link #code} has, or fewer if they cannot be read
    */
   boolean resembles(byte[] bytes) {
-    if (bytes[0] != Sites.BREAKPOINT) {
+    if (bytes[0] != Breakpoints.INT3) {
       return false;
     }
     int equal = 0;
     for (int i = 1; i < bytes.length; i++) {
       if (bytes[i] == code[i]) {
         equal++;
-      } else if (bytes[i] != Sites.BREAKPOINT) {
+      } else if (bytes[i] != Breakpoints.INT3) {
         return false;
       }
     }

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Undecodable;
@@ -13,8 +14,8 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.ProbeException.Reason;
-import io.xolotl.xol.elf.FunctionRange;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
@@ -29,13 +30,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class Sites {
 
-  static final byte BREAKPOINT = (byte) 0xcc;
   private static final int LONGEST = 15;
-  private static final int PAGE_BYTES = 4096;
 
   private final TracedProcess process;
   private final ProcessMemory memory;
-  private final Decoder decoder;
   private final XolArea area;
   private final XolArea.InSomeThread threads;
 
@@ -52,16 +50,19 @@ final class Sites {
   private @Nullable Probe loaderProbe;
   private final List<Probe> waiting = new ArrayList<>();
 
-  Sites(TracedProcess process, Decoder decoder, XolArea.InSomeThread threads) {
+  Sites(TracedProcess process, XolArea.InSomeThread threads) {
     this.process = process;
-    this.decoder = decoder;
     this.threads = threads;
     memory = process.memory();
     area = new XolArea(process);
   }
 
-  Decoder decoder() {
-    return decoder;
+  /** What is mapped in a process is taken for code of the kind of its program; a hit in other code finds out. */
+  private Decoder decoder() {
+    return Decoder.forThisCpu(switch (process.abi()) {
+      case X86_64 -> MachineMode.LONG_64;
+      case I386 -> MachineMode.COMPAT_32;
+    });
   }
 
   @Nullable
@@ -71,7 +72,7 @@ final class Sites {
 
   /** Tells whether there was a breakpoint of ours, and the program has put none of its own there since. */
   boolean wasRemovedFrom(long address) {
-    return removed.get(address) != null && !holdsBreakpoint(memory, address);
+    return removed.get(address) != null && !Breakpoints.isAt(memory, address);
   }
 
   /**
@@ -80,7 +81,7 @@ final class Sites {
    */
   boolean wasMovedTo(long address) {
     retireUnmapped();
-    return !holdsBreakpoint(memory, address);
+    return !Breakpoints.isAt(memory, address);
   }
 
   boolean hasSlots() {
@@ -97,15 +98,15 @@ final class Sites {
     SupportedProcess.check(process.pid());
     List<MemoryMapping> mappings = process.mappings();
     var fresh = new LongMap<Site>();
+    var boundaries = new Boundaries(decoder(), this::programText);
     var chosen = new ArrayList<Site>(targets.size());
     var added = new ArrayList<Probe>(targets.size());
     try {
       for (Engine.Target target : targets) {
         forgetOverwritten(target.address(), mappings);
-        Site known = sites.get(target.address());
-        known = known == null ? fresh.get(target.address()) : known;
+        Site known = siteAt(target.address(), fresh);
         if (known == null) {
-          known = prepare(target, mappings);
+          known = prepare(target, mappings, boundaries, fresh);
           fresh.put(target.address(), known);
         } else {
           checkCompatible(target, known);
@@ -120,7 +121,7 @@ final class Sites {
       }
       install(fresh.values());
     } catch (RuntimeException e) {
-      added.forEach(this::unregister);
+      unregister(added);
       undo(fresh.values());
       if (mappingsOf(process).isEmpty()) {
         throw new ProbeException(Reason.PROCESS_GONE, "process " + process.pid() + " has ended");
@@ -147,16 +148,11 @@ final class Sites {
    * though it is mapped may have been unmapped just now: the next look tells.
    */
   private boolean isIntact(Site site, List<MemoryMapping> mappings) {
-    if (!isMapped(site, mappings)) {
+    if (!Breakpoints.isMapped(site, mappings)) {
       return false;
     }
     byte[] now = memory.readText(site.address(), site.code.length);
     return now.length == 0 || site.isIn(now);
-  }
-
-  private static boolean isMapped(Site site, List<MemoryMapping> mappings) {
-    MemoryMapping mapping = mappingAt(site.address(), mappings);
-    return mapping != null && Site.Backing.of(mapping, site.address()).equals(site.backing);
   }
 
   /** The memory of a site is unmapped: its probes are over, and whatever is mapped there later is left alone. */
@@ -211,23 +207,12 @@ final class Sites {
   }
 
   private void install(List<Site> fresh) {
-    for (Site site : fresh) {
-      long address = site.address();
-      byte[] now = memory.readText(address, 1);
-      if (now.length == 0) {
-        throw new ProbeException(Reason.SYSTEM_ERROR, address,
-            "the code at " + where(address) + " cannot be read any more");
-      }
-      if (now[0] != site.originalByte()) {
-        throw new ProbeException(Reason.SYSTEM_ERROR, address,
-            "the code at " + where(address) + " changes while it is probed; try again");
-      }
+    Breakpoints.install(memory, fresh, site -> {
       // In the map first: from the moment the byte is written any thread may stop there.
-      sites.put(address, site);
+      sites.put(site.address(), site);
       site.installed = true;
-      memory.writeText(address, BREAKPOINT);
-      removed.remove(address);
-    }
+      removed.remove(site.address());
+    });
   }
 
   /** The probes have been taken off; what was not installed yet gives its slot back. */
@@ -248,13 +233,14 @@ final class Sites {
   }
 
   /** Decides all that is to be decided about a new site, and takes its slot. */
-  private Site prepare(Engine.Target target, List<MemoryMapping> mappings) {
+  private Site prepare(Engine.Target target, List<MemoryMapping> mappings, Boundaries boundaries,
+      LongMap<Site> fresh) {
     long address = target.address();
     MemoryMapping mapping = checkMapping(address, mappings);
     byte[] code = programText(address, executableFrom(address, mapping, mappings));
     Instruction instruction = decode(address, code, target.request().policy());
-    checkBoundary(target, instruction);
-    checkNeighbours(instruction);
+    boundaries.check(target, instruction);
+    checkNeighbours(instruction, fresh);
     Classification classification = Classification.of(instruction, target.request().policy());
     if (classification instanceof Classification.Refuse(Refusal refusal)) {
       throw refused(address, instruction.text(), refusal);
@@ -270,7 +256,7 @@ final class Sites {
       }
       technique = displacement.technique();
     }
-    var site = new Site(instruction, Site.Backing.of(mapping, address), code, target.request().policy(),
+    var site = new Site(instruction, mapping, code, target.request().policy(),
         classification,
         technique, copy);
     if (copy != null) {
@@ -280,7 +266,7 @@ final class Sites {
   }
 
   private MemoryMapping checkMapping(long address, List<MemoryMapping> mappings) {
-    MemoryMapping mapping = mappingAt(address, mappings);
+    MemoryMapping mapping = Breakpoints.mappingAt(address, mappings);
     if (mapping == null) {
       throw new ProbeException(Reason.ADDRESS_NOT_MAPPED, address,
           "nothing is mapped at " + where(address) + " in process " + process.pid());
@@ -304,7 +290,7 @@ final class Sites {
   private static int executableFrom(long address, MemoryMapping mapping, List<MemoryMapping> mappings) {
     MemoryMapping last = mapping;
     while (last.end() - address < LONGEST) {
-      MemoryMapping next = mappingAt(last.end(), mappings);
+      MemoryMapping next = Breakpoints.mappingAt(last.end(), mappings);
       if (next == null || !next.isExecutable()) {
         break;
       }
@@ -313,30 +299,12 @@ final class Sites {
     return (int) Math.min(LONGEST, last.end() - address);
   }
 
-  private static @Nullable MemoryMapping mappingAt(long address, List<MemoryMapping> mappings) {
-    int low = 0;
-    int high = mappings.size() - 1;
-    while (low <= high) {
-      int middle = low + high >>> 1;
-      MemoryMapping mapping = mappings.get(middle);
-      if (mapping.contains(address)) {
-        return mapping;
-      }
-      if (Long.compareUnsigned(mapping.start(), address) < 0) {
-        low = middle + 1;
-      } else {
-        high = middle - 1;
-      }
-    }
-    return null;
-  }
-
   private Instruction decode(long address, byte[] code, RelocationPolicy policy) {
     if (code.length == 0) {
       throw new ProbeException(Reason.SYSTEM_ERROR, address,
           "the code at " + where(address) + " cannot be read");
     }
-    Decoding decoding = decoder.decode(code, address);
+    Decoding decoding = decoder().decode(code, address);
     return switch (decoding) {
       case Instruction instruction -> instruction;
       case Undecodable undecodable -> {
@@ -360,7 +328,7 @@ final class Sites {
   private byte[] programText(long address, int length) {
     byte[] code = memory.readText(address, length);
     for (int i = 0; i < code.length; i++) {
-      if (code[i] == BREAKPOINT) {
+      if (code[i] == Breakpoints.INT3) {
         Site site = sites.get(address + i);
         if (site != null) {
           code[i] = site.originalByte();
@@ -370,56 +338,27 @@ final class Sites {
     return code;
   }
 
-  /** Decodes the function from its start: an instruction that begins before the address and ends behind it disproves. */
-  private void checkBoundary(Engine.Target target, Instruction instruction) {
-    long address = target.address();
-    FunctionRange function = target.function().orElse(null);
-    boolean unverified = function == null;
-    if (function != null && function.start() != address) {
-      byte[] code = programText(function.start(), Math.toIntExact(address - function.start()) + LONGEST);
-      int offset = 0;
-      while (function.start() + offset < address) {
-        Decoding decoding = decoder.decode(code, offset, Math.min(LONGEST, code.length - offset),
-            function.start() + offset);
-        if (!(decoding instanceof Instruction before)) {
-          // Data between the instructions: from here on nothing is known.
-          unverified = true;
-          break;
-        }
-        offset += before.length();
-        if (function.start() + offset > address) {
-          throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
-              where(address) + " is in the middle of '"
-                  + before.text() + "' at " + where(before.address()) + ", an instruction of "
-                  + function.module().name() + ":"
-                  + function.name());
-        }
-      }
-    }
-    if (unverified && !target.request().allowUnverifiedBoundary()) {
-      throw new ProbeException(Reason.BOUNDARY_UNVERIFIED, address,
-          "no symbol shows that an instruction starts at "
-              + where(address) + "; if you know that '" + instruction.text()
-              + "' does, insist with trustingBoundary() (command line: --trust-boundary)");
-    }
-  }
-
   /** A breakpoint inside another displaced instruction would be copied with it, or be jumped over. */
-  private void checkNeighbours(Instruction instruction) {
+  private void checkNeighbours(Instruction instruction, LongMap<Site> fresh) {
     long address = instruction.address();
     for (int i = 1; i < LONGEST; i++) {
-      Site before = sites.get(address - i);
+      Site before = siteAt(address - i, fresh);
       if (before != null && before.instruction.length() > i) {
         throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
             where(address) + " is in the middle of '"
                 + before.instruction.text() + "' at " + where(before.address()) + ", which is probed");
       }
-      if (i < instruction.length() && sites.get(address + i) != null) {
+      if (i < instruction.length() && siteAt(address + i, fresh) != null) {
         throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
             "'" + instruction.text() + "' at "
                 + where(address) + " reaches over the probed instruction at " + where(address + i));
       }
     }
+  }
+
+  private @Nullable Site siteAt(long address, LongMap<Site> fresh) {
+    Site known = sites.get(address);
+    return known == null ? fresh.get(address) : known;
   }
 
   /**
@@ -430,16 +369,20 @@ final class Sites {
   private Displacement displace(Instruction instruction, Technique technique) {
     long address = instruction.address();
     if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
+      long target = instruction.ripRelativeTarget().orElse(address);
       if (technique == Technique.BOOSTED) {
-        long slot = area.take(address, s -> DisplacedCopy.bytes(instruction, s) != null
-            && DisplacedCopy.jumpBack(instruction, s) != null, threads);
+        // In reach of both, the operand and the way back.
+        long half = (target - address) / 2;
+        long slot = area.take(address + half, XolArea.REACH - Math.abs(half),
+            s -> DisplacedCopy.bytes(instruction, s) != null
+                && DisplacedCopy.jumpBack(instruction, s) != null,
+            threads);
         if (slot != 0) {
           return new Displacement(write(instruction, slot, DisplacedCopy.jumpBack(instruction, slot)),
               technique);
         }
       }
-      long near = instruction.ripRelativeTarget().orElse(address);
-      long slot = area.take(near, s -> DisplacedCopy.bytes(instruction, s) != null, threads);
+      long slot = area.take(target, XolArea.REACH, s -> DisplacedCopy.bytes(instruction, s) != null, threads);
       if (slot != 0) {
         return new Displacement(write(instruction, slot, new byte[0]), unboosted(technique));
       }
@@ -476,7 +419,7 @@ final class Sites {
   }
 
   private long take(long near, java.util.function.LongPredicate suits) {
-    long slot = area.take(near, suits, threads);
+    long slot = area.take(near, XolArea.REACH, suits, threads);
     if (slot == 0) {
       throw noSpace(near);
     }
@@ -489,24 +432,41 @@ final class Sites {
   }
 
   /**
-   * Without effect if the probe was unregistered already, or its program is gone.
+   * Without effect on those that were unregistered already, or whose program is gone.
    *
-   * @throws ProbeException if its breakpoint cannot be taken out of memory: it has no effect any more, and goes when the
+   * @throws ProbeException if a breakpoint cannot be taken out of memory: it has no effect any more, and goes when the
    *     session ends
    */
-  void unregister(Probe probe) {
-    boolean placed = probe.isActive();
-    probe.deactivate();
-    if (!placed) {
-      return;
+  void unregister(Collection<Probe> probes) {
+    var unused = new ArrayList<Site>();
+    for (Probe probe : probes) {
+      boolean placed = probe.isActive();
+      probe.deactivate();
+      Site site = placed ? sites.get(probe.address()) : null;
+      if (site != null && site.remove(probe) && site.probes.length == 0) {
+        unused.add(site);
+      }
     }
-    Site site = sites.get(probe.address());
-    if (site != null && site.remove(probe) && site.probes.length == 0) {
-      uninstall(List.of(site));
+    uninstall(unused);
+    for (Site site : unused) {
       if (site.installed) {
         throw notRestored(site);
       }
     }
+  }
+
+  /** Takes out a site whose probes all end. */
+  void withdraw(Site site) {
+    withdraw(List.of(site));
+  }
+
+  private void withdraw(List<Site> all) {
+    for (Site site : all) {
+      for (Probe probe : site.probes) {
+        probe.deactivate();
+      }
+    }
+    uninstall(all);
   }
 
   private static ProbeException notRestored(Site site) {
@@ -517,12 +477,7 @@ final class Sites {
   /** Ends all probes, and takes all breakpoints out of memory that can be had; others are tried again with the next call. */
   void removeAll() {
     waiting.forEach(Probe::deactivate);
-    for (Site site : sites.values()) {
-      for (Probe probe : site.probes) {
-        probe.deactivate();
-      }
-    }
-    uninstall(sites.values());
+    withdraw(sites.values());
   }
 
   /** Throws, if a breakpoint of ours is in memory still. */
@@ -532,6 +487,7 @@ final class Sites {
     }
   }
 
+  /** Takes sites out whose breakpoints can be had; the others stay. */
   private void uninstall(List<Site> leaving) {
     var rest = new HashSet<>(restore(process, leaving));
     for (Site site : leaving) {
@@ -551,64 +507,16 @@ final class Sites {
    * @param target the process, or one that has copies of its memory
    * @return those that could not be restored though they are mapped
    */
-  private List<Site> restore(TracedProcess target, List<Site> sites) {
-    List<Site> rest = sites;
+  private List<Site> restore(TracedProcess target, List<Site> leaving) {
+    List<Site> rest = leaving;
     for (int look = 0; look < 2 && !rest.isEmpty(); look++) {
       List<MemoryMapping> mappings = mappingsOf(target);
-      rest = rest.stream().filter(site -> !isRestored(target.memory(), site, mappings)).toList();
+      // None has a thread that has just ended: the next look is through another, unless that was the last.
+      if (!mappings.isEmpty() || look > 0) {
+        rest = Breakpoints.remove(target.memory(), rest, mappings, address -> sites.get(address) != null);
+      }
     }
     return rest;
-  }
-
-  /** Leaves alone what else is there by now. */
-  private boolean isRestored(ProcessMemory target, Site site, List<MemoryMapping> mappings) {
-    if (!isMapped(site, mappings)) {
-      return isRestoredElsewhere(target, site, mappings);
-    }
-    byte[] now = target.readText(site.address(), site.code.length);
-    return now.length > 0 && (!site.isIn(now) || isWritten(target, site, site.address()));
-  }
-
-  private static boolean isWritten(ProcessMemory target, Site site, long address) {
-    try {
-      target.writeText(address, site.originalByte());
-      return true;
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
-        throw e;
-      }
-      return false;
-    }
-  }
-
-  /** mremap(2) moves private pages with the breakpoints in them; at the new place is no site then. */
-  private boolean isRestoredElsewhere(ProcessMemory target, Site site, List<MemoryMapping> mappings) {
-    boolean restored = true;
-    for (MemoryMapping mapping : mappings) {
-      Site.Backing backing = site.backing;
-      if (mapping.isShared() || mapping.inode() != backing.inode()
-          || !mapping.device().equals(backing.device())) {
-        continue;
-      }
-      if (!backing.isAnonymous()) {
-        long address = mapping.start() + backing.offset() - mapping.offset();
-        restored &= !mapping.contains(address) || isRestoredAt(target, site, address);
-      } else if (mapping.isExecutable() && !mapping.path().startsWith("[v")) {
-        // All but the vDSO and its like. The kernel moves whole pages.
-        for (long page = mapping.start(); page != mapping.end(); page += PAGE_BYTES) {
-          restored &= isRestoredAt(target, site, page + (site.address() & PAGE_BYTES - 1));
-        }
-      }
-    }
-    return restored;
-  }
-
-  private boolean isRestoredAt(ProcessMemory target, Site site, long address) {
-    if (sites.get(address) != null) {
-      return true;
-    }
-    byte[] now = target.readText(address, site.code.length);
-    return now.length > 0 && (!site.resembles(now) || isWritten(target, site, address));
   }
 
   private static List<MemoryMapping> mappingsOf(TracedProcess some) {
@@ -621,11 +529,6 @@ final class Sites {
       // Its end is reported next; nothing is mapped any more.
       return List.of();
     }
-  }
-
-  private static boolean holdsBreakpoint(ProcessMemory target, long address) {
-    byte[] now = target.readText(address, 1);
-    return now.length == 1 && now[0] == BREAKPOINT;
   }
 
   /**

@@ -44,7 +44,8 @@ final class Startup {
     byte[] original = memory.readText(stop, 1);
     if (original.length == 0) {
       throw new ProbeException(ProbeException.Reason.SYSTEM_ERROR, stop,
-          "the dynamic linker of process " + thread.process().pid() + " cannot be read at 0x" + Long.toHexString(stop));
+          "the dynamic linker of process " + thread.process().pid() + " cannot be read at 0x"
+              + Long.toHexString(stop));
     }
     memory.writeText(stop, BREAKPOINT);
     runTo(stop);

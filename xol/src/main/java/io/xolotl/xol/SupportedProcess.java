@@ -10,14 +10,16 @@ import java.nio.file.Path;
 final class SupportedProcess {
 
   private static final int EI_CLASS = 4;
+  private static final int E_MACHINE = 18;
   private static final int ELFCLASS32 = 1;
+  private static final int EM_X86_64 = 62;
 
   private SupportedProcess() {}
 
   static void check(int pid) {
-    if (is32Bit(pid)) {
-      throw new ProbeException(Reason.UNSUPPORTED_PROCESS,
-          "process " + pid + " runs 32-bit code, and only 64-bit code can be probed");
+    if (isX32(pid)) {
+      throw new ProbeException(Reason.UNSUPPORTED_PROCESS, "process " + pid
+          + " runs a program of the x32 ABI, and only x86-64 and i386 code can be probed");
     }
     if (hasShadowStack(pid)) {
       throw new ProbeException(Reason.UNSUPPORTED_PROCESS, "process " + pid
@@ -26,10 +28,11 @@ final class SupportedProcess {
     }
   }
 
-  private static boolean is32Bit(int pid) {
+  /** 64-bit code with 32-bit addresses and system calls of its own. */
+  private static boolean isX32(int pid) {
     try (InputStream exe = Files.newInputStream(Path.of("/proc/" + pid + "/exe"))) {
-      byte[] ident = exe.readNBytes(EI_CLASS + 1);
-      return ident.length > EI_CLASS && ident[EI_CLASS] == ELFCLASS32;
+      byte[] header = exe.readNBytes(E_MACHINE + 1);
+      return header.length > E_MACHINE && header[EI_CLASS] == ELFCLASS32 && header[E_MACHINE] == EM_X86_64;
     } catch (IOException e) {
       // The process has ended, which the next request finds out, or its program was deleted and is readable no more.
       return false;

@@ -17,7 +17,7 @@ import io.xolotl.decoder.RelocationPolicy;
  *   emulate: nop, push, pushf, lea       EMULATED         BOOSTED, TRAPPED, SINGLE_STEPPED
  *   emulate: popf                        EMULATED         TRAPPED
  *   emulate: branches                    EMULATED         SINGLE_STEPPED
- *   fix up: syscall                      SINGLE_STEPPED
+ *   fix up: syscall, int 0x80            SINGLE_STEPPED
  * </pre>
  *
  * <p>A repeated string instruction may be interrupted in its middle, and the thread then stays in the slot until the end: at
@@ -53,7 +53,7 @@ final class Techniques {
             + forced + "; without being told, the engine uses " + natural);
   }
 
-  private static boolean applies(Technique technique, Instruction instruction, Classification classification,
+  static boolean applies(Technique technique, Instruction instruction, Classification classification,
       RelocationPolicy policy) {
     return switch (classification) {
       case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _ ->

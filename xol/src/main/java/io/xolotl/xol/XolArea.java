@@ -6,6 +6,7 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.LongPredicate;
@@ -25,11 +26,10 @@ final class XolArea {
   private static final int BLOCK_BYTES = 64 << 10;
   private static final int SLOTS = BLOCK_BYTES / SLOT_BYTES;
   private static final int PROT_READ_EXEC = 1 | 4;
+  private static final int SYSTEM_CALL_BYTES = 2;
 
   /** What a rel32 reaches, less a block, so that every slot of a block is in reach if the block is. */
-  private static final long REACH = (1L << 31) - (1 << 20);
-
-  private static final byte[] SYSTEM_CALL = {0x0f, 0x05, DisplacedCopy.TRAP};
+  static final long REACH = (1L << 31) - (1 << 20);
 
   private record Block(long base, BitSet used) {
     boolean contains(long address) {
@@ -53,11 +53,12 @@ final class XolArea {
    * Takes a slot that suits, mapping a new block if none does.
    *
    * @param near address that the slot should be near to
+   * @param reach how far from there a new block may be at most; wherever it is then, its slots must suit
    * @param suits whether a slot at an address would do
    * @param threads gives a thread to map memory in
    * @return the slot's address, or 0 if no memory within reach of {@code near} can be had
    */
-  long take(long near, LongPredicate suits, InSomeThread threads) {
+  long take(long near, long reach, LongPredicate suits, InSomeThread threads) {
     for (Block block : blocks) {
       int free = block.used.nextClearBit(0);
       if (free < SLOTS && suits.test(block.base + (long) free * SLOT_BYTES)) {
@@ -65,7 +66,7 @@ final class XolArea {
         return block.base + (long) free * SLOT_BYTES;
       }
     }
-    long base = threads.run(thread -> map(thread, near));
+    long base = threads.run(thread -> map(thread, near, reach));
     long slot = base + SLOT_BYTES;
     if (base == 0 || !suits.test(slot)) {
       return 0;
@@ -75,14 +76,21 @@ final class XolArea {
   }
 
   /** Maps a block and knows it then, whatever fails afterwards. Returns its address, or 0 if there is no room. */
-  private long map(TracedThread thread, long near) {
-    long base = process.mapNear(thread, near, REACH, BLOCK_BYTES, PROT_READ_EXEC);
+  private long map(TracedThread thread, long near, long reach) {
+    long within = switch (process.abi()) {
+      case X86_64 -> reach;
+      // Addresses wrap at 4 GiB, so that everything is in reach of everything.
+      case I386 -> 1L << 32;
+    };
+    long base = process.mapNear(thread, near, within, BLOCK_BYTES, PROT_READ_EXEC);
     if (base == 0) {
       return 0;
     }
     try {
       // The first slot is no slot but the system call instruction for calls made in the process, where no probe can be.
-      process.memory().writeText(base, SYSTEM_CALL);
+      byte[] systemCall = Arrays.copyOf(process.abi().systemCall(), SYSTEM_CALL_BYTES + 1);
+      systemCall[SYSTEM_CALL_BYTES] = DisplacedCopy.TRAP;
+      process.memory().writeText(base, systemCall);
     } catch (PtraceException e) {
       process.unmap(thread, base, BLOCK_BYTES);
       throw e;
@@ -104,7 +112,7 @@ final class XolArea {
    */
   static void write(ProcessMemory memory, long slot, byte[] copy, byte[] following) {
     byte[] bytes = new byte[SLOT_BYTES];
-    java.util.Arrays.fill(bytes, DisplacedCopy.TRAP);
+    Arrays.fill(bytes, DisplacedCopy.TRAP);
     System.arraycopy(copy, 0, bytes, 0, copy.length);
     System.arraycopy(following, 0, bytes, copy.length, following.length);
     memory.writeText(slot, bytes);

@@ -37,7 +37,8 @@ class FaultsTest {
   private static final List<String> SITES = List.of("work_push", "work_rip_load", "work_jcc", "work_call",
       "work_ret");
 
-  private static final Set<ProbeException.Reason> REASONS_OF_AN_END = Set.of(ProbeException.Reason.NO_SUCH_PROCESS,
+  private static final Set<ProbeException.Reason> REASONS_OF_AN_END = Set.of(
+      ProbeException.Reason.NO_SUCH_PROCESS,
       ProbeException.Reason.PROCESS_GONE, ProbeException.Reason.ZOMBIE, ProbeException.Reason.CLOSED);
 
   /** The step in which a call fails. */

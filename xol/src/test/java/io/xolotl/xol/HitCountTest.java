@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
+import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,7 +29,7 @@ class HitCountTest {
               context).with(technique));
       assertThat(probe.technique()).isEqualTo(technique);
       target.send("go");
-      target.awaitOk();
+      target.awaitOk(Duration.ofSeconds(240));
       assertThat(probe.hits()).isEqualTo(160_000);
       probe.unregister();
       assertThat(handled).hasValue(160_000);

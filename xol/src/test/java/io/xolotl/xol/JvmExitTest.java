@@ -30,9 +30,11 @@ class JvmExitTest {
   private record Jvm(Process process, BufferedReader output) implements AutoCloseable {
 
     static Jvm start(String... arguments) throws IOException {
-      var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-          "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp", classPath(),
-          ExitingJvm.class.getName()));
+      var command = new ArrayList<>(
+          List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+              "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp",
+              classPath(),
+              ExitingJvm.class.getName()));
       command.addAll(List.of(arguments));
       Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
       return new Jvm(process, process.inputReader());
@@ -41,9 +43,11 @@ class JvmExitTest {
     /** The modules of the tests and the class path alike: the child has only the latter. */
     private static String classPath() {
       Stream<String> modules = ModuleLayer.boot().configuration().modules().stream()
-          .flatMap(module -> module.reference().location().stream()).filter(uri -> uri.getScheme().equals("file"))
+          .flatMap(module -> module.reference().location().stream())
+          .filter(uri -> uri.getScheme().equals("file"))
           .map(uri -> Path.of(uri).toString());
-      Stream<String> own = Stream.of(ExitingJvm.class.getProtectionDomain().getCodeSource().getLocation().getPath(),
+      Stream<String> own = Stream.of(
+          ExitingJvm.class.getProtectionDomain().getCodeSource().getLocation().getPath(),
           System.getProperty("java.class.path"));
       Stream<String> tests = Stream.of(Path.of("target/test-classes").toAbsolutePath().toString());
       return Stream.of(tests, modules, own).flatMap(each -> each).filter(each -> !each.isEmpty())
@@ -57,7 +61,8 @@ class JvmExitTest {
     }
 
     void signal(String name) throws Exception {
-      assertThat(new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor()).isZero();
+      assertThat(new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor())
+          .isZero();
     }
 
     int status() throws InterruptedException {
@@ -83,7 +88,8 @@ class JvmExitTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"return,'',0", "exit,'',7", "throw,'',1", "handler,'',7", "wait,TERM,143", "wait,INT,130", "wait,HUP,129",
+  @CsvSource({"return,'',0", "exit,'',7", "throw,'',1", "handler,'',7", "wait,TERM,143", "wait,INT,130",
+      "wait,HUP,129",
       "block,TERM,143", "block,INT,130"})
   void whileThreadsHit(String way, String signal, int status) throws Exception {
     try (TargetProcess one = TargetProcess.start(FOREVER, "8");

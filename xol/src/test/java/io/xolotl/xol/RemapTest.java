@@ -35,10 +35,10 @@ class RemapTest {
 
   /** What happens to the code, and what it is then. */
   enum Change {
-    UNMAP(null, "unmap"), OVER(breakpoints(), "over"), OTHER(THRICE, "other"), SAME(TWICE, "same"),
-    PROTECT(TWICE, "noexec", "exec"), WRITABLE(TWICE, "writable"), REWRITE(TWICE, "writable", "rewrite"),
-    MOVE(TWICE, "move"), MOVE_TWICE(TWICE, "move", "move"), MOVE_PROTECTED(TWICE, "noexec", "move", "exec"),
-    REPLACED_AND_MOVED(THRICE, "other", "move");
+    UNMAP(null, "unmap"), OVER(breakpoints(), "over"), OTHER(THRICE, "other"), SAME(TWICE, "same"), PROTECT(
+        TWICE, "noexec", "exec"), WRITABLE(TWICE, "writable"), REWRITE(TWICE, "writable",
+            "rewrite"), MOVE(TWICE, "move"), MOVE_TWICE(TWICE, "move", "move"), MOVE_PROTECTED(TWICE,
+                "noexec", "move", "exec"), REPLACED_AND_MOVED(THRICE, "other", "move");
 
     private final byte @Nullable [] after;
     private final List<String> commands;

@@ -27,17 +27,17 @@ class SignalsTest {
 
   @Test
   void signalsLoseNothing(
-      @RunsFixture(value = SIGNALS, args = {"200", "2"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SIGNALS, args = {"1000", "2"}, timeoutSeconds = 120) TargetProcess target)
       throws Exception {
     runsRight(target, null, HandlerContext.INTERRUPT);
   }
 
-  /** Two stops a hit: at a higher rate the handler alone would take more time than there is. */
+  /** Two stops a hit: handlers alone take more time than there is, and signals arrive at every instruction. */
   @ParameterizedTest
   @CsvSource({"BOOSTED, INTERRUPT", "TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT",
       "SINGLE_STEPPED, TASK"})
   void signalsThatArriveInSlots(Technique technique, HandlerContext context,
-      @RunsFixture(value = SIGNALS, args = {"80", "4"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SIGNALS, args = {"1000", "0.4"}, timeoutSeconds = 120) TargetProcess target)
       throws Exception {
     runsRight(target, technique, context);
   }

@@ -94,8 +94,10 @@ class UnwindingTest {
     Path source = directory.resolve("unwound.c");
     Files.writeString(source, SOURCE);
     program = directory.resolve("unwound");
-    assertThat(new ProcessBuilder("gcc", "-O1", "-g", "-w", "-no-pie", "-fno-pie", "-fcf-protection=none", "-o",
-        program.toString(), source.toString()).inheritIO().start().waitFor()).isZero();
+    assertThat(
+        new ProcessBuilder("gcc", "-O1", "-g", "-w", "-no-pie", "-fno-pie", "-fcf-protection=none", "-o",
+            program.toString(), source.toString()).inheritIO().start().waitFor())
+        .isZero();
   }
 
   /** The stack as a debugger finds it, from the innermost function on, and what the program finds itself. */
@@ -125,12 +127,13 @@ class UnwindingTest {
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         var probes = new ArrayList<ReturnProbe>();
         for (String name : List.of("one", "two", "three", "pause_in", "spin", "leaf")) {
-          probes.add(process.register(ReturnProbeRequest.<Long>of(new ProbeLocation.Symbol("unwound", name, 0),
-              hit -> hit.registers().rsp(), (hit, entry) -> {
-                if (hit.registers().rsp() != entry + 8) {
-                  throw new AssertionError("returned to another frame");
-                }
-              }).in(context)));
+          probes
+              .add(process.register(ReturnProbeRequest.<Long>of(new ProbeLocation.Symbol("unwound", name, 0),
+                  hit -> hit.registers().rsp(), (hit, entry) -> {
+                    if (hit.registers().rsp() != entry + 8) {
+                      throw new AssertionError("returned to another frame");
+                    }
+                  }).in(context)));
         }
         assertThat(paused(target)).isEqualTo(unprobed);
         assertThat(paused(target)).isEqualTo(unprobed);
@@ -153,7 +156,8 @@ class UnwindingTest {
       assertThat(target.awaitLine("strange ")).as("unprobed").isEqualTo("strange 0");
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         var probes = new ArrayList<Probe>();
-        Function leaf = process.functions("unwound").stream().filter(f -> f.names().contains("leaf")).findFirst()
+        Function leaf = process.functions("unwound").stream().filter(f -> f.names().contains("leaf"))
+            .findFirst()
             .orElseThrow();
         for (long address = leaf.address(); address < leaf.address() + leaf.size(); address++) {
           try {

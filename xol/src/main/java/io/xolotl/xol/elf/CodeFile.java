@@ -1,5 +1,6 @@
 package io.xolotl.xol.elf;
 
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,7 +37,7 @@ public final class CodeFile {
    * Opens a file and reads its headers.
    *
    * @param file a program or shared library
-   * @throws SymbolException if it cannot be read or is no ELF file with x86-64 code
+   * @throws SymbolException if it cannot be read or is no ELF file with x86-64 or i386 code
    */
   public static CodeFile open(Path file) {
     Path absolute = file.toAbsolutePath();
@@ -47,6 +48,14 @@ public final class CodeFile {
           : Files.isRegularFile(file) ? " may not be read by this user" : " is no regular file"));
     }
     return new CodeFile(source, absolute);
+  }
+
+  /** What the code is for. */
+  public MachineMode mode() {
+    return switch (image.layout()) {
+      case ELF64 -> MachineMode.LONG_64;
+      case ELF32 -> MachineMode.COMPAT_32;
+    };
   }
 
   /** The executable sections, in the order of the file's table. */

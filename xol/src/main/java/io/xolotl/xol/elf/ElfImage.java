@@ -25,8 +25,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Safe for use by several threads: images are shared by the resolvers of all processes.
  */
 final class ElfImage {
-  private static final int FILE_HEADER_SIZE = 64;
-  private static final int PROGRAM_HEADER_SIZE = 56;
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
   private static final int LARGEST_CONTENT = 1 << 27;
 
@@ -43,6 +41,7 @@ final class ElfImage {
   /** Name and CRC-32 of a separate debug file. */
   record DebugLink(String fileName, int crc) {}
 
+  private final ElfLayout layout;
   private final boolean fixedAddress;
   private final List<Section> sections;
   private final List<Section> executableSections;
@@ -82,15 +81,13 @@ final class ElfImage {
   }
 
   private ElfImage(String name, ElfReader reader) {
-    if (reader.size() < FILE_HEADER_SIZE) {
+    if (reader.size() < ElfLayout.ELF32.fileHeader) {
       throw new ElfException("it has only " + reader.size() + " bytes");
     }
     ElfFile elf = ElfFile.from(reader);
-    if (elf.ei_class != ElfFile.CLASS_64 || elf.ei_data != ElfFile.DATA_LSB
-        || elf.e_machine != ElfFile.ARCH_X86_64) {
-      throw new SymbolException(Reason.ELF_UNSUPPORTED,
-          name + " is an ELF file for machine " + Short.toUnsignedInt(elf.e_machine)
-              + (elf.ei_class == ElfFile.CLASS_64 ? "" : ", 32 bits") + "; only x86-64 code can be probed");
+    layout = layout(name, elf);
+    if (reader.size() < layout.fileHeader) {
+      throw new ElfException("it has only " + reader.size() + " bytes");
     }
     if (elf.e_type != ElfFile.ET_EXEC && elf.e_type != ElfFile.ET_DYN) {
       throw new SymbolException(Reason.ELF_UNSUPPORTED,
@@ -106,6 +103,21 @@ final class ElfImage {
     debugLink = readDebugLink(reader);
   }
 
+  private static ElfLayout layout(String name, ElfFile elf) {
+    if (elf.ei_data == ElfFile.DATA_LSB) {
+      if (elf.ei_class == ElfFile.CLASS_64 && elf.e_machine == ElfFile.ARCH_X86_64) {
+        return ElfLayout.ELF64;
+      }
+      if (elf.ei_class == ElfFile.CLASS_32 && elf.e_machine == ElfFile.ARCH_386) {
+        return ElfLayout.ELF32;
+      }
+    }
+    throw new SymbolException(Reason.ELF_UNSUPPORTED,
+        name + " is an ELF file for machine " + Short.toUnsignedInt(elf.e_machine)
+            + (elf.ei_class == ElfFile.CLASS_64 ? "" : ", 32 bits")
+            + "; only x86-64 and i386 code can be probed");
+  }
+
   private List<Section> readSections(String name, ElfFile elf, ElfReader reader) {
     int count = Short.toUnsignedInt(elf.e_shnum);
     if (elf.e_shoff == 0) {
@@ -116,38 +128,42 @@ final class ElfImage {
       throw new SymbolException(Reason.ELF_UNSUPPORTED,
           name + " has more sections than the file header can count; no linker makes such programs");
     }
-    if (elf.e_shentsize != Section.HEADER_SIZE) {
+    if (elf.e_shentsize != layout.sectionHeader) {
       throw new ElfException(
           "its section headers have " + Short.toUnsignedInt(elf.e_shentsize) + " bytes each");
     }
-    requireInside(reader, "section headers", elf.e_shoff, (long) count * Section.HEADER_SIZE);
-    ByteBuffer table = reader.read(elf.e_shoff, count * Section.HEADER_SIZE);
+    requireInside(reader, "section headers", layout.unsigned(elf.e_shoff),
+        (long) count * layout.sectionHeader);
+    ByteBuffer table = reader.read(layout.unsigned(elf.e_shoff), count * layout.sectionHeader);
     StringTable names = StringTable.EMPTY;
     int namesIndex = Short.toUnsignedInt(elf.e_shstrndx);
     if (namesIndex != 0) {
-      names = new StringTable(content(reader, Section.read(table, namesIndex, ".shstrtab")).array());
+      names = new StringTable(content(reader, Section.read(layout, table, namesIndex, ".shstrtab")).array());
     }
     var result = new ArrayList<Section>(count);
     for (int i = 0; i < count; i++) {
-      result.add(Section.read(table, i, namesIndex == 0 ? "" : names.at(Section.nameOffset(table, i))));
+      result.add(Section.read(layout, table, i,
+          namesIndex == 0 ? "" : names.at(Section.nameOffset(layout, table, i))));
     }
     return List.copyOf(result);
   }
 
-  private static List<Segment> readSegments(ElfFile elf, ElfReader reader) {
+  private List<Segment> readSegments(ElfFile elf, ElfReader reader) {
     int count = Short.toUnsignedInt(elf.e_phnum);
-    if (count != 0 && elf.e_phentsize != PROGRAM_HEADER_SIZE) {
+    if (count != 0 && elf.e_phentsize != layout.programHeader) {
       throw new ElfException(
           "its program headers have " + Short.toUnsignedInt(elf.e_phentsize) + " bytes each");
     }
-    requireInside(reader, "program headers", elf.e_phoff, (long) count * PROGRAM_HEADER_SIZE);
+    requireInside(reader, "program headers", layout.unsigned(elf.e_phoff),
+        (long) count * layout.programHeader);
     var result = new ArrayList<Segment>();
     for (ElfSegment segment : elf.segmentsOfType(ElfSegment.PT_LOAD)) {
       if (result.size() == MOST_SEGMENTS) {
         throw new ElfException("it has more than " + MOST_SEGMENTS + " segments to load");
       }
-      result.add(new Segment(segment.isExecutable(), segment.p_offset, segment.p_vaddr, segment.p_filesz,
-          segment.p_memsz));
+      result.add(new Segment(segment.isExecutable(), layout.unsigned(segment.p_offset),
+          layout.unsigned(segment.p_vaddr), layout.unsigned(segment.p_filesz),
+          layout.unsigned(segment.p_memsz)));
     }
     return List.copyOf(result);
   }
@@ -160,7 +176,7 @@ final class ElfImage {
     requireInside(reader, dynamic.name(), dynamic.offset(), dynamic.size());
     for (var entry : ((ElfDynamicSection) elf.getSection(dynamic.index())).entries) {
       if (entry.d_tag == ElfDynamicSection.DT_SONAME) {
-        return strings(reader, dynamic.link()).at(entry.d_val_or_ptr);
+        return strings(reader, dynamic.link()).at(layout.unsigned(entry.d_val_or_ptr));
       }
     }
     return null;
@@ -242,6 +258,17 @@ final class ElfImage {
     }
   }
 
+  /** Four bytes of the file's data, by their address. */
+  long word(ElfReader reader, long fileAddress) {
+    for (Segment segment : segments) {
+      if (Long.compareUnsigned(fileAddress - segment.address(), segment.fileSize()) < 0) {
+        return Integer
+            .toUnsignedLong(reader.read(segment.offset() + fileAddress - segment.address(), 4).getInt());
+      }
+    }
+    throw new ElfException("it has no data at address 0x" + Long.toHexString(fileAddress));
+  }
+
   StringTable strings(ElfReader reader, int sectionIndex) {
     return new StringTable(content(reader, sections.get(sectionIndex)).array());
   }
@@ -265,6 +292,10 @@ final class ElfImage {
       }
     }
     return null;
+  }
+
+  ElfLayout layout() {
+    return layout;
   }
 
   /** Whether the file must be loaded at the addresses it names: a program that is no PIE. */

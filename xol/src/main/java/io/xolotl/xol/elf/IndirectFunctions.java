@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * the process; instead the places are read where the dynamic linker, or the start code of a static program, left the
  * resolver's answer:
  * <ol>
- * <li>slots of {@code R_X86_64_IRELATIVE} relocations of the same file, which name the resolver;
+ * <li>slots of {@code R_*_IRELATIVE} relocations of the same file, which name the resolver;
  * <li>slots of relocations against the symbol, in any module. Until its first call through a lazy slot this holds an
  * address of the calling module's own procedure linkage table, so it counts only if it leads into the module that defines
  * the symbol, or into the vDSO, where the C library finds {@code time} and {@code gettimeofday}.
@@ -34,7 +34,7 @@ final class IndirectFunctions {
 
   FunctionRange implementation(ModuleFile file, LoadedModule module, SymbolEntry symbol) {
     for (RelocationSlot slot : file.relocations()) {
-      if (slot.type() == RelocationSlot.IRELATIVE && slot.addend() == symbol.address()) {
+      if (slot.kind() == RelocationSlot.Kind.INDIRECT && slot.addend() == symbol.address()) {
         FunctionRange found = target(module.bias() + slot.address(), file, module, symbol);
         if (found != null) {
           return found;
@@ -64,7 +64,7 @@ final class IndirectFunctions {
       return null;
     }
     for (RelocationSlot slot : slots) {
-      if (slot.type() != RelocationSlot.IRELATIVE && means(file, slot, symbol)) {
+      if (slot.kind() != RelocationSlot.Kind.INDIRECT && means(file, slot, symbol)) {
         for (LoadedModule instance : instances) {
           FunctionRange found = target(instance.bias() + slot.address(), file, module, symbol);
           if (found != null) {
@@ -87,7 +87,8 @@ final class IndirectFunctions {
   private @Nullable FunctionRange target(long slot, ModuleFile file, LoadedModule module,
       SymbolEntry symbol) {
     var bytes = new byte[8];
-    if (memory.read(slot, bytes, 0, bytes.length) != bytes.length) {
+    int size = file.image().layout().address;
+    if (memory.read(slot, bytes, 0, size) != size) {
       return null;
     }
     long address = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();

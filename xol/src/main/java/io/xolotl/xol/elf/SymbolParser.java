@@ -7,16 +7,16 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import net.fornwall.jelf.ElfFile;
-import net.fornwall.jelf.ElfRelocationAddend;
 import net.fornwall.jelf.ElfRelocationAddendSection;
+import net.fornwall.jelf.ElfRelocationSection;
 import net.fornwall.jelf.ElfSymbol;
 import net.fornwall.jelf.ElfSymbolTableSection;
 import org.jspecify.annotations.Nullable;
 
 /** Turns jelf's symbols and relocations into ours. Called inside {@link ElfImage#guarded} only. */
 final class SymbolParser {
-  private static final int SYMBOL_SIZE = 24;
-  private static final int RELOCATION_SIZE = 24;
+  private static final int RELA_SIZE = 24;
+  private static final int REL_SIZE = 8;
   private static final short SHN_UNDEF = 0;
   private static final short SHN_ABS = (short) 0xfff1;
   private static final int STT_GNU_IFUNC = 10;
@@ -53,7 +53,7 @@ final class SymbolParser {
 
   private static void read(ElfFile elf, ElfImage image, ElfImage code, ElfReader reader, Section section,
       @Nullable SymbolVersions versions, Symbols result) {
-    image.requireTable(reader, section, SYMBOL_SIZE);
+    image.requireTable(reader, section, image.layout().symbol);
     StringTable strings = image.strings(reader, section.link());
     ElfSymbol[] symbols = ((ElfSymbolTableSection) elf.getSection(section.index())).symbols;
     for (int i = 1; i < symbols.length; i++) {
@@ -92,8 +92,8 @@ final class SymbolParser {
       case ElfSymbol.BINDING_WEAK -> Binding.WEAK;
       default -> Binding.GLOBAL;
     };
-    return new SymbolEntry(name, version, defaultVersion, kind(symbol, code), binding, symbol.st_value,
-        symbol.st_size);
+    return new SymbolEntry(name, version, defaultVersion, kind(symbol, code), binding,
+        code.layout().unsigned(symbol.st_value), code.layout().unsigned(symbol.st_size));
   }
 
   private static Kind kind(ElfSymbol symbol, ElfImage code) {
@@ -104,7 +104,7 @@ final class SymbolParser {
       return Kind.ABSOLUTE;
     }
     // By address and not by st_shndx, which in a debug file may count other sections.
-    if (!mayBeCode || code.executableSection(symbol.st_value) == null) {
+    if (!mayBeCode || code.executableSection(code.layout().unsigned(symbol.st_value)) == null) {
       return symbol.st_shndx == SHN_ABS ? Kind.ABSOLUTE : Kind.DATA;
     }
     return type == STT_GNU_IFUNC ? Kind.INDIRECT : Kind.FUNCTION;
@@ -121,7 +121,7 @@ final class SymbolParser {
     @Nullable
     String[] names = {};
     if (dynsym != null) {
-      image.requireTable(reader, dynsym, SYMBOL_SIZE);
+      image.requireTable(reader, dynsym, image.layout().symbol);
       symbols = ((ElfSymbolTableSection) elf.getSection(dynsym.index())).symbols;
       strings = image.strings(reader, dynsym.link());
       versions = new SymbolVersions(image, reader);
@@ -129,31 +129,61 @@ final class SymbolParser {
     }
     long bytesLeft = reader.size();
     for (Section section : image.sections()) {
+      boolean isTable = section.type() == switch (image.layout()) {
+        case ELF64 -> Section.RELA;
+        case ELF32 -> Section.REL;
+      };
       // Overlapping tables could otherwise make a small file cost hours.
-      if (section.type() == Section.RELA && (bytesLeft -= section.size()) >= 0) {
-        image.requireTable(reader, section, RELOCATION_SIZE);
-        for (var relocation : ((ElfRelocationAddendSection) elf.getSection(section.index())).relocations) {
-          int type = (int) relocation.r_info;
-          if (type == RelocationSlot.IRELATIVE) {
-            result.add(new RelocationSlot(relocation.r_offset, type, relocation.r_addend, "", null));
-          } else if (namesFunction(relocation, type, symbols)) {
-            int index = relocation.getSymbolIndex();
-            if (names[index] == null) {
-              names[index] = strings.at(Integer.toUnsignedLong(symbols[index].st_name));
-            }
-            result.add(new RelocationSlot(relocation.r_offset, type, relocation.r_addend, names[index],
-                versions == null ? null : versions.of(index)));
+      if (!isTable || (bytesLeft -= section.size()) < 0) {
+        continue;
+      }
+      for (Relocation relocation : relocations(image, elf, reader, section)) {
+        int index = relocation.symbol();
+        if (relocation.kind() == RelocationSlot.Kind.INDIRECT) {
+          result.add(
+              new RelocationSlot(relocation.address(), relocation.kind(), relocation.addend(), "", null));
+        } else if (index > 0 && index < symbols.length && symbols[index].st_name != 0
+            && (relocation.kind() == RelocationSlot.Kind.SLOT || relocation.addend() == 0)) {
+          if (names[index] == null) {
+            names[index] = strings.at(Integer.toUnsignedLong(symbols[index].st_name));
           }
+          result.add(
+              new RelocationSlot(relocation.address(), relocation.kind(), relocation.addend(), names[index],
+                  versions == null ? null : versions.of(index)));
         }
       }
     }
     return List.copyOf(result);
   }
 
-  private static boolean namesFunction(ElfRelocationAddend relocation, int type, ElfSymbol[] symbols) {
-    int index = relocation.getSymbolIndex();
-    boolean holdsAddress = type == RelocationSlot.GLOB_DAT || type == RelocationSlot.JUMP_SLOT
-        || type == RelocationSlot.ADDRESS_64 && relocation.r_addend == 0;
-    return holdsAddress && index > 0 && index < symbols.length && symbols[index].st_name != 0;
+  private record Relocation(long address, RelocationSlot.Kind kind, int symbol, long addend) {}
+
+  /** The relocations of a table that make an address of a function, each with its addend. */
+  private static List<Relocation> relocations(ElfImage image, ElfFile elf, ElfReader reader, Section table) {
+    var result = new ArrayList<Relocation>();
+    switch (image.layout()) {
+      case ELF64 -> {
+        image.requireTable(reader, table, RELA_SIZE);
+        for (var rela : ((ElfRelocationAddendSection) elf.getSection(table.index())).relocations) {
+          RelocationSlot.Kind kind = RelocationSlot.Kind.ofX86_64((int) rela.r_info);
+          if (kind != null) {
+            result.add(new Relocation(rela.r_offset, kind, rela.getSymbolIndex(), rela.r_addend));
+          }
+        }
+      }
+      case ELF32 -> {
+        image.requireTable(reader, table, REL_SIZE);
+        for (var rel : ((ElfRelocationSection) elf.getSection(table.index())).relocations) {
+          RelocationSlot.Kind kind = RelocationSlot.Kind.ofI386((int) rel.r_info & 0xff);
+          if (kind != null) {
+            long address = image.layout().unsigned(rel.r_offset);
+            // The addend is what the file has at the place; in slots that name a symbol it is none.
+            long addend = kind == RelocationSlot.Kind.SLOT ? 0 : image.word(reader, address);
+            result.add(new Relocation(address, kind, (int) (rel.r_info >> 8 & 0xff_ffff), addend));
+          }
+        }
+      }
+    }
+    return result;
   }
 }

@@ -33,6 +33,8 @@ class MalformedElfProperties {
 
   private static byte[] library = {};
   private static byte[] debug = {};
+  /** Of 32-bit code, without a C library; empty where the linker makes none. */
+  private static byte[] library32 = {};
 
   @BeforeContainer
   static void build() throws IOException, InterruptedException {
@@ -41,18 +43,27 @@ class MalformedElfProperties {
     library = Files.readAllBytes(file);
     Toolchain.run("objcopy", "--only-keep-debug", file.toString(), file + ".debug");
     debug = Files.readAllBytes(Path.of(file + ".debug"));
+    try {
+      library32 = Files
+          .readAllBytes(Toolchain.library(Files.createDirectory(directory.resolve("i386")), "-m32",
+              "-nostdlib"));
+    } catch (IOException e) {
+      assertThat(e).hasMessageContaining("gcc");
+    }
     try (var files = Files.walk(directory)) {
       for (Path path : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(path);
       }
     }
     assertThat(parse(library, debug)).isTrue();
+    assertThat(library32.length == 0 || parse(library32, library32)).isTrue();
   }
 
   @AfterContainer
   static void forget() {
     library = new byte[0];
     debug = new byte[0];
+    library32 = new byte[0];
   }
 
   /** Does everything that is done with a file and its debug file; tells whether it succeeded. */
@@ -101,6 +112,21 @@ class MalformedElfProperties {
     byte[] damaged = library.clone();
     ByteBuffer.wrap(damaged).order(ByteOrder.LITTLE_ENDIAN).putLong(Math.min(at, damaged.length - 8), value);
     parse(damaged, debug);
+  }
+
+  @Property(tries = 4000)
+  void anyDamagedFieldOfA32BitFile(@ForAll @IntRange(min = 0, max = 1 << 20) int at,
+      @ForAll boolean inHeaders,
+      @ForAll @From("fields") long value) {
+    if (library32.length != 0) {
+      byte[] damaged = library32.clone();
+      // Headers are at both ends.
+      int place = inHeaders ? at % 3000 : at % damaged.length;
+      place = (at & 1) == 0 ? place : damaged.length - place;
+      ByteBuffer.wrap(damaged).order(ByteOrder.LITTLE_ENDIAN)
+          .putInt(Math.clamp(place & ~3, 0, damaged.length - 4), (int) value);
+      parse(damaged, library32);
+    }
   }
 
   @Property(tries = 500)

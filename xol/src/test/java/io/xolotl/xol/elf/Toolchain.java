@@ -30,10 +30,11 @@ final class Toolchain {
   }
 
   /** A library with versions, whose soname differs from its file name. */
-  static Path library(Path directory) throws IOException, InterruptedException {
-    return gcc(directory, "libfixture-1.2.so", List.of("library.c"), "-shared", "-fPIC",
-        "-Wl,-soname,libfixture.so.7",
-        "-Wl,--version-script=" + resource(directory, "library.map"));
+  static Path library(Path directory, String... flags) throws IOException, InterruptedException {
+    var all = new ArrayList<>(List.of("-shared", "-fPIC", "-Wl,-soname,libfixture.so.7",
+        "-Wl,--version-script=" + resource(directory, "library.map")));
+    all.addAll(List.of(flags));
+    return gcc(directory, "libfixture-1.2.so", List.of("library.c"), all.toArray(String[]::new));
   }
 
   static Path resource(Path directory, String name) throws IOException {

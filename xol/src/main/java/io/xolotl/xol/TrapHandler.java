@@ -1,0 +1,130 @@
+package io.xolotl.xol;
+
+import io.xolotl.ptrace.Abi;
+import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.ProcessStatus;
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.Signals;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.ptrace.TracedThread;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The program's own handler for SIGTRAP, which breakpoints take from it. Tracer thread only.
+ *
+ * <p>When a thread traps while it blocks SIGTRAP, as it does in that very handler, the kernel unblocks the signal and resets
+ * its action to the default (force_sig_info_to_task() in kernel/signal.c): the program's next trap of its own would kill it.
+ * So the handler is known while the program has one, and put back behind each of our traps that has cost it, together with
+ * the bit in the thread's mask.
+ *
+ * <p>It is looked for when probes are registered and whenever the program is about to get a SIGTRAP. A program that removes
+ * its handler after that, or installs one and traps of ours come with SIGTRAP blocked before it ever gets one, is not
+ * noticed.
+ */
+final class TrapHandler {
+
+  private static final int SIGSET_BYTES = 8;
+  private static final long SIG_IGN = 1;
+  private static final long TRAP = 1L << Signals.SIGTRAP - 1;
+
+  /** The kernel's {@code struct sigaction}: handler, flags and restorer, a word each, and the mask, 8. */
+  private static final int BYTES = 32;
+
+  /** Below the stack pointer, behind the red zone of 128 bytes: where a signal frame would be written, too. */
+  private static final int BELOW_STACK = 256;
+
+  private final TracedProcess process;
+  private final ProcessMemory memory;
+
+  /** The action with the handler, or null if there is none. */
+  private byte @Nullable [] action;
+
+  TrapHandler(TracedProcess process) {
+    this.process = process;
+    memory = process.memory();
+  }
+
+  private int rtSigaction() {
+    return switch (process.abi()) {
+      case X86_64 -> 13;
+      case I386 -> 174;
+    };
+  }
+
+  /** Tells whether the program has a handler that is not known. */
+  boolean isNews() {
+    return action == null && isInstalled();
+  }
+
+  private boolean isInstalled() {
+    ProcessStatus status = ProcessStatus.of(process.pid());
+    return status != null && (status.caughtSignals() & TRAP) != 0;
+  }
+
+  /**
+   * Gets to know the handler.
+   *
+   * @param thread stopped on its way to user mode
+   */
+  void learn(TracedThread thread) {
+    onStack(thread, new byte[BYTES], struct -> {
+      if (thread.systemCall(rtSigaction(), Signals.SIGTRAP, 0, struct, SIGSET_BYTES) == 0) {
+        byte[] current = memory.read(struct, BYTES);
+        ByteBuffer fields = ByteBuffer.wrap(current).order(ByteOrder.LITTLE_ENDIAN);
+        long handler = process.abi() == Abi.I386 ? fields.getInt(0) : fields.getLong(0);
+        action = handler == 0 || handler == SIG_IGN ? null : current;
+      }
+    });
+  }
+
+  /** The program is about to get a SIGTRAP. */
+  void beforeDelivery(TracedThread thread) {
+    if (isInstalled()) {
+      learn(thread);
+    } else {
+      restore(thread, 0);
+    }
+  }
+
+  /** A thread has stopped for a trap of ours: puts the handler back if that has cost it. */
+  void afterTrap(TracedThread thread) {
+    if (action != null && !isInstalled()) {
+      // Only a trap that was blocked costs a handler.
+      restore(thread, TRAP);
+    }
+  }
+
+  private void restore(TracedThread thread, long blocked) {
+    byte[] known = action;
+    if (known != null) {
+      onStack(thread, known,
+          struct -> thread.systemCall(rtSigaction(), Signals.SIGTRAP, struct, 0, SIGSET_BYTES));
+      thread.signalMask(thread.signalMask() | blocked);
+    }
+  }
+
+  /** Forgets what it knows: the process has executed another program, whose handlers are the default. */
+  void forget() {
+    action = null;
+  }
+
+  /** Lends a system call memory of the thread's stack. */
+  private void onStack(TracedThread thread, byte[] content, java.util.function.LongConsumer call) {
+    var registers = new io.xolotl.ptrace.Registers();
+    thread.readRegisters(registers);
+    long struct = registers.rsp() - BELOW_STACK & -16;
+    try {
+      byte[] before = memory.read(struct, BYTES);
+      memory.write(struct, content);
+      call.accept(struct);
+      memory.write(struct, before);
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
+        throw e;
+      }
+      // The thread has no stack there; it cannot take a signal on it either.
+    }
+  }
+}

@@ -1,0 +1,146 @@
+package io.xolotl.xol;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.Operand;
+import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
+import io.xolotl.fixtures.generation.InstructionGenerator;
+import io.xolotl.fixtures.oracle.Case;
+import io.xolotl.fixtures.oracle.Comparison;
+import io.xolotl.fixtures.oracle.Oracle;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import net.jqwik.api.Arbitraries;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Assume;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import net.jqwik.api.constraints.LongRange;
+import net.jqwik.api.lifecycle.AfterContainer;
+import net.jqwik.api.lifecycle.BeforeContainer;
+
+/** What holds for every instruction that is displaced. The seeds are fixed, so that every run tests the same. */
+class DisplacementProperties {
+
+  private static final long ORIGINAL = 0x4000_0000_0000L;
+  private static final long REACH = 0x7fff_0000L;
+
+  private static Oracle oracle;
+
+  @BeforeContainer
+  static void start() {
+    oracle = Oracle.start();
+  }
+
+  @AfterContainer
+  static void end() {
+    oracle.close();
+  }
+
+  @Property(tries = 400, seed = "1")
+  void displacedIsAsInPlace(@ForAll("cases") Case subject, @ForAll Technique technique) {
+    assertSame(subject, technique);
+  }
+
+  @Property(tries = 200, seed = "2")
+  void sequencesDisplacedAreAsInPlace(@ForAll("sequences") Case subject, @ForAll Technique technique) {
+    assertSame(subject, technique);
+  }
+
+  private static void assertSame(Case subject, Technique technique) {
+    Comparison comparison = oracle.compare(List.of(subject), new ProbeDisplacer(technique)).getFirst();
+    assertThat(comparison).as("%s%n./xolotl fuzz --case %s%n", comparison, subject.token())
+        .isNotInstanceOf(Comparison.Different.class);
+  }
+
+  /** A copy refers to what the original refers to, and a copy of the copy, back in its place, is the original. */
+  @Property(tries = 20_000, seed = "3", maxDiscardRatio = 10)
+  void relocatingThereAndBackChangesNothing(@ForAll("relative") byte[] code,
+      @ForAll @LongRange(min = -REACH / 2, max = REACH
+          / 2) long distance) {
+    Instruction original = decode(code, ORIGINAL);
+    Assume.that(original.addressSize() == 64);
+    long slot = ORIGINAL + distance;
+    byte[] copy = DisplacedCopy.bytes(original, slot);
+    long reached = original.ripRelativeTarget().orElse(slot) - slot - code.length;
+    assertThat(copy == null).isEqualTo(reached != (int) reached);
+    Assume.that(copy != null);
+    Instruction copied = decode(Objects.requireNonNull(copy), slot);
+    assertThat(copied.length()).isEqualTo(original.length());
+    assertThat(copied.mnemonic()).isEqualTo(original.mnemonic());
+    assertThat(copied.ripRelativeTarget()).isEqualTo(original.ripRelativeTarget());
+    assertThat(DisplacedCopy.bytes(copied, ORIGINAL)).isEqualTo(code);
+  }
+
+  /** A scratch register, with the value it is given, stands for what rip stands for. */
+  @Property(tries = 20_000, seed = "4", maxDiscardRatio = 10)
+  void scratchRegistersReachTheSameAddress(@ForAll("relative") byte[] code) {
+    Instruction original = decode(code, ORIGINAL);
+    Optional<Classification.ScratchRegister> scratch = Classification.ScratchRegister.of(original);
+    assertThat(scratch.isPresent()).isEqualTo(original.isRipRelative());
+    Assume.that(scratch.isPresent());
+    Instruction copied = decode(scratch.get().bytes(), ORIGINAL);
+    assertThat(original.uses(scratch.get().register())).isFalse();
+    long address = scratch.get().value()
+        + copied.operands().stream().filter(Operand.OfMemory.class::isInstance)
+            .map(Operand.OfMemory.class::cast)
+            .filter(m -> m.base().flatMap(io.xolotl.decoder.Register::gpr)
+                .equals(Optional.of(scratch.get().register())))
+            .findFirst().orElseThrow().displacement();
+    assertThat(original.addressSize() == 64 ? address : address & 0xffff_ffffL)
+        .isEqualTo(original.ripRelativeTarget().orElseThrow());
+  }
+
+  /** Under STRICT whatever is copied is the original's bytes, wherever the slot. */
+  @Property(tries = 20_000, seed = "5", maxDiscardRatio = 10)
+  void strictNeverEmitsAChangedByte(@ForAll("instructions") byte[] code, @ForAll long slot) {
+    Instruction original = decode(code, ORIGINAL);
+    Classification strict = Classification.of(original, RelocationPolicy.STRICT);
+    boolean copied = switch (strict) {
+      case Classification.Refuse _ -> false;
+      case Classification.Copy _,Classification.FixUp _ -> true;
+      case Classification.Emulate _ -> Arrays.stream(Technique.values()).anyMatch(
+          technique -> Techniques.needsCopy(strict, technique, RelocationPolicy.STRICT, original)
+              && Techniques.applies(technique, original, strict, RelocationPolicy.STRICT));
+      case Classification.ReDisplace _,Classification.ScratchRegister _ ->
+        throw new AssertionError("changes a copy: " + original);
+    };
+    if (copied) {
+      assertThat(DisplacedCopy.bytes(original, slot)).as("%s", original).isEqualTo(code);
+    }
+  }
+
+  private static Instruction decode(byte[] code, long address) {
+    if (Decoder.forThisCpu().decode(code, address) instanceof Instruction instruction) {
+      return instruction;
+    }
+    throw new AssertionError("no instruction: " + Arrays.toString(code));
+  }
+
+  @Provide
+  Arbitrary<Case> cases() {
+    return InstructionArbitraries.cases(InstructionGenerator.ofAll(), 1);
+  }
+
+  @Provide
+  Arbitrary<Case> sequences() {
+    return InstructionArbitraries.sequences(InstructionGenerator.ofAll());
+  }
+
+  @Provide
+  Arbitrary<byte[]> instructions() {
+    return InstructionArbitraries.instructions();
+  }
+
+  @Provide
+  Arbitrary<byte[]> relative() {
+    return Arbitraries.oneOf(instructions(), instructions().filter(code -> decode(code, 0).isRipRelative()));
+  }
+}
