@@ -24,6 +24,17 @@ class FuzzCommandTest {
     assertThat(report).hasSize(6);
   }
 
+  /** As the launcher starts it, without JUnit, which the fixtures need in tests only. */
+  @Test
+  void needsNoModulesOfTests() throws Exception {
+    assertThat(CliProcess.modulePath()).doesNotContain("junit");
+    try (CliProcess cli = CliProcess.start("fuzz", "--cases", "20", "--json")) {
+      Cli run = cli.result();
+      assertThat(run.status()).as("%s", run).isZero();
+      assertThat(run.json().get("cases").asLong()).isEqualTo(20);
+    }
+  }
+
   @Test
   void oneInstructionByOneTechnique() {
     Cli run = Cli.run("fuzz", "--cases", "50", "--mnemonic", "push", "--technique", "emulated", "--seed",
