@@ -35,7 +35,7 @@ final class HitExperiment implements AutoCloseable {
   private static final int GDB_ROUNDS = 3;
   private static final String GDB_KIND = "mov";
   /** Until the JVM has compiled the way of a hit. */
-  private static final int WARM_UP_HITS = 20_000;
+  private static final int WARM_UP_HITS = 50_000;
 
   /** An instruction, and a way to execute it. */
   record Subject(String kind, Technique technique) {
@@ -162,6 +162,9 @@ final class HitExperiment implements AutoCloseable {
 
   /** With the handler in interrupt context, and in task context. */
   List<HitRow> measure(Subject subject) {
+    // A round for the JVM and the caches, which is not measured.
+    probed(subject, HandlerContext.INTERRUPT, hitsPerRound);
+    probed(subject, HandlerContext.TASK, hitsPerRound);
     Map<Series, double[]> nanos = new EnumMap<>(Series.class);
     for (int round = 0; round < rounds; round++) {
       var order = new ArrayList<>(List.of(Series.values()));
