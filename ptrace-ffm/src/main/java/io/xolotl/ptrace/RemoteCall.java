@@ -59,6 +59,7 @@ final class RemoteCall {
   }
 
   private long run(int number, long... arguments) {
+    thread.takeJobControl();
     WaitStatus.Stopped before = java.util.Objects.requireNonNull(thread.stop());
     SignalInfo signal = null;
     if (before instanceof WaitStatus.Signal) {
@@ -147,7 +148,7 @@ final class RemoteCall {
           }
           insist(() -> thread.readRegisters(registers));
           if (signal == Signals.SIGSTOP && registers.rip() == instruction) {
-            // Sent again later it would outlive a SIGCONT that comes meanwhile (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
+            // As in TracedThread.takeJobControl.
             deliver = signal;
             stopDue = true;
             continue;

@@ -19,6 +19,12 @@ public final class Signals {
   public static final int SIGCONT = 18;
   /** Stop; cannot be caught or blocked. */
   public static final int SIGSTOP = 19;
+  /** Stop, typed at the terminal. */
+  public static final int SIGTSTP = 20;
+  /** Stop, for a read from the terminal in the background. */
+  public static final int SIGTTIN = 21;
+  /** Stop, for a write to the terminal in the background. */
+  public static final int SIGTTOU = 22;
   /** Bad system call, from seccomp. */
   public static final int SIGSYS = 31;
 

@@ -238,6 +238,38 @@ public final class TracedThread {
     }
   }
 
+  /**
+   * Tells whether a signal would, if delivered, stop or continue the process: a signal of job control for which it has no
+   * handler.
+   *
+   * @param signal its number
+   */
+  public boolean isJobControl(int signal) {
+    return switch (signal) {
+      case Signals.SIGSTOP -> true;
+      case Signals.SIGCONT, Signals.SIGTSTP, Signals.SIGTTIN, Signals.SIGTTOU -> {
+        ProcessStatus status = ProcessStatus.of(tid);
+        yield status == null || (status.caughtSignals() >>> signal - 1 & 1) == 0;
+      }
+      default -> false;
+    };
+  }
+
+  /**
+   * Has a signal of job control that the thread is stopped for take its effect now; the thread is then stopped for nothing,
+   * or in the group-stop. The effect is not lasting: whether a stop that a thread has received is still to happen, or was
+   * undone by a SIGCONT since, the kernel knows at the stop for that signal alone (JOBCTL_STOP_DEQUEUED in
+   * kernel/signal.c). Delivered at any later one it would stop a process that nobody continues.
+   */
+  public void takeJobControl() {
+    if (stop instanceof WaitStatus.Signal(int signal) && isJobControl(signal)) {
+      // The interrupt is taken before the thread gets back to user mode, also if the signal does not stop it.
+      interrupt();
+      cont(signal);
+      awaitStop();
+    }
+  }
+
   /** Tells whether the thread is stopped on its way to user mode, where its registers are the user's. */
   public boolean isAtUserBoundary() {
     return switch (stop) {
@@ -445,7 +477,8 @@ public final class TracedThread {
   /**
    * Executes a system call in this thread, which is stopped {@linkplain #isAtUserBoundary() on its way to user mode},
    * and leaves everything else of it as it was: registers (a system call that was interrupted still restarts), signal
-   * mask and the signal that it stopped for. It stays stopped.
+   * mask and the signal that it stopped for, except one that it must {@linkplain #takeJobControl take before}. It stays
+   * stopped.
    *
    * @param number number of the system call, by the {@link Abi} of the process
    * @param arguments up to six

@@ -104,6 +104,7 @@ final class Departure {
       thread.handleStop();
       return;
     }
+    thread.takeJobControl();
     thread.takePendingTrap();
     sites.noteStop(state);
     ready.put(thread, settle(state));

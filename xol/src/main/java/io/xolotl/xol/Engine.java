@@ -545,9 +545,8 @@ final class Engine implements TraceHandler {
       sites().unpin(leaveSite(state));
       Signalling.requeueAll(state);
       thread.cont(signal);
-    } else if (signal == Signals.SIGSTOP) {
-      // It builds no frame. Held, it would outlive a SIGCONT that comes meanwhile: the kernel notes at the stop for
-      // the signal itself whether it is still to take effect (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
+    } else if (thread.isJobControl(signal)) {
+      // It builds no frame, and must not be held: see TracedThread.takeJobControl.
       OutOfLine.run(state, signal);
     } else {
       Signalling.hold(state);

@@ -1,10 +1,12 @@
 package io.xolotl.xol;
 
+import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static io.xolotl.fixtures.FixtureProgram.SPAWNER;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import java.time.Duration;
 import java.util.List;
@@ -81,6 +83,38 @@ class StormTest {
       before.assertNoTrace();
       target.send("stop");
       target.awaitOk();
+    }
+  }
+
+  /**
+   * SIGCONT takes effect when it is sent, on what is stopped and on stop signals that wait. One that a thread has taken
+   * already, and that the tracer delivers, the kernel gives up if a SIGCONT came since it was taken
+   * (JOBCTL_STOP_DEQUEUED in kernel/signal.c), but only at that very stop.
+   */
+  @Test
+  void sessionsComeAndGoWhileTheProcessIsStoppedAndContinued() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FOREVER, "2")) {
+      List<Long> sites = List.of(target.address("work_rip_load"), target.address("work_push"));
+      Aftermath before = Aftermath.expectedOf(target.pid(), sites);
+      target.send("go");
+      for (int i = 0; i < SESSIONS; i++) {
+        Process jobControl = new ProcessBuilder("/bin/sh", "-c",
+            "for n in 0 50 200 400 800 1600 3200; do kill -s STOP $0; while [ $n -gt 0 ]; do n=$((n - 1)); done;"
+                + " kill -s CONT $0; done",
+            "" + target.pid()).inheritIO()
+            .start();
+        do {
+          try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+            process.register(sites.stream().map(a -> ProbeRequest.at(a, hit -> {})).toList());
+          }
+        } while (jobControl.isAlive());
+        assertThat(jobControl.waitFor()).isZero();
+        Await.until(() -> ProcFs.threads(target.pid()).stream().noneMatch(tid -> ProcFs.state(tid) == 'T'),
+            () -> "nobody is stopped: " + ProcFs.describeThreads(target.pid()));
+      }
+      target.send("stop");
+      target.awaitOk();
+      before.assertNoTrace();
     }
   }
 }
