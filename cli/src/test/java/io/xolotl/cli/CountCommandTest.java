@@ -36,7 +36,7 @@ class CountCommandTest {
     for (JsonNode probe : probes) {
       assertThat(probe.fieldNames()).toIterable().containsExactly("location", "address", "technique", "hits");
       assertThat(probe.get("address").textValue()).matches("0x[0-9a-f]+");
-      assertThat(probe.get("technique").textValue()).isIn("emulated", "trapped", "single-stepped");
+      assertThat(probe.get("technique").textValue()).isIn("emulated", "boosted", "trapped", "single-stepped");
       assertThat(probe.get("hits").longValue()).isPositive();
     }
   }
