@@ -72,7 +72,7 @@ final class Launcher {
       execute(shell, program);
       return process;
     } catch (RuntimeException e) {
-      kill(pid);
+      kill(tracer, pid);
       if (e instanceof PtraceException p && p.reason() == Reason.THREAD_GONE) {
         throw failed("its process was killed before it began");
       }
@@ -98,7 +98,7 @@ final class Launcher {
       switch (shell.awaitStop()) {
         case WaitStatus.GroupStop _ -> {
           shell.listen();
-          signal(shell.tid(), Signals.SIGCONT);
+          signal(tracer, shell.tid(), Signals.SIGCONT);
         }
         case WaitStatus.Signal(int signal) when signal == Signals.SIGCONT -> {
           return;
@@ -192,9 +192,9 @@ final class Launcher {
         message(why + " (" + Errno.name(errno) + ")"));
   }
 
-  /** Ends the child and takes its exit status. */
-  private void kill(int pid) {
-    signal(pid, Signals.SIGKILL);
+  /** Ends a child of the tracer thread and takes its exit status. */
+  static void kill(Tracer tracer, int pid) {
+    signal(tracer, pid, Signals.SIGKILL);
     Scratch s = tracer.scratch();
     try {
       while (tracer.await(pid) instanceof WaitStatus.Stopped) {
@@ -210,9 +210,13 @@ final class Launcher {
     tracer.abandon(pid);
   }
 
-  private void signal(int pid, int signal) {
+  private static void signal(Tracer tracer, int pid, int signal) {
+    Scratch s = tracer.scratch();
+    if (Libc.syscall(s.state, SYS_KILL, pid, signal, 0, 0, 0) < 0 && Libc.errno(s.state) != Libc.ESRCH) {
+      throw new PtraceException(Reason.SYSTEM_ERROR, Libc.errno(s.state),
+          "kill of process " + pid + " failed with " + Errno.name(Libc.errno(s.state)));
+    }
     // ESRCH says that it has ended already, which waitpid reports.
-    Libc.syscall(tracer.scratch().state, SYS_KILL, pid, signal, 0, 0, 0);
   }
 
   private String message(String why) {

@@ -12,6 +12,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.util.function.ToIntFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The C library's functions that this module calls, under their C names, with the C library's conventions: −1
@@ -102,7 +104,23 @@ final class Libc {
   private static final MethodHandle SPAWNATTR_SETSIGMASK = link("posix_spawnattr_setsigmask",
       FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
 
+  /**
+   * For tests of what happens when a call fails, and null otherwise: given a call's name, for ptrace the request's, it returns
+   * the errno to fail with, or 0 to make the call. Waits are not asked about: what they report is what the kernel knows.
+   */
+  static @Nullable ToIntFunction<String> faults;
+
   private Libc() {}
+
+  private static boolean fails(MemorySegment state, String call) {
+    ToIntFunction<String> chosen = faults;
+    int errno = chosen == null ? 0 : chosen.applyAsInt(call);
+    if (errno == 0) {
+      return false;
+    }
+    ERRNO_HANDLE.set(state, 0L, errno);
+    return true;
+  }
 
   private static MethodHandle link(String name, FunctionDescriptor descriptor, Linker.Option... options) {
     return LINKER.downcallHandle(address(name), descriptor, options);
@@ -137,6 +155,9 @@ final class Libc {
   }
 
   static long ptrace(MemorySegment state, int request, int tid, long address, long data) {
+    if (faults != null && fails(state, Ptrace.name(request))) {
+      return -1;
+    }
     try {
       return (long) PTRACE.invokeExact(state, request, tid, address, data);
     } catch (Throwable t) {
@@ -145,6 +166,9 @@ final class Libc {
   }
 
   static long syscall(MemorySegment state, long number, long a, long b, long c, long d, long e) {
+    if (faults != null && fails(state, "system call " + number)) {
+      return -1;
+    }
     try {
       return (long) SYSCALL.invokeExact(state, number, a, b, c, d, e);
     } catch (Throwable t) {
@@ -153,6 +177,9 @@ final class Libc {
   }
 
   static int open(MemorySegment state, MemorySegment path, int flags) {
+    if (faults != null && fails(state, "open")) {
+      return -1;
+    }
     try {
       return (int) OPEN.invokeExact(state, path, flags);
     } catch (Throwable t) {
@@ -169,6 +196,9 @@ final class Libc {
   }
 
   static long pread(MemorySegment state, int descriptor, MemorySegment buffer, long count, long offset) {
+    if (faults != null && fails(state, "pread")) {
+      return -1;
+    }
     try {
       return (long) PREAD.invokeExact(state, descriptor, buffer, count, offset);
     } catch (Throwable t) {
@@ -177,6 +207,9 @@ final class Libc {
   }
 
   static long pwrite(MemorySegment state, int descriptor, MemorySegment buffer, long count, long offset) {
+    if (faults != null && fails(state, "pwrite")) {
+      return -1;
+    }
     try {
       return (long) PWRITE.invokeExact(state, descriptor, buffer, count, offset);
     } catch (Throwable t) {
@@ -187,6 +220,9 @@ final class Libc {
   static long process_vm_readv(MemorySegment state, int pid, MemorySegment local, long locals,
       MemorySegment remote,
       long remotes) {
+    if (faults != null && fails(state, "process_vm_readv")) {
+      return -1;
+    }
     try {
       return (long) PROCESS_VM_READV.invokeExact(state, pid, local, locals, remote, remotes, 0L);
     } catch (Throwable t) {
@@ -197,6 +233,9 @@ final class Libc {
   static long process_vm_writev(MemorySegment state, int pid, MemorySegment local, long locals,
       MemorySegment remote,
       long remotes) {
+    if (faults != null && fails(state, "process_vm_writev")) {
+      return -1;
+    }
     try {
       return (long) PROCESS_VM_WRITEV.invokeExact(state, pid, local, locals, remote, remotes, 0L);
     } catch (Throwable t) {
@@ -223,6 +262,11 @@ final class Libc {
   static int posix_spawn(MemorySegment pid, MemorySegment path, MemorySegment actions,
       MemorySegment attributes,
       MemorySegment argv, MemorySegment envp) {
+    ToIntFunction<String> chosen = faults;
+    int errno = chosen == null ? 0 : chosen.applyAsInt("posix_spawn");
+    if (errno != 0) {
+      return errno;
+    }
     try {
       return (int) POSIX_SPAWN.invokeExact(pid, path, actions, attributes, argv, envp);
     } catch (Throwable t) {

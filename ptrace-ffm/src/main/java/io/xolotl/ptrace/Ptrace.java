@@ -61,6 +61,7 @@ final class Ptrace {
       case GETSIGMASK -> "PTRACE_GETSIGMASK";
       case SETSIGMASK -> "PTRACE_SETSIGMASK";
       case SET_SYSCALL_USER_DISPATCH_CONFIG -> "PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG";
+      case GET_RSEQ_CONFIGURATION -> "PTRACE_GET_RSEQ_CONFIGURATION";
       default -> "ptrace request 0x" + Integer.toHexString(request);
     };
   }

@@ -29,10 +29,10 @@ import java.util.List;
 final class RemoteCall {
 
   /**
-   * Blocked during the call. The trap that ends it must get through, also if the program blocks it: then the kernel would
-   * reset its action (force_sig_info_to_task() in kernel/signal.c).
+   * Blocked during the call. The trap that ends it must get through, and the SIGSYS of a seccomp filter, also if the program
+   * blocks it: then the kernel would reset its action (force_sig_info_to_task() in kernel/signal.c).
    */
-  private static final long ALL_BUT_TRAP = ~(1L << Signals.SIGTRAP - 1);
+  private static final long ALL_BUT_TRAPS = ~(1L << Signals.SIGTRAP - 1 | 1L << Signals.SIGSYS - 1);
 
   // struct rseq: cpu_id_start 4, cpu_id 4, rseq_cs 8. struct rseq_cs: version and flags 8, start_ip 8,
   // post_commit_offset 8, abort_ip 8 (include/uapi/linux/rseq.h).
@@ -68,23 +68,23 @@ final class RemoteCall {
     thread.readRegisters(saved);
     abortRestartableSequence();
     long mask = thread.signalMask();
-    thread.signalMask(ALL_BUT_TRAP);
     Abi abi = thread.process().abi();
     var registers = new Registers();
     registers.copyFrom(saved);
     abi.enter(registers);
-    registers.rip(thread.process().systemCallInstruction());
+    long instruction = thread.process().systemCallInstruction();
+    registers.rip(instruction);
     registers.rax(number);
     registers.set(Register.ORIG_RAX, -1);
     for (int i = 0; i < arguments.length; i++) {
       registers.set(abi.argument(i), arguments[i]);
     }
     long[] dispatch = thread.suspendSyscallDispatch();
-    thread.writeRegisters(registers);
-    long instruction = registers.rip();
     try {
+      thread.signalMask(ALL_BUT_TRAPS);
+      thread.writeRegisters(registers);
       awaitTrap(instruction);
-      thread.readRegisters(registers);
+      insist(() -> thread.readRegisters(registers));
       if (registers.rip() != instruction + 2) {
         throw new PtraceException(Reason.REMOTE_CALL_FAILED, "system call " + number + " in " + thread
             + ": the thread stopped at 0x" + Long.toHexString(registers.rip()) + " instead");
@@ -92,18 +92,34 @@ final class RemoteCall {
       return abi.result(registers);
     } finally {
       if (thread.stop() != null) {
+        SignalInfo delivered = signal;
         // What kind of code the thread is in now decides how registers are written.
-        thread.readRegisters(registers);
-        thread.writeRegisters(saved);
-        thread.signalMask(mask);
+        insist(() -> thread.readRegisters(registers));
+        insist(() -> thread.writeRegisters(saved));
+        insist(() -> thread.signalMask(mask));
         if (dispatch != null) {
-          thread.resumeSyscallDispatch(dispatch);
+          insist(() -> thread.resumeSyscallDispatch(dispatch));
         }
-        if (signal != null) {
-          thread.writeSignalInfo(signal);
+        if (delivered != null) {
+          insist(() -> thread.writeSignalInfo(delivered));
         }
         putBack(before);
       }
+    }
+  }
+
+  /**
+   * Once the call is made its result must be known, and the thread be put back: what fails is tried again, unless the thread
+   * is gone.
+   */
+  private static void insist(Runnable request) {
+    try {
+      request.run();
+    } catch (PtraceException e) {
+      if (e.reason() == Reason.THREAD_GONE) {
+        throw e;
+      }
+      request.run();
     }
   }
 
@@ -112,20 +128,24 @@ final class RemoteCall {
     var registers = new Registers();
     int deliver = 0;
     while (true) {
-      thread.step(deliver);
+      int due = deliver;
+      insist(() -> thread.step(due));
       deliver = 0;
       switch (thread.awaitStop()) {
         case WaitStatus.Signal(int signal) -> {
-          thread.readSignalInfo(info);
+          insist(() -> thread.readSignalInfo(info));
           if (signal == Signals.SIGTRAP && info.isFault()) {
             return;
           }
           if (Signals.isRaisedByInstruction(signal) && info.isFault()) {
+            takeTrapBehind();
             throw new PtraceException(Reason.REMOTE_CALL_FAILED, "a system call in " + thread + " at 0x"
                 + Long.toHexString(instruction) + " raised " + info
-                + ": there is no system call instruction");
+                + (signal == Signals.SIGSYS
+                    ? ": the process's seccomp filter does not allow it"
+                    : ": there is no system call instruction"));
           }
-          thread.readRegisters(registers);
+          insist(() -> thread.readRegisters(registers));
           if (signal == Signals.SIGSTOP && registers.rip() == instruction) {
             // Sent again later it would outlive a SIGCONT that comes meanwhile (JOBCTL_STOP_DEQUEUED in kernel/signal.c).
             deliver = signal;
@@ -144,6 +164,14 @@ final class RemoteCall {
           // Goes on, or ends, with the next step.
         }
       }
+    }
+  }
+
+  /** Of a call that seccomp refuses with SIGSYS the step ends all the same, and its trap is queued behind that. */
+  private void takeTrapBehind() {
+    while (thread.hasPendingTrap()) {
+      insist(() -> thread.cont(0));
+      thread.awaitStop();
     }
   }
 
@@ -173,16 +201,16 @@ final class RemoteCall {
 
   /** The thread is in the signal-delivery-stop of our trap now; its user must find it in the stop it was in. */
   private void putBack(WaitStatus.Stopped before) {
-    intruders.forEach(thread::send);
+    intruders.forEach(signal -> insist(() -> thread.send(signal)));
     if (before instanceof WaitStatus.GroupStop) {
       // With the process's stop flag still set, an interrupted thread reports the group-stop again.
-      thread.interrupt();
-      thread.cont(0);
+      insist(thread::interrupt);
+      insist(() -> thread.cont(0));
       thread.awaitStop();
       return;
     }
     if (stopDue) {
-      thread.interrupt();
+      insist(thread::interrupt);
     }
     thread.markStopped(before);
   }

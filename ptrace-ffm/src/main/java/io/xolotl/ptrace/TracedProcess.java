@@ -59,18 +59,14 @@ public final class TracedProcess {
    * @param tracer whose thread controls it from now on
    * @param pid the process
    * @param handler what to do when it stops
-   * @throws PtraceException if it may not or cannot be traced; then nothing of it is traced
+   * @throws PtraceException if it may not or cannot be traced; some of its threads may be traced then, and run on: close the
+   *     tracer, which lets go of them without a stop. (A stop ends some system calls, epoll_wait(2) for one, with EINTR.)
    */
   public static TracedProcess attach(Tracer tracer, int pid, TraceHandler handler) {
     Attachability.check(tracer, pid);
     var process = new TracedProcess(tracer, pid, handler);
-    try {
-      process.seizeAll();
-      return process;
-    } catch (RuntimeException e) {
-      process.detach();
-      throw e;
-    }
+    process.seizeAll();
+    return process;
   }
 
   /**
@@ -110,13 +106,6 @@ public final class TracedProcess {
       // Those that were traced from their start create nobody unseen.
       rest.removeIf(thread -> asked.contains(thread) || !thread.wasSeized());
     }
-  }
-
-  /** Tells whether a thread waits for its child of vfork, which is there then. It cannot be stopped meanwhile. */
-  private boolean waitsForChild(TracedThread thread) {
-    ProcessStatus status = ProcessStatus.of(thread.tid());
-    return status != null && status.isUninterruptible()
-        && childrenOf(thread.tid()).stream().anyMatch(this::sharesMemoryWith);
   }
 
   /**
@@ -465,20 +454,26 @@ public final class TracedProcess {
 
   /**
    * Lets the process go: all its threads run on untraced, each with the signal that it was about to receive, or stay
-   * stopped if the process is in a group-stop. Processes that it created are processes of their own. What cannot be stopped (state D), and a main thread that has ended before the others, stays traced until
-   * it ends or the tracer is closed.
+   * stopped if the process is in a group-stop. Processes that it created are processes of their own. What cannot be stopped
+   * (state D), and a main thread that has ended before the others, stays traced until it ends or the tracer is closed.
+   *
+   * @throws PtraceException if a thread could not be let go; the others have been
    */
   public void detach() {
     var unreachable = new HashSet<TracedThread>();
+    PtraceException failure = null;
     for (List<TracedThread> rest = threads(); !rest.isEmpty();) {
       for (TracedThread thread : rest) {
         try {
           thread.interruptAndWait();
           thread.detach(thread.stop() instanceof WaitStatus.Signal(int signal) ? signal : 0);
         } catch (PtraceException e) {
+          unreachable.add(thread);
           switch (e.reason()) {
-            case THREAD_GONE, NOT_STOPPING -> unreachable.add(thread);
-            default -> throw e;
+            case THREAD_GONE, NOT_STOPPING -> {
+              // Its end is reported in its turn, or it is left to the kernel.
+            }
+            default -> failure = e;
           }
         }
       }
@@ -491,6 +486,30 @@ public final class TracedProcess {
       tracer.remove(this);
       memory.close();
     }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  /** The tracer thread ends, and the kernel lets go of what is still attached. */
+  void abandon() {
+    threads.values().forEach(TracedThread::markGone);
+    memory.close();
+  }
+
+  /** Kills a process that was launched, and takes its exit status; nobody is told of its end. */
+  public void kill() {
+    Launcher.kill(tracer, pid);
+  }
+
+  /**
+   * Tells whether a thread waits for its child of vfork to execute a program or end. It cannot be stopped meanwhile:
+   * wait_for_vfork_done() in kernel/fork.c is killable only.
+   */
+  public boolean waitsForChild(TracedThread thread) {
+    ProcessStatus status = ProcessStatus.of(thread.tid());
+    return status != null && status.isUninterruptible()
+        && childrenOf(thread.tid()).stream().anyMatch(this::sharesMemoryWith);
   }
 
   /** Sets which {@linkplain Abi#systemCall system call instruction} of the process {@link TracedThread#systemCall} uses, or 0 to search. */

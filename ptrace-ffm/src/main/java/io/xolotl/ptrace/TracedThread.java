@@ -102,10 +102,18 @@ public final class TracedThread {
     return result;
   }
 
+  /** A thread that is gone is not stopped any more; any other failure leaves it stopped. */
   private void resume(int request, int signal) {
-    // Before the request: when it fails the thread is gone, and not stopped either.
+    WaitStatus.Stopped before = stop;
     stop = null;
-    request(scratch(), request, 0, signal);
+    try {
+      request(scratch(), request, 0, signal);
+    } catch (PtraceException e) {
+      if (e.reason() != Reason.THREAD_GONE) {
+        stop = before;
+      }
+      throw e;
+    }
   }
 
   /**
@@ -137,8 +145,7 @@ public final class TracedThread {
    * @param signal signal to deliver, or 0
    */
   public void detach(int signal) {
-    stop = null;
-    request(scratch(), Ptrace.DETACH, 0, signal);
+    resume(Ptrace.DETACH, signal);
     process.forget(this);
   }
 

@@ -211,7 +211,8 @@ public final class Tracer implements AutoCloseable {
 
   /**
    * Ends the tracer thread after all work queued so far, and waits until it has ended unless it is the caller. The kernel
-   * detaches what is still attached then; detach processes before. Idempotent.
+   * lets go of what is still attached then, without a stop, and has done so when this returns; what is stopped for a trap
+   * dies of it, so detach that before. Idempotent.
    */
   @Override
   public void close() {
@@ -232,6 +233,11 @@ public final class Tracer implements AutoCloseable {
       } catch (InterruptedException e) {
         interrupted = true;
       }
+    }
+    // join() returns while the thread is still on its way out of the JVM. exit_notify() in kernel/exit.c lets go of its
+    // tracees and only then makes it a zombie, or nobody. Ids are given out in a circle: nobody else has this one yet.
+    while (!isDead(tid)) {
+      LockSupport.parkNanos(WAKE_INTERVAL);
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
@@ -260,6 +266,7 @@ public final class Tracer implements AutoCloseable {
       if (follower != null) {
         follower.close();
       }
+      processes.values().forEach(TracedProcess::abandon);
       scratch = null;
       synchronized (work) {
         closed = true;
@@ -533,7 +540,7 @@ public final class Tracer implements AutoCloseable {
   /**
    * Waits for the next stop, or the end, of one thread, without taking those of others.
    *
-   * @throws PtraceException NOT_STOPPING after ten seconds, THREAD_GONE if there is no such tracee any more, or one that
+   * @throws PtraceException NOT_STOPPING after ten seconds, or at once if it waits for its child of vfork, THREAD_GONE if there is no such tracee any more, or one that
    *     has ended without being reported yet: a main thread whose process lives on
    */
   WaitStatus await(int awaited) {
@@ -553,6 +560,11 @@ public final class Tracer implements AutoCloseable {
       if (dead || errno != 0 && errno != Libc.EINTR) {
         throw new PtraceException(Reason.THREAD_GONE, dead ? Libc.ESRCH : errno,
             "thread " + awaited + " has ended meanwhile");
+      }
+      TracedThread thread = round % LOOKS == 0 ? threads.get(awaited) : null;
+      if (thread != null && thread.process().waitsForChild(thread)) {
+        throw new PtraceException(Reason.NOT_STOPPING, "thread " + awaited
+            + " cannot be stopped while its child of vfork has not executed a program");
       }
       if (System.nanoTime() - start > STOP_DEADLINE) {
         throw new PtraceException(Reason.NOT_STOPPING, "thread " + awaited + " has not stopped for "

@@ -4,10 +4,12 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.xol.ProbeException.Reason;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +24,7 @@ final class Breakpoints {
   static final byte INT3 = (byte) 0xcc;
 
   private static final int PAGE_BYTES = 4096;
+  private static final int LONGEST = 15;
 
   private Breakpoints() {}
 
@@ -42,7 +45,11 @@ final class Breakpoints {
       byte[] text = memory.readText(start, span);
       for (Site site : page) {
         int offset = (int) (site.address() - start);
-        if (offset >= text.length || text[offset] != site.originalByte()) {
+        if (offset >= text.length) {
+          throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
+              "the code at 0x" + Long.toHexString(site.address()) + " cannot be read any more");
+        }
+        if (text[offset] != site.originalByte()) {
           throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
               "the code at 0x" + Long.toHexString(site.address()) + " changes while it is probed; try again");
         }
@@ -55,34 +62,84 @@ final class Breakpoints {
     });
   }
 
-  /** Puts the program's bytes back, except where something else is by now or nothing at all. */
-  static void remove(ProcessMemory memory, List<Site> sites, List<MemoryMapping> mappings) {
-    forEachPage(sites.stream().filter(site -> isMapped(site, mappings)).toList(), (page, span) -> {
+  /**
+   * Puts the program's bytes back, except where something else is by now or nothing at all.
+   *
+   * @param isSite tells the addresses of sites, which are not taken for places where another was moved to
+   * @return the sites whose memory is mapped but could not be read or written
+   */
+  static List<Site> remove(ProcessMemory memory, List<Site> sites, List<MemoryMapping> mappings,
+      LongPredicate isSite) {
+    var left = new ArrayList<Site>();
+    var here = new ArrayList<Site>();
+    for (Site site : sites) {
+      if (isMapped(site, mappings)) {
+        here.add(site);
+      } else if (!isRemovedElsewhere(memory, site, mappings, isSite)) {
+        left.add(site);
+      }
+    }
+    forEachPage(here, (page, span) -> {
       long start = page[0].address();
-      byte[] text = memory.readText(start, span);
-      boolean any = false;
+      byte[] text = memory.readText(start, span + LONGEST);
+      byte[] restored = Arrays.copyOf(text, Math.min(span, text.length));
+      var ours = new ArrayList<Site>();
       for (Site site : page) {
         int offset = (int) (site.address() - start);
-        if (offset < text.length && text[offset] == INT3) {
-          text[offset] = site.originalByte();
-          any = true;
+        if (offset >= text.length) {
+          left.add(site);
+        } else if (site
+            .isIn(Arrays.copyOfRange(text, offset, Math.min(text.length, offset + site.code.length)))) {
+          restored[offset] = site.originalByte();
+          ours.add(site);
         }
       }
-      if (any) {
-        writeIfMapped(memory, start, text);
+      if (!ours.isEmpty() && !isWritten(memory, start, restored)) {
+        left.addAll(ours);
       }
     });
+    return left;
   }
 
-  private static void writeIfMapped(ProcessMemory memory, long start, byte[] text) {
+  private static boolean isWritten(ProcessMemory memory, long start, byte... text) {
     try {
       memory.writeText(start, text);
+      return true;
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.MEMORY_INACCESSIBLE) {
         throw e;
       }
-      // Unmapped between the look and the write, or the process has ended: there is nothing left to restore.
+      return false;
     }
+  }
+
+  /** mremap(2) moves private pages with the breakpoints in them. */
+  private static boolean isRemovedElsewhere(ProcessMemory memory, Site site, List<MemoryMapping> mappings,
+      LongPredicate isSite) {
+    Site.Backing backing = site.backing;
+    boolean removed = true;
+    for (MemoryMapping mapping : mappings) {
+      if (mapping.isShared() || mapping.inode() != backing.inode()
+          || !mapping.device().equals(backing.device())) {
+        continue;
+      }
+      if (!backing.isAnonymous()) {
+        long address = mapping.start() + backing.offset() - mapping.offset();
+        removed &= !mapping.contains(address) || isSite.test(address) || isRemovedAt(memory, site, address);
+      } else if (mapping.isExecutable() && !mapping.path().startsWith("[v")) {
+        // All but the vDSO and its like. The kernel moves whole pages.
+        for (long page = mapping.start(); page != mapping.end(); page += PAGE_BYTES) {
+          long address = page + (site.address() & PAGE_BYTES - 1);
+          removed &= isSite.test(address) || isRemovedAt(memory, site, address);
+        }
+      }
+    }
+    return removed;
+  }
+
+  private static boolean isRemovedAt(ProcessMemory memory, Site site, long address) {
+    byte[] now = memory.readText(address, site.code.length);
+    return now.length > 0 && (!site.resembles(now) || isWritten(memory, address, site.originalByte()));
   }
 
   static boolean isMapped(Site site, List<MemoryMapping> mappings) {

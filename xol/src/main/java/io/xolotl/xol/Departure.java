@@ -8,16 +8,20 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lets a process go: its breakpoints are out of memory already; now every thread is stopped, brought out of its slot, and
  * detached with the signal it was about to receive. Tracer thread only; used once.
  *
  * <p>A thread that cannot be stopped (state D) or is gone is left out: the kernel detaches it when the tracer thread ends.
+ * What fails with a thread is tried again once; the first failure that remains is thrown when all that can be done is done.
  */
 final class Departure {
 
@@ -29,6 +33,8 @@ final class Departure {
   /** Stopped threads that are as the program must find them, and the signal that each is resumed with. */
   private final Map<TracedThread, Integer> ready = new LinkedHashMap<>();
   private final Set<TracedThread> unreachable = new HashSet<>();
+  private final Set<TracedThread> failed = new HashSet<>();
+  private @Nullable PtraceException failure;
 
   Departure(TracedProcess process, Function<TracedThread, ThreadState> states, Sites sites,
       OutOfLine outOfLine) {
@@ -57,12 +63,30 @@ final class Departure {
         } catch (PtraceException e) {
           switch (e.reason()) {
             case THREAD_GONE, NOT_STOPPING -> unreachable.add(thread);
-            default -> throw e;
+            default -> {
+              if (!failed.add(thread)) {
+                unreachable.add(thread);
+                remember(e);
+              }
+            }
           }
         }
       }
       process.tracer().dispatchDeferred();
     }
+  }
+
+  /** Lets a thread go that has stopped only now; in it the slots are unmapped that it was in. */
+  void letGo(TracedThread thread) {
+    stop(thread);
+    if (ready.containsKey(thread) && process.threads().size() == 1 && sites.hasSlots()) {
+      unmapSlots();
+    }
+    detachAll();
+  }
+
+  private void remember(PtraceException e) {
+    failure = failure == null ? e : failure;
   }
 
   private void stop(TracedThread thread) {
@@ -89,7 +113,7 @@ final class Departure {
   private int settle(ThreadState state) {
     TracedThread thread = state.traced();
     if (state.settled) {
-      return 0;
+      return Signalling.isHolding(state) ? Signalling.release(state) : state.due;
     }
     return switch (Objects.requireNonNull(thread.stop())) {
       case WaitStatus.Signal(int signal) -> settle(state, signal);
@@ -109,16 +133,18 @@ final class Departure {
     if (state.isInSlot()) {
       if (fault && signal != Signals.SIGTRAP) {
         Site site = Objects.requireNonNull(state.site);
-        state.site = null;
         outOfLine.faulted(state, site, signal);
+        state.site = null;
         sites.unpin(site);
         Signalling.requeueAll(state);
         return signal;
       }
+      leaveSlot(state);
       if (!fault) {
         Signalling.hold(state);
       }
-      leaveSlot(state);
+      // Out of it; what fails from here on must not be taken for a breakpoint when it is tried again.
+      state.settled = true;
       return Signalling.release(state);
     }
     if (fault && signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL) {
@@ -137,55 +163,73 @@ final class Departure {
   private void leaveSlot(ThreadState state) {
     if (state.isInSlot()) {
       Site site = Objects.requireNonNull(state.site);
-      state.site = null;
       state.readRegisters();
       outOfLine.leave(state, site);
+      state.site = null;
       sites.unpin(site);
     }
   }
 
   /**
-   * Detaches all threads, now that they are stopped.
-   *
-   * @param owns whether the slots are to be unmapped before, since nobody else runs in this memory
+   * Threads that could not be stopped and come back into a slot. Its displaced instruction is a system call, then, in which
+   * the thread is.
    */
-  void letGo(boolean owns) {
-    try {
-      if (owns) {
-        unmapSlots();
-      }
-    } finally {
-      detachAll();
-    }
+  List<ThreadState> leftInSlots() {
+    return unreachable.stream().filter(thread -> process.threads().contains(thread)).map(states)
+        .filter(ThreadState::isInSlot).toList();
   }
 
-  private void unmapSlots() {
-    if (!sites.hasSlots()) {
-      return;
-    }
-    for (TracedThread thread : ready.keySet()) {
+  /** Unmaps the slots in one of the threads that are stopped, if there is one. */
+  void unmapSlots() {
+    PtraceException refusal = null;
+    // Tried again, for what fails once: in another thread if there is one.
+    for (TracedThread thread : Stream.concat(ready.keySet().stream(), ready.keySet().stream()).toList()) {
+      if (thread.stop() == null) {
+        // Killed in the attempt.
+        continue;
+      }
       try {
         sites.unmapSlots(thread);
         return;
       } catch (PtraceException e) {
-        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-          throw e;
+        if (e.reason() == PtraceException.Reason.THREAD_GONE) {
+          // Another thread can do it, unless the whole process is killed.
+          continue;
         }
-        // Killed meanwhile; another thread can do it, unless the whole process is.
+        if (refusal != null) {
+          remember(e);
+          return;
+        }
+        refusal = e;
       }
     }
   }
 
-  private void detachAll() {
+  /** Detaches all threads that are stopped. */
+  void detachAll() {
     ready.forEach((thread, signal) -> {
       try {
-        thread.detach(signal);
+        detach(thread, signal);
       } catch (PtraceException e) {
         if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-          throw e;
+          remember(e);
         }
         // Killed meanwhile: there is nothing to detach.
       }
     });
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  private static void detach(TracedThread thread, int signal) {
+    try {
+      thread.detach(signal);
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.THREAD_GONE) {
+        throw e;
+      }
+      thread.detach(signal);
+    }
   }
 }

@@ -26,6 +26,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -58,13 +62,16 @@ final class Engine implements TraceHandler {
     }
   }
 
+  /** How long a JVM that exits waits for handlers that run, in milliseconds. */
+  private static final long HANDLERS_AT_EXIT = 1_000;
+
   private static final ThreadLocal<Boolean> IN_HANDLER = ThreadLocal.withInitial(() -> false);
 
   private final Tracer tracer;
   private final CompletableFuture<ProcessEnd> end = new CompletableFuture<>();
   /** Completes when the process is let go, or has ended. */
   private final CompletableFuture<Boolean> released = new CompletableFuture<>();
-  private final Thread shutdownHook = new Thread(this::close, "xolotl-restore");
+  private final Thread shutdownHook = new Thread(this::closeAtExit, "xolotl-restore");
 
   /** The sessions that the tracer serves, this one among them: a child that is followed stays with its parent's. */
   private final Set<Engine> family;
@@ -92,6 +99,8 @@ final class Engine implements TraceHandler {
   private boolean departing;
   /** Written before {@link #released} completes: nobody else needs the tracer. */
   private volatile boolean lastOfTracer;
+  /** What could not be undone at the end; for the first who waits for it. Written before {@link #released} completes. */
+  private final AtomicReference<@Nullable RuntimeException> failure = new AtomicReference<>();
 
   private Engine(Tracer tracer, Set<Engine> family) {
     this.tracer = tracer;
@@ -112,7 +121,13 @@ final class Engine implements TraceHandler {
       TracedProcess launched = TracedProcess.launch(engine.tracer, request, engine);
       engine.held = true;
       if (stop == ProbedProcess.LaunchStop.LIBRARIES_LOADED) {
-        Startup.runToLibraries(launched.threads().getFirst());
+        try {
+          Startup.runToLibraries(launched.threads().getFirst());
+        } catch (RuntimeException e) {
+          // Nobody else knows of it.
+          launched.kill();
+          throw e;
+        }
       }
       return launched;
     });
@@ -190,7 +205,13 @@ final class Engine implements TraceHandler {
       process().completeAttach(thread -> state(thread).interrupted = true);
       borrowers.addAll(process().attachBorrowers(thread -> state(thread).interrupted = true));
     } catch (RuntimeException e) {
-      process().detach();
+      closing = true;
+      departing = true;
+      try {
+        letGoOfAll();
+      } catch (RuntimeException left) {
+        e.addSuppressed(left);
+      }
       throw e;
     }
   }
@@ -249,8 +270,8 @@ final class Engine implements TraceHandler {
   void start() {
     tracer.call(() -> {
       if (held && !closing) {
-        held = false;
         process().threads().getFirst().cont(0);
+        held = false;
       }
       return held;
     });
@@ -341,7 +362,7 @@ final class Engine implements TraceHandler {
       return own;
     });
     if (mayWait()) {
-      left.ifPresentOrElse(own -> own.forEach(Probe::awaitHandlers), this::awaitReleased);
+      left.ifPresentOrElse(own -> own.forEach(Probe::awaitHandlers), this::awaitEnd);
     }
   }
 
@@ -352,7 +373,52 @@ final class Engine implements TraceHandler {
       return true;
     });
     if (mayWait()) {
-      awaitReleased();
+      awaitEnd();
+    }
+  }
+
+  /** The JVM exits, and what handlers wait for may never come. */
+  private void closeAtExit() {
+    unlessEnded(() -> {
+      beginClose();
+      return true;
+    });
+    try {
+      released.get(HANDLERS_AT_EXIT, TimeUnit.MILLISECONDS);
+    } catch (TimeoutException e) {
+      unlessEnded(() -> {
+        abandonHandlers();
+        return true;
+      });
+    } catch (InterruptedException | ExecutionException e) {
+      // Nobody interrupts this thread, and nothing completes it exceptionally.
+      throw new IllegalStateException(e);
+    }
+    awaitEnd();
+  }
+
+  /** Lets the threads whose handlers run go on as if these had not been called, but for what they did to memory. */
+  private void abandonHandlers() {
+    for (ThreadState state : handling) {
+      state.ended = true;
+      guarded(state, abandoned -> {
+        // The thread's own registers: those of its state are the handler's.
+        var registers = new Registers();
+        abandoned.traced().readRegisters(registers);
+        registers.rip(Objects.requireNonNull(abandoned.site).address());
+        abandoned.traced().writeRegisters(registers);
+        abandoned.settled = true;
+      });
+    }
+    handling.clear();
+    finishCloseIfIdle();
+  }
+
+  private void awaitEnd() {
+    awaitReleased();
+    RuntimeException left = failure.getAndSet(null);
+    if (left != null) {
+      throw left;
     }
   }
 
@@ -408,10 +474,20 @@ final class Engine implements TraceHandler {
   @Override
   public void stopped(TracedThread thread, WaitStatus.Stopped status) {
     ThreadState state = state(thread);
+    if (released.isDone()) {
+      // It could not be stopped when the session ended, and others live on with the tracer.
+      departure(thread.process()).letGo(thread);
+      return;
+    }
     switch (status) {
       case WaitStatus.Signal(int signal) -> signalled(state, signal);
       case WaitStatus.GroupStop _ -> thread.listen();
-      case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+      case WaitStatus.Created _ -> {
+        // From vfork(2) it comes back when nobody may trace it any more.
+        sites().noteStop(state);
+        resume(state);
+      }
+      case WaitStatus.Interrupted _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
         resume(state);
     }
   }
@@ -419,8 +495,8 @@ final class Engine implements TraceHandler {
   /** Lets a thread go on that stopped for nothing it did itself. */
   private void resume(ThreadState state) {
     if (state.interrupted) {
-      state.interrupted = false;
       InterruptedCalls.restart(state);
+      state.interrupted = false;
     }
     if (state.isInSlot()) {
       OutOfLine.run(state, 0);
@@ -457,9 +533,8 @@ final class Engine implements TraceHandler {
   private void signalledInSlot(ThreadState state, int signal, boolean fault) {
     TracedThread thread = state.traced();
     if (fault) {
-      Site site = leaveSite(state);
-      outOfLine().faulted(state, site, signal);
-      sites().unpin(site);
+      outOfLine().faulted(state, Objects.requireNonNull(state.site), signal);
+      sites().unpin(leaveSite(state));
       Signalling.requeueAll(state);
       thread.cont(signal);
     } else if (signal == Signals.SIGSTOP) {
@@ -522,12 +597,12 @@ final class Engine implements TraceHandler {
       nextHandler(state);
       return;
     }
-    if (sites().wasRemovedFrom(address)) {
+    if (sites().wasRemovedFrom(address) || sites().wasMovedTo(address)) {
       // The thread executed our int3 before it was taken out; the instruction is whole again.
       trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
       state.writeRegistersIfChanged();
-      state.traced().cont(0);
+      state.resume(0);
     } else {
       deliverTrap(state.traced());
     }
@@ -601,10 +676,7 @@ final class Engine implements TraceHandler {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
-          tracer.execute(() -> {
-            tracer.promiseKept();
-            guarded(state, this::handlerReturned);
-          });
+          returned(state);
         }
       }));
       return true;
@@ -614,6 +686,21 @@ final class Engine implements TraceHandler {
       probe.handlerReturned();
       reportError(probe, e);
       return false;
+    }
+  }
+
+  /** On the executor. */
+  private void returned(ThreadState state) {
+    try {
+      tracer.execute(() -> {
+        tracer.promiseKept();
+        guarded(state, this::handlerReturned);
+      });
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.CLOSED) {
+        throw e;
+      }
+      // The JVM exits, and has not waited for this handler.
     }
   }
 
@@ -695,7 +782,7 @@ final class Engine implements TraceHandler {
         if (closing) {
           state.settled = true;
         } else {
-          state.traced().cont(0);
+          state.resume(0);
         }
       } else if (outOfLine().execute(state, site)) {
         state.site = null;
@@ -735,7 +822,7 @@ final class Engine implements TraceHandler {
   public void processCreated(TracedProcess parent, TracedProcess child, TracedThread thread,
       boolean sharesMemory) {
     bringOutOfSlot(thread);
-    boolean borrows = sharesMemory && !closing;
+    boolean borrows = sharesMemory && !released.isDone();
     if (borrows) {
       borrowers.add(child);
     } else if (!sharesMemory) {
@@ -751,9 +838,9 @@ final class Engine implements TraceHandler {
       notified(() -> user.options().processListener().created(user, child.pid()));
     }
     if (!borrows) {
-      // If we are closing nothing of ours is left in shared memory, and its creator cannot be stopped before it goes on.
       follow(child, thread, true);
-    } else if (thread.stop() != null) {
+    } else if (!departing && thread.stop() != null) {
+      // When the session departs it waits, so that somebody can unmap the slots: its creator cannot be stopped.
       thread.handleStop();
     }
   }
@@ -921,8 +1008,20 @@ final class Engine implements TraceHandler {
         }
       } finally {
         // In a system call that creates a process, say: it is handled, and then another look is taken.
-        candidate.handleStop();
+        letGoOn(candidate);
       }
+    }
+  }
+
+  /** What fails leaves it stopped, and is tried again: nobody else would let it go on. */
+  private static void letGoOn(TracedThread thread) {
+    try {
+      thread.handleStop();
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.THREAD_GONE) {
+        throw e;
+      }
+      thread.handleStop();
     }
   }
 
@@ -958,6 +1057,8 @@ final class Engine implements TraceHandler {
     departing = true;
     try {
       letGoOfAll();
+    } catch (RuntimeException e) {
+      failure.set(e);
     } finally {
       finished();
     }
@@ -975,23 +1076,50 @@ final class Engine implements TraceHandler {
 
   /**
    * Brings all threads out of the slots, unmaps these and detaches. Borrowers first: while they run, the thread that
-   * created them cannot be stopped. Children that come meanwhile are cleaned and detached at their first stop.
+   * created them cannot be stopped, and with it stopped in vfork(2) the memory is theirs to put right. Children that come
+   * meanwhile are cleaned and detached at their first stop, and borrowers kept there.
+   *
+   * @throws RuntimeException the first of what could not be undone, when everything else is
    */
   private void letGoOfAll() {
     tracer.awaitNewcomers();
-    for (TracedProcess borrower : List.copyOf(borrowers)) {
-      borrowers.remove(borrower);
-      // The last that runs in the memory of a process that has ended.
-      letGo(borrower, borrowers.isEmpty() && process().threads().isEmpty());
+    var departures = new ArrayList<Departure>();
+    List<TracedProcess> fresh = new ArrayList<>(borrowers);
+    fresh.add(process());
+    while (!fresh.isEmpty()) {
+      borrowers.clear();
+      List<Departure> next = fresh.stream().map(this::departure).toList();
+      next.forEach(Departure::stopAll);
+      departures.addAll(next);
+      fresh = new ArrayList<>(borrowers);
     }
-    if (!process().threads().isEmpty()) {
-      letGo(process(), true);
+    // What could not be had before, if anything.
+    sites().removeAll();
+    List<ThreadState> left = departures.stream().flatMap(departure -> departure.leftInSlots().stream())
+        .toList();
+    left.forEach(outOfLine()::leaveBehind);
+    if (left.isEmpty()) {
+      for (Departure departure : departures) {
+        if (sites().hasSlots()) {
+          departure.unmapSlots();
+        }
+      }
+    }
+    RuntimeException first = null;
+    for (Departure departure : departures) {
+      try {
+        departure.detachAll();
+      } catch (PtraceException e) {
+        first = first == null ? e : first;
+      }
+    }
+    sites().checkAllRemoved();
+    if (first != null) {
+      throw first;
     }
   }
 
-  private void letGo(TracedProcess target, boolean ownsMemory) {
-    var departure = new Departure(target, this::state, sites(), outOfLine());
-    departure.stopAll();
-    departure.letGo(ownsMemory);
+  private Departure departure(TracedProcess target) {
+    return new Departure(target, this::state, sites(), outOfLine());
   }
 }

@@ -3,12 +3,15 @@ package io.xolotl.xol;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.MachineMode;
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.ThreadState.Phase;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Objects;
 
 /**
@@ -22,6 +25,10 @@ import java.util.Objects;
 final class OutOfLine {
 
   private static final long TF = 0x100;
+  private static final int SYS_CLONE3 = 435;
+  private static final int CLONE_VFORK = 0x4000;
+  /** {@code jmp [rip+0]}; the address follows. */
+  private static final byte[] JUMP = {(byte) 0xff, 0x25, 0, 0, 0, 0};
 
   private final ProcessMemory memory;
 
@@ -54,9 +61,49 @@ final class OutOfLine {
       // Under the program's own trap flag the copy traps, and never gets to the jump.
       case BOOSTED -> state.stepsItself ? Phase.TRAPPING : Phase.BOOSTED;
       case TRAPPED -> Phase.TRAPPING;
-      case EMULATED, SINGLE_STEPPED -> Phase.STEPPING;
+      case EMULATED, SINGLE_STEPPED -> createsByVfork(state.registers(), site) && !state.stepsItself
+          ? Phase.TRAPPING
+          : Phase.STEPPING;
     });
     return false;
+  }
+
+  /**
+   * Tells whether a thread is about to wait for a child in wait_for_vfork_done() (kernel/fork.c), where it cannot be stopped.
+   * Not under the trap flag, which nobody could take off it then.
+   */
+  private boolean createsByVfork(Registers registers, Site site) {
+    if (!isSystemCall(site.instruction)) {
+      return false;
+    }
+    Abi abi = Abi.of(registers);
+    boolean longMode = abi == Abi.X86_64;
+    long argument = longMode ? registers.get(Register.RDI) : registers.get(Register.RBX) & 0xffff_ffffL;
+    int number = (int) registers.rax();
+    if (number == SYS_CLONE3) {
+      // struct clone_args begins with the flags.
+      byte[] flags = new byte[2];
+      return memory.tryRead(argument, flags, 0, flags.length) == flags.length
+          && (flags[1] & CLONE_VFORK >> 8) != 0;
+    }
+    // arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl
+    return number == (longMode ? 58 : 190)
+        || number == (longMode ? 56 : 120) && (argument & CLONE_VFORK) != 0;
+  }
+
+  /**
+   * Lets a thread leave its slot by itself, when nobody traces it any more and what it waits for is over: the copy goes on to
+   * the program's next instruction, and stays mapped.
+   */
+  void leaveBehind(ThreadState state) {
+    Site site = Objects.requireNonNull(state.site);
+    DisplacedCopy copy = Objects.requireNonNull(site.copy);
+    byte[] jump = DisplacedCopy.jumpBack(site.instruction, copy.slot());
+    if (jump == null) {
+      jump = ByteBuffer.allocate(JUMP.length + 8).order(ByteOrder.LITTLE_ENDIAN).put(JUMP)
+          .putLong(site.instruction.nextAddress()).array();
+    }
+    memory.writeText(copy.slot() + copy.length(), jump);
   }
 
   /**
@@ -70,9 +117,9 @@ final class OutOfLine {
       Signalling.requeueAll(state);
       state.signal.singleStep(state.registers().rip());
       state.traced().writeSignalInfo(state.signal);
-      state.traced().cont(Signals.SIGTRAP);
+      state.resume(Signals.SIGTRAP);
     } else {
-      state.traced().cont(Signalling.release(state));
+      state.resume(Signalling.release(state));
     }
   }
 
@@ -109,8 +156,9 @@ final class OutOfLine {
       state.savedScratch = registers.get(scratch);
       registers.set(scratch, copy.scratchValue());
     }
-    state.phase = phase;
     state.traced().writeRegisters(registers);
+    // Where that fails the thread is not in the slot.
+    state.phase = phase;
     run(state, 0);
   }
 
@@ -179,8 +227,9 @@ final class OutOfLine {
         finishCopy(state, site.instruction, copy);
       case null -> finishCopy(state, site.instruction, copy);
     }
-    state.phase = Phase.FREE;
     state.writeRegistersIfChanged();
+    // Where that fails the thread is in the slot still.
+    state.phase = Phase.FREE;
   }
 
   private static void finishCopy(ThreadState state, Instruction instruction, DisplacedCopy copy) {
@@ -242,14 +291,14 @@ final class OutOfLine {
    */
   void faulted(ThreadState state, Site site, int signal) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
-    state.readRegisters();
-    leave(state, site);
     boolean namesInstruction = signal == Signals.SIGILL || signal == Signals.SIGFPE
         || signal == Signals.SIGSYS;
     if (namesInstruction && copy.contains(state.signal.address())) {
       state.signal.address(state.signal.address() - copy.slot() + site.address());
       state.traced().writeSignalInfo(state.signal);
     }
+    state.readRegisters();
+    leave(state, site);
   }
 
   /**
@@ -263,8 +312,8 @@ final class OutOfLine {
       // Not executed, or a repeated instruction that goes on, or a fault: the original instruction restarts it.
       restoreScratch(state, copy);
       registers.rip(site.address());
-      state.phase = Phase.FREE;
       state.writeRegistersIfChanged();
+      state.phase = Phase.FREE;
       return;
     }
     if (registers.rip() == copy.slot() + copy.length() + 1) {

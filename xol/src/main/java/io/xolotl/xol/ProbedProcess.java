@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * notice one another: each has its own probes and its own options, and the session ends with the last of them.
  *
  * <p>Any thread may use it, handlers included. A session closes when {@link #close} is called, and when the JVM exits by
- * itself, by SIGTERM or by SIGINT. A JVM that is killed by SIGKILL cannot restore anything: the breakpoints stay and
+ * itself, by SIGTERM or by SIGINT; handlers that run then are waited for a second. A JVM that is killed by SIGKILL cannot restore anything: the breakpoints stay and
  * the process dies of the next one.
  *
  * <p>Every method that needs the process throws {@link ProbeException}: with {@link ProbeException.Reason#PROCESS_GONE}
@@ -280,6 +280,9 @@ public final class ProbedProcess implements AutoCloseable {
    * uses the process, the session ends: threads that execute a displaced instruction are brought out first, and the process
    * runs on as if it had never been probed. A launched program that was never started starts. Waits for handlers that are
    * running, unless it is called by one; then the session ends when they have returned. Idempotent.
+   *
+   * @throws ProbeException with {@link ProbeException.Reason#SYSTEM_ERROR} if something could not be undone, which the
+   *     message names; everything else is, and the process is let go
    */
   @Override
   public void close() {

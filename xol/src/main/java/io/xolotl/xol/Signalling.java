@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
@@ -31,6 +32,10 @@ final class Signalling {
     state.held.add(copy);
   }
 
+  static boolean isHolding(ThreadState state) {
+    return state.held != null && !state.held.isEmpty();
+  }
+
   /**
    * What a thread must be resumed with, now that it is out of the slot and in a signal-delivery-stop.
    *
@@ -42,8 +47,13 @@ final class Signalling {
       return 0;
     }
     SignalInfo first = held.removeFirst();
-    state.traced().writeSignalInfo(first);
-    requeueAll(state);
+    try {
+      requeueAll(state);
+      state.traced().writeSignalInfo(first);
+    } catch (PtraceException e) {
+      held.addFirst(first);
+      throw e;
+    }
     return first.signal();
   }
 
@@ -51,12 +61,13 @@ final class Signalling {
   static void requeueAll(ThreadState state) {
     ArrayDeque<SignalInfo> held = state.held;
     while (held != null && !held.isEmpty()) {
-      SignalInfo info = held.removeFirst();
+      SignalInfo info = held.getFirst();
+      state.traced().send(info.signal());
+      held.removeFirst();
       if (state.requeued == null) {
         state.requeued = new ArrayDeque<>();
       }
       state.requeued.add(info);
-      state.traced().send(info.signal());
     }
   }
 

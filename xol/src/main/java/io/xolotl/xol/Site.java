@@ -17,6 +17,8 @@ final class Site {
 
   final Instruction instruction;
   final Backing backing;
+  /** The instruction and what follows it, as far as it can be executed: 1 to 15 bytes. */
+  final byte[] code;
   /** The program can write to its memory. */
   final boolean writable;
   final RelocationPolicy policy;
@@ -50,12 +52,17 @@ final class Site {
       return new Backing(mapping.device(), mapping.inode(),
           file ? mapping.offset() + address - mapping.start() : 0);
     }
+
+    boolean isAnonymous() {
+      return inode == 0;
+    }
   }
 
-  Site(Instruction instruction, MemoryMapping mapping, RelocationPolicy policy,
+  Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
       Classification classification, Technique technique, @Nullable DisplacedCopy copy) {
     this.instruction = instruction;
     backing = Backing.of(mapping, instruction.address());
+    this.code = code;
     writable = mapping.isWritable();
     this.policy = policy;
     this.technique = technique;
@@ -77,6 +84,47 @@ final class Site {
 
   byte originalByte() {
     return instruction.bytes()[0];
+  }
+
+  /**
+   * Tells whether bytes that are mapped where this site was put hold its breakpoint. Of other anonymous memory that is mapped
+   * there later nothing tells but that no byte behind the breakpoint is the same, however the program patches its code.
+   *
+   * @param bytes at least one
+   */
+  boolean isIn(byte[] bytes) {
+    if (bytes[0] != Breakpoints.INT3 || !backing.isAnonymous()) {
+      return bytes[0] == Breakpoints.INT3;
+    }
+    boolean comparable = false;
+    for (int i = 1; i < bytes.length; i++) {
+      if (bytes[i] == code[i] && code[i] != Breakpoints.INT3) {
+        return true;
+      }
+      comparable |= code[i] != Breakpoints.INT3;
+    }
+    return !comparable;
+  }
+
+  /**
+   * Tells whether bytes are this code with a breakpoint in front, and perhaps others behind it. Of anonymous memory nothing
+   * but its content tells what it is.
+   *
+   * @param bytes as many as {@link #code} has, or fewer if they cannot be read
+   */
+  boolean resembles(byte[] bytes) {
+    if (bytes[0] != Breakpoints.INT3) {
+      return false;
+    }
+    int equal = 0;
+    for (int i = 1; i < bytes.length; i++) {
+      if (bytes[i] == code[i]) {
+        equal++;
+      } else if (bytes[i] != Breakpoints.INT3) {
+        return false;
+      }
+    }
+    return bytes.length == code.length && equal >= bytes.length / 2;
   }
 
   void add(Probe probe) {

@@ -16,6 +16,7 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.ProbeException.Reason;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -74,6 +75,15 @@ final class Sites {
     return removed.get(address) != null && !Breakpoints.isAt(memory, address);
   }
 
+  /**
+   * Tells whether a breakpoint that belongs to no site is ours all the same, since the program has moved the memory
+   * (mremap(2)); the instruction is whole again then.
+   */
+  boolean wasMovedTo(long address) {
+    retireUnmapped();
+    return !Breakpoints.isAt(memory, address);
+  }
+
   boolean hasSlots() {
     return !area.isEmpty();
   }
@@ -113,6 +123,9 @@ final class Sites {
     } catch (RuntimeException e) {
       unregister(added);
       undo(fresh.values());
+      if (mappingsOf(process).isEmpty()) {
+        throw new ProbeException(Reason.PROCESS_GONE, "process " + process.pid() + " has ended");
+      }
       throw e;
     }
   }
@@ -130,9 +143,16 @@ final class Sites {
     }
   }
 
-  /** The same library, loaded again at the same address, has the same backing but not our breakpoint. */
+  /**
+   * The same library, loaded again at the same address, has the same backing but not our breakpoint. What cannot be read
+   * though it is mapped may have been unmapped just now: the next look tells.
+   */
   private boolean isIntact(Site site, List<MemoryMapping> mappings) {
-    return Breakpoints.isMapped(site, mappings) && Breakpoints.isAt(memory, site.address());
+    if (!Breakpoints.isMapped(site, mappings)) {
+      return false;
+    }
+    byte[] now = memory.readText(site.address(), site.code.length);
+    return now.length == 0 || site.isIn(now);
   }
 
   /** The memory of a site is unmapped: its probes are over, and whatever is mapped there later is left alone. */
@@ -141,9 +161,7 @@ final class Sites {
       probe.deactivate();
     }
     site.probes = new Probe[0];
-    site.installed = false;
-    sites.remove(site.address());
-    releaseIfUnused(site);
+    uninstall(List.of(site));
   }
 
   /** Retires the sites whose memory is unmapped. */
@@ -219,8 +237,8 @@ final class Sites {
       LongMap<Site> fresh) {
     long address = target.address();
     MemoryMapping mapping = checkMapping(address, mappings);
-    Instruction instruction = decode(address, executableFrom(address, mapping, mappings),
-        target.request().policy());
+    byte[] code = programText(address, executableFrom(address, mapping, mappings));
+    Instruction instruction = decode(address, code, target.request().policy());
     boundaries.check(target, instruction);
     checkNeighbours(instruction, fresh);
     Classification classification = Classification.of(instruction, target.request().policy());
@@ -238,7 +256,7 @@ final class Sites {
       }
       technique = displacement.technique();
     }
-    var site = new Site(instruction, mapping, target.request().policy(),
+    var site = new Site(instruction, mapping, code, target.request().policy(),
         classification,
         technique, copy);
     if (copy != null) {
@@ -281,8 +299,11 @@ final class Sites {
     return (int) Math.min(LONGEST, last.end() - address);
   }
 
-  private Instruction decode(long address, int available, RelocationPolicy policy) {
-    byte[] code = programText(address, available);
+  private Instruction decode(long address, byte[] code, RelocationPolicy policy) {
+    if (code.length == 0) {
+      throw new ProbeException(Reason.SYSTEM_ERROR, address,
+          "the code at " + where(address) + " cannot be read");
+    }
     Decoding decoding = decoder().decode(code, address);
     return switch (decoding) {
       case Instruction instruction -> instruction;
@@ -372,7 +393,7 @@ final class Sites {
     Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
         .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));
     long slot = take(address, s -> true);
-    XolArea.write(memory, slot, scratch.bytes(), new byte[0]);
+    write(slot, scratch.bytes(), new byte[0]);
     return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));
   }
 
@@ -383,9 +404,18 @@ final class Sites {
   }
 
   private DisplacedCopy write(Instruction instruction, long slot, byte @Nullable [] following) {
-    XolArea.write(memory, slot, Objects.requireNonNull(DisplacedCopy.bytes(instruction, slot)),
+    write(slot, Objects.requireNonNull(DisplacedCopy.bytes(instruction, slot)),
         Objects.requireNonNull(following));
     return DisplacedCopy.plain(instruction, slot);
+  }
+
+  private void write(long slot, byte[] copy, byte[] following) {
+    try {
+      XolArea.write(memory, slot, copy, following);
+    } catch (PtraceException e) {
+      area.release(slot);
+      throw e;
+    }
   }
 
   private long take(long near, java.util.function.LongPredicate suits) {
@@ -401,7 +431,12 @@ final class Sites {
         "there is no unmapped memory within 2 GiB of " + where(address) + " for a copy of the instruction");
   }
 
-  /** Without effect on those that were unregistered already, or whose program is gone. */
+  /**
+   * Without effect on those that were unregistered already, or whose program is gone.
+   *
+   * @throws ProbeException if a breakpoint cannot be taken out of memory: it has no effect any more, and goes when the
+   *     session ends
+   */
   void unregister(Collection<Probe> probes) {
     var unused = new ArrayList<Site>();
     for (Probe probe : probes) {
@@ -413,6 +448,11 @@ final class Sites {
       }
     }
     uninstall(unused);
+    for (Site site : unused) {
+      if (site.installed) {
+        throw notRestored(site);
+      }
+    }
   }
 
   /** Takes out a site whose probes all end. */
@@ -429,21 +469,54 @@ final class Sites {
     uninstall(all);
   }
 
+  private static ProbeException notRestored(Site site) {
+    return new ProbeException(Reason.SYSTEM_ERROR, site.address(),
+        "the breakpoint at " + where(site.address()) + " cannot be taken out of memory");
+  }
+
+  /** Ends all probes, and takes all breakpoints out of memory that can be had; others are tried again with the next call. */
   void removeAll() {
     waiting.forEach(Probe::deactivate);
     withdraw(sites.values());
   }
 
-  private void uninstall(List<Site> all) {
-    for (Site site : all) {
-      site.installed = false;
-      sites.remove(site.address());
-      removed.put(site.address(), site);
+  /** Throws, if a breakpoint of ours is in memory still. */
+  void checkAllRemoved() {
+    for (Site site : sites.values()) {
+      throw notRestored(site);
     }
-    if (!all.isEmpty()) {
-      Breakpoints.remove(memory, all, mappingsOf(process));
+  }
+
+  /** Takes sites out whose breakpoints can be had; the others stay. */
+  private void uninstall(List<Site> leaving) {
+    var rest = new HashSet<>(restore(process, leaving));
+    for (Site site : leaving) {
+      if (!rest.contains(site)) {
+        site.installed = false;
+        sites.remove(site.address());
+        removed.put(site.address(), site);
+        releaseIfUnused(site);
+      }
     }
-    all.forEach(this::releaseIfUnused);
+  }
+
+  /**
+   * Puts the program's bytes back where our breakpoints are. Memory may be unmapped between the look at the mappings and the
+   * access: what could not be had is looked at once more.
+   *
+   * @param target the process, or one that has copies of its memory
+   * @return those that could not be restored though they are mapped
+   */
+  private List<Site> restore(TracedProcess target, List<Site> leaving) {
+    List<Site> rest = leaving;
+    for (int look = 0; look < 2 && !rest.isEmpty(); look++) {
+      List<MemoryMapping> mappings = mappingsOf(target);
+      // None has a thread that has just ended: the next look is through another, unless that was the last.
+      if (!mappings.isEmpty() || look > 0) {
+        rest = Breakpoints.remove(target.memory(), rest, mappings, address -> sites.get(address) != null);
+      }
+    }
+    return rest;
   }
 
   private static List<MemoryMapping> mappingsOf(TracedProcess some) {
@@ -497,15 +570,18 @@ final class Sites {
    * too: the byte decides.
    */
   void clean(TracedProcess child, TracedThread thread) {
-    List<MemoryMapping> mappings = mappingsOf(child);
-    Breakpoints.remove(child.memory(), sites.values(), mappings);
-    Breakpoints.remove(child.memory(), removed.values(), mappings);
-    area.unmapFrom(thread, mappings);
+    var all = new ArrayList<>(sites.values());
+    all.addAll(removed.values());
+    List<Site> rest = restore(child, all);
+    area.unmapFrom(thread, mappingsOf(child));
+    for (Site site : rest) {
+      throw notRestored(site);
+    }
   }
 
   /** Takes the breakpoints out of the memory of a process that has it together with ours. */
   void restoreAllIn(TracedProcess borrower) {
-    Breakpoints.remove(borrower.memory(), sites.values(), mappingsOf(borrower));
+    restore(borrower, sites.values());
   }
 
   /** The address space is gone: the process has ended or executed another program. */
@@ -530,7 +606,6 @@ final class Sites {
   /** Unmaps the slots; no thread may be in one. */
   void unmapSlots(TracedThread thread) {
     area.unmap(thread);
-    area.clear();
   }
 
   private static String where(long address) {

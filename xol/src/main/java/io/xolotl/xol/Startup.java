@@ -41,7 +41,12 @@ final class Startup {
     }
     long debugState = linker.debugState();
     long stop = debugState == 0 ? linker.entryPoint() : debugState;
-    byte original = memory.readText(stop, 1)[0];
+    byte[] original = memory.readText(stop, 1);
+    if (original.length == 0) {
+      throw new ProbeException(ProbeException.Reason.SYSTEM_ERROR, stop,
+          "the dynamic linker of process " + thread.process().pid() + " cannot be read at 0x"
+              + Long.toHexString(stop));
+    }
     memory.writeText(stop, BREAKPOINT);
     runTo(stop);
     while (debugState != 0 && !linker.isConsistent()) {

@@ -58,8 +58,11 @@ final class ThreadState {
   /** The engine has asked this thread to stop. */
   boolean interrupted;
 
-  /** The session closes, and the registers of this stopped thread are as the program must find them. */
+  /** The registers of this thread, which is stopped for a trap of the engine, are as the program must find them. */
   boolean settled;
+
+  /** What a thread that is {@link #settled} is resumed with, or 0. */
+  int due;
 
   /** The thread is gone. */
   boolean ended;
@@ -87,6 +90,15 @@ final class ThreadState {
   /** In a slot; if it was boosted, that was true when it last ran: see {@link Sites#noteStop}. */
   boolean isInSlot() {
     return phase == Phase.BOOSTED || phase == Phase.STEPPING || phase == Phase.TRAPPING;
+  }
+
+  /** Lets a thread run that is done with the trap it is stopped for; where that fails it is done with it all the same. */
+  void resume(int signal) {
+    settled = true;
+    due = signal;
+    traced.cont(signal);
+    settled = false;
+    due = 0;
   }
 
   void readRegisters() {

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import java.util.ArrayList;
@@ -65,31 +66,42 @@ final class XolArea {
         return block.base + (long) free * SLOT_BYTES;
       }
     }
+    long base = threads.run(thread -> map(thread, near, reach));
+    long slot = base + SLOT_BYTES;
+    if (base == 0 || !suits.test(slot)) {
+      return 0;
+    }
+    blocks.getLast().used.set(1);
+    return slot;
+  }
+
+  /** Maps a block and knows it then, whatever fails afterwards. Returns its address, or 0 if there is no room. */
+  private long map(TracedThread thread, long near, long reach) {
     long within = switch (process.abi()) {
       case X86_64 -> reach;
       // Addresses wrap at 4 GiB, so that everything is in reach of everything.
       case I386 -> 1L << 32;
     };
-    long base = threads.run(t -> process.mapNear(t, near, within, BLOCK_BYTES, PROT_READ_EXEC));
+    long base = process.mapNear(thread, near, within, BLOCK_BYTES, PROT_READ_EXEC);
     if (base == 0) {
       return 0;
     }
+    try {
+      // The first slot is no slot but the system call instruction for calls made in the process, where no probe can be.
+      byte[] systemCall = Arrays.copyOf(process.abi().systemCall(), SYSTEM_CALL_BYTES + 1);
+      systemCall[SYSTEM_CALL_BYTES] = DisplacedCopy.TRAP;
+      process.memory().writeText(base, systemCall);
+    } catch (PtraceException e) {
+      process.unmap(thread, base, BLOCK_BYTES);
+      throw e;
+    }
     var block = new Block(base, new BitSet(SLOTS));
-    blocks.add(block);
-    // The first slot is no slot but the system call instruction for calls made in the process, where no probe can be.
-    byte[] systemCall = Arrays.copyOf(process.abi().systemCall(), SYSTEM_CALL_BYTES + 1);
-    systemCall[SYSTEM_CALL_BYTES] = DisplacedCopy.TRAP;
-    process.memory().writeText(base, systemCall);
     block.used.set(0);
+    blocks.add(block);
     if (blocks.size() == 1) {
       process.systemCallInstruction(base);
     }
-    long slot = base + SLOT_BYTES;
-    if (!suits.test(slot)) {
-      return 0;
-    }
-    block.used.set(1);
-    return slot;
+    return base;
   }
 
   /**
@@ -128,12 +140,23 @@ final class XolArea {
     return blocks.isEmpty();
   }
 
-  /** Unmaps everything in the process itself. */
+  /**
+   * Unmaps everything, as far as it gets.
+   *
+   * @param thread of the process, or of one that runs in its memory
+   */
   void unmap(TracedThread thread) {
     // The system call instruction lies in the first block: it goes last, and its trap comes before the next fetch.
-    for (Block block : blocks.reversed()) {
-      process.unmap(thread, block.base, BLOCK_BYTES);
+    thread.process().systemCallInstruction(blocks.getFirst().base);
+    try {
+      while (!blocks.isEmpty()) {
+        thread.process().unmap(thread, blocks.getLast().base, BLOCK_BYTES);
+        blocks.removeLast();
+      }
+    } finally {
+      thread.process().systemCallInstruction(0);
     }
+    process.systemCallInstruction(0);
   }
 
   /**

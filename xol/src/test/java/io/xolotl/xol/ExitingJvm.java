@@ -1,0 +1,54 @@
+package io.xolotl.xol;
+
+import io.xolotl.fixtures.Await;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+
+/** The main class of a JVM that probes processes and then exits, in the way that its first argument says. */
+final class ExitingJvm {
+
+  private ExitingJvm() {}
+
+  /** Arguments: how to exit (return, exit, throw, handler, wait, block), whether to follow (follow, leave), the processes. */
+  public static void main(String[] arguments) throws InterruptedException {
+    String way = arguments[0];
+    ProbingOptions options = arguments[1].equals("follow")
+        ? ProbingOptions.defaults().withForkPolicy(ForkPolicy.FOLLOW)
+        : ProbingOptions.defaults();
+    var never = new CountDownLatch(1);
+    List<Probe> probes = new ArrayList<>();
+    for (String pid : List.of(arguments).subList(2, arguments.length)) {
+      ProbedProcess process = ProbedProcess.attach(Integer.parseInt(pid), options);
+      // Another user of the same.
+      ProbedProcess other = ProbedProcess.attach(Integer.parseInt(pid), options);
+      String module = process.modules().stream().filter(name -> name.matches("forever|forker")).findFirst()
+          .orElseThrow();
+      probes.add(process.register(ProbeRequest.at(module, "work", hit -> {})));
+      probes.add(other.register(ProbeRequest.at(module, "work_rip_load", hit -> {
+        switch (way) {
+          case "block" -> never.await();
+          case "handler" -> System.exit(7);
+          default -> {
+            // The other ways are main's.
+          }
+        }
+      }).in(HandlerContext.TASK)));
+      other.register(ProbeRequest.at(module, "work_add", hit -> {}).with(Technique.SINGLE_STEPPED));
+      other.register(ProbeRequest.at(module, "work_mov", hit -> {}).with(Technique.TRAPPED));
+    }
+    System.out.println("probing");
+    if (!arguments[1].equals("stopped")) {
+      Await.until(() -> probes.stream().allMatch(probe -> probe.hits() > 0), () -> "hits");
+      System.out.println("hit");
+    }
+    switch (way) {
+      case "return" -> {
+        // The end of main ends the JVM: no thread of the library keeps it.
+      }
+      case "exit" -> System.exit(7);
+      case "throw" -> throw new IllegalStateException("thrown by main");
+      default -> never.await();
+    }
+  }
+}
