@@ -1,17 +1,21 @@
 package io.xolotl.bench;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.CodeCursor;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.FixtureProgram;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -47,12 +51,14 @@ public class DecodeBenchmark {
   private final int[] lengths = new int[INSTRUCTIONS];
   private List<Classification.ScratchRegister> copies = List.of();
   private Decoder decoder = Decoder.forThisCpu();
+  private @Nullable CodeCursor cursor;
 
   /** Finds the instructions. */
   @Setup
   public void findInstructions() throws IOException {
     decoder = Decoder.forThisCpu();
     code = Files.readAllBytes(FixtureProgram.STATIC.path());
+    cursor = decoder.cursor(code, 0);
     int offset = start();
     for (int i = 0; i < INSTRUCTIONS;) {
       Decoding decoding = decoder.decode(code, offset, Math.min(15, code.length - offset), offset);
@@ -94,6 +100,32 @@ public class DecodeBenchmark {
     long sum = 0;
     for (int offset : offsets) {
       sum += decoder.decode(code, offset, 15, offset).length();
+    }
+    return sum;
+  }
+
+  /** Decodes with a cursor; the result is the sum of the lengths. */
+  @Benchmark
+  @OperationsPerInvocation(INSTRUCTIONS)
+  public long cursor() {
+    CodeCursor own = Objects.requireNonNull(cursor);
+    long sum = 0;
+    for (int offset : offsets) {
+      own.moveTo(offset);
+      sum += own.length();
+    }
+    return sum;
+  }
+
+  /** Decodes and classifies with a cursor; the result is the number of instructions that are not refused. */
+  @Benchmark
+  @OperationsPerInvocation(INSTRUCTIONS)
+  public long cursorOutcome() {
+    CodeCursor own = Objects.requireNonNull(cursor);
+    long sum = 0;
+    for (int offset : offsets) {
+      own.moveTo(offset);
+      sum += own.outcome(RelocationPolicy.FULL) == Outcome.REFUSE ? 0 : 1;
     }
     return sum;
   }

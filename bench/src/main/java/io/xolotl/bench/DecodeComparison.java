@@ -79,6 +79,8 @@ public final class DecodeComparison {
           compare("C: decode operands", control, () -> fromC(c, ZydisLoop.Work.OPERANDS, benchmark),
               warmUpRounds,
               rounds),
+          compare("cursor: decode", control, () -> here(benchmark::cursor), warmUpRounds, rounds),
+          compare("cursor: classify", control, () -> here(benchmark::cursorOutcome), warmUpRounds, rounds),
           compare("decode", control, () -> here(benchmark::decode), warmUpRounds, rounds),
           compare("decode operands", control, () -> here(benchmark::decodeOperands), warmUpRounds, rounds),
           compare("classify", control, () -> here(benchmark::classify), warmUpRounds, rounds)};

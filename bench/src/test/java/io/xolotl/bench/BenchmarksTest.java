@@ -25,13 +25,15 @@ class BenchmarksTest {
     assertThat(benchmark.decodeOperands()).isGreaterThan(DecodeBenchmark.INSTRUCTIONS);
     assertThat(benchmark.classify()).isBetween(DecodeBenchmark.INSTRUCTIONS * 9L / 10,
         (long) DecodeBenchmark.INSTRUCTIONS);
+    assertThat(benchmark.cursor()).isEqualTo(benchmark.totalLength());
+    assertThat(benchmark.cursorOutcome()).isEqualTo(benchmark.classify());
     assertThat(benchmark.copyBytes()).isNotZero();
     assertThat(benchmark.relocate()).isGreaterThan(DecodeBenchmark.INSTRUCTIONS * 6L);
   }
 
   @Test
   void decodingInC() throws Exception {
-    assertThat(DecodeComparison.compare(1, 1)).hasSize(4).allSatisfy(result -> {
+    assertThat(DecodeComparison.compare(1, 1)).hasSize(6).allSatisfy(result -> {
       assertThat(result.nanos()).isPositive();
       assertThat(result.ratio()[1]).isPositive();
     });

@@ -198,6 +198,26 @@ public final class Decoder {
     return Classification.of(decode(bytes, offset, length, address), policy);
   }
 
+  /**
+   * Returns a cursor over code, which decodes without allocating. It stands nowhere yet: {@link CodeCursor#moveTo} first.
+   *
+   * @param code the code, which is copied
+   * @param address where its first byte is, or will be, in the process
+   */
+  public CodeCursor cursor(MemorySegment code, long address) {
+    return new CodeCursor(this, code, address);
+  }
+
+  /**
+   * As {@link #cursor(MemorySegment, long)}.
+   *
+   * @param code the code, which is copied
+   * @param address where its first byte is, or will be, in the process
+   */
+  public CodeCursor cursor(byte[] code, long address) {
+    return cursor(MemorySegment.ofArray(code), address);
+  }
+
   private final class Sweep extends Spliterators.AbstractSpliterator<Decoding> {
 
     private final MemorySegment code;
@@ -238,6 +258,11 @@ public final class Decoder {
   private int decodeInstruction(Scratch scratch, int available) {
     return Zydis.ZydisDecoderDecodeInstruction(zydis, scratch.context, scratch.input, available,
         scratch.instruction);
+  }
+
+  /** Address of Zydis' own decoder, which is there as long as this object. */
+  long address() {
+    return zydis.address();
   }
 
   /** Decodes an instruction once more, with its operands; all of the scratch is filled. */

@@ -26,7 +26,7 @@ class ArchitectureTest {
   @Test
   void onlyTheNativeLayerTouchesTheBindings() {
     noClasses().that().resideOutsideOfPackage(GENERATED).and()
-        .haveNameNotMatching(".*\\.(Zydis\\w+|NativeOperand|Decoder|Instruction)(\\$.*)?").should()
+        .haveNameNotMatching(".*\\.(Zydis\\w+|NativeOperand|Decoder|CodeCursor|Instruction)(\\$.*)?").should()
         .dependOnClassesThat()
         .resideInAPackage(GENERATED).check(CLASSES);
   }

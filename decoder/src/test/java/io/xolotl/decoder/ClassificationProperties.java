@@ -48,6 +48,18 @@ class ClassificationProperties {
     }
   }
 
+  @Property(tries = 50_000, seed = "7")
+  void aCursorSeesTheSame(@ForAll @From("code") byte[] code, @ForAll long address,
+      @ForAll @From("decoders") Decoder decoder, @ForAll RelocationPolicy policy) {
+    CodeCursor cursor = decoder.cursor(code, address);
+    Decoding decoding = decoder.decode(code, address);
+    assertThat(cursor.moveTo(0)).isEqualTo(decoding instanceof Instruction).isEqualTo(cursor.isInstruction());
+    assertThat(cursor.decoding()).isEqualTo(decoding);
+    assertThat(cursor.length()).isEqualTo(decoding.length());
+    assertThat(cursor.address()).isEqualTo(address);
+    assertThat(cursor.outcome(policy)).isEqualTo(Classification.of(decoding, policy).outcome());
+  }
+
   @Property(tries = 20_000, seed = "2")
   void strictNeverChangesACopy(@ForAll @From("relative") byte[] code, @ForAll long address) {
     Classification strict = DECODER.classify(code, 0, code.length, address, RelocationPolicy.STRICT);

@@ -1,6 +1,7 @@
 package io.xolotl.decoder;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -32,6 +33,30 @@ class RealCodeTest {
     assertThat(strict.getOrDefault(Outcome.REFUSE, 0))
         .isEqualTo(full.getOrDefault(Outcome.REFUSE, 0) + changed);
     assertThat(strict).doesNotContainKeys(Outcome.RE_DISPLACE, Outcome.SCRATCH_REGISTER);
+  }
+
+  @Test
+  void aCursorSeesTheSame() throws IOException {
+    byte[] code = codeOfTheCLibrary();
+    for (RelocationPolicy policy : RelocationPolicy.values()) {
+      var counts = new EnumMap<Outcome, Integer>(Outcome.class);
+      CodeCursor cursor = Decoder.forThisCpu().cursor(code, 0x10_0000);
+      for (int offset = 0; offset < code.length; offset += cursor.length()) {
+        cursor.moveTo(offset);
+        counts.merge(cursor.outcome(policy), 1, Integer::sum);
+      }
+      assertThat(counts).isEqualTo(count(policy));
+    }
+  }
+
+  @Test
+  void aCursorStaysWithinItsCode() {
+    CodeCursor cursor = Decoder.forThisCpu().cursor(new byte[]{(byte) 0x90, 0x48}, 0);
+    assertThat(cursor.isInstruction()).isFalse();
+    assertThat(cursor.moveTo(0)).isTrue();
+    assertThat(cursor.moveTo(1)).isFalse();
+    assertThat(cursor.outcome(RelocationPolicy.FULL)).isEqualTo(Outcome.REFUSE);
+    assertThatThrownBy(() -> cursor.moveTo(2)).isInstanceOf(IndexOutOfBoundsException.class);
   }
 
   private static Map<Outcome, Integer> count(RelocationPolicy policy) throws IOException {

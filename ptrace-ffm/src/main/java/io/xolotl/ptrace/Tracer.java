@@ -318,7 +318,13 @@ public final class Tracer implements AutoCloseable {
     if (stopped < 0 && errno != Libc.EINTR && errno != Libc.ECHILD) {
       throw new PtraceException(Reason.SYSTEM_ERROR, errno, "waitpid failed with " + Errno.name(errno));
     }
-    while (stopped > 0) {
+    takeAll(stopped);
+  }
+
+  /** Takes a stop that waitpid has just told of, and all others that are there. */
+  private void takeAll(int first) {
+    Scratch s = scratch();
+    for (int stopped = first; stopped > 0;) {
       reports.add(new Report(stopped, WaitStatus.of(s.status.get(JAVA_INT, 0))));
       if (threads.size() < 2 || reports.size() == BATCH) {
         return;
@@ -372,7 +378,7 @@ public final class Tracer implements AutoCloseable {
       }
       int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
       if (stopped > 0) {
-        reports.add(new Report(stopped, WaitStatus.of(s.status.get(JAVA_INT, 0))));
+        takeAll(stopped);
         return true;
       }
     } while (System.nanoTime() - start < SPIN);

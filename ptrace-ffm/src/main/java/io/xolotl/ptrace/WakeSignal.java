@@ -8,7 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The real-time signal that gets a tracer thread out of {@code waitpid}.
+ * The signal that gets a tracer thread out of {@code waitpid}.
  *
  * <p>Its handler is {@code abs} of the C library: it takes an int and has no effect, so no Java code ever runs in a
  * signal handler. It is installed without SA_RESTART: an interrupted waitpid returns EINTR.
@@ -23,15 +23,19 @@ final class WakeSignal {
   private static final long SIGACTION_BYTES = 152;
   private static final long SIGSET_BYTES = 128;
 
+  /**
+   * SIGSTKFLT, which nothing raises on x86 (signal(7)), or SIGURG, which is for sockets that ask for it. Of these at most one
+   * waits for a thread, while every real-time signal that is sent is queued: sent again and again to a tracer that gets no
+   * CPU they would use up what all processes of the user together may have queued (RLIMIT_SIGPENDING), the target too.
+   */
+  private static final int[] CANDIDATES = {16, 23};
+
   /** The one in use, once chosen. */
   private static int signal;
 
   private WakeSignal() {}
 
-  /**
-   * Chooses a signal that nobody in this JVM uses and installs the handler, once. From 60 downwards: the JDK itself
-   * uses 62 (interruptible channels), the C library 32 and 33.
-   */
+  /** Chooses a signal that nobody in this JVM uses and installs the handler, once. */
   static synchronized void install() {
     if (signal != 0) {
       return;
@@ -41,7 +45,7 @@ final class WakeSignal {
       MemorySegment old = arena.allocate(SIGACTION_BYTES, 8);
       MemorySegment action = arena.allocate(SIGACTION_BYTES, 8);
       action.set(ADDRESS, 0, Libc.address("abs"));
-      for (int candidate = 60; candidate >= 36; candidate--) {
+      for (int candidate : CANDIDATES) {
         boolean free = Libc.sigaction(state, candidate, MemorySegment.NULL, old) == 0
             && old.get(JAVA_LONG, 0) == 0;
         if (free && Libc.sigaction(state, candidate, action, MemorySegment.NULL) == 0) {
@@ -50,7 +54,7 @@ final class WakeSignal {
         }
       }
     }
-    throw new PtraceException(Reason.SYSTEM_ERROR, "no real-time signal from 36 to 60 is free in this JVM");
+    throw new PtraceException(Reason.SYSTEM_ERROR, "neither SIGSTKFLT nor SIGURG is free in this JVM");
   }
 
   /** Lets the signal through to the calling thread, whatever mask it inherited. */

@@ -110,6 +110,8 @@ class AttachabilityTest {
     try (Tracer other = Tracer.start("other tracer")) {
       assertThat(other.call(() -> Libc.ptrace(other.scratch().state, Ptrace.SEIZE, held, 0, 0))).isZero();
       assertRefused(target.pid(), Reason.ALREADY_TRACED, held + " is already traced by process");
+      // It lets go of those that it had got at.
+      tracer.close();
       assertThat(threads).allMatch(tid -> ProcFs.tracerPid(tid) == (tid == held ? other.tid() : 0));
       target.send("round");
       target.awaitOk();

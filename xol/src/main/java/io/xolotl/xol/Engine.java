@@ -19,8 +19,10 @@ import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -303,8 +305,14 @@ final class Engine implements TraceHandler {
           return 0;
         });
       }
-      sites().register(targets);
+      // First what may refuse, so that all or none are registered.
       sites().await(absent, this::mappingsChanged);
+      try {
+        sites().register(targets);
+      } catch (RuntimeException e) {
+        absent.forEach(Probe::deactivate);
+        throw e;
+      }
       targets.forEach(target -> user.registered(target.probe()));
       absent.forEach(user::registered);
       if (!absent.isEmpty()) {
@@ -796,7 +804,8 @@ final class Engine implements TraceHandler {
   @Override
   public void threadStarted(TracedThread thread) {
     bringOutOfSlot(thread);
-    if (closing) {
+    if (departing) {
+      // It is let go with the others.
       return;
     }
     if (thread.stop() instanceof WaitStatus.GroupStop) {
@@ -886,8 +895,12 @@ final class Engine implements TraceHandler {
     List<ProbedProcess> followers = closing
         ? List.of()
         : users.stream().filter(user -> user.options().forkPolicy() == ForkPolicy.FOLLOW).toList();
+    if (followers.isEmpty()) {
+      thread.detach(0);
+      return;
+    }
     var engine = new Engine(tracer, family);
-    if (followers.isEmpty() || !engine.restoreAtShutdown()) {
+    if (!engine.restoreAtShutdown()) {
       family.remove(engine);
       thread.detach(0);
       return;
@@ -896,14 +909,18 @@ final class Engine implements TraceHandler {
     engine.use(child);
     Sessions.enter(engine);
     thread.finishSystemCall();
-    for (ProbedProcess parent : followers) {
-      ProbedProcess user = engine.newUser(parent.options());
+    try {
+      // All of them first: the last user that leaves ends the session, and a listener may close its own.
+      Map<ProbedProcess, ProbedProcess> children = new LinkedHashMap<>();
+      followers.forEach(parent -> children.put(parent, engine.newUser(parent.options())));
       if (withProbes) {
-        engine.copyProbes(parent.registrations(), user);
+        children.forEach((parent, user) -> engine.copyProbes(parent.registrations(), user));
       }
-      notified(() -> user.options().processListener().followed(parent, user));
+      children.forEach((parent, user) -> notified(
+          () -> user.options().processListener().followed(parent, user)));
+    } finally {
+      resumeIfStopped(thread);
     }
-    resumeIfStopped(thread);
   }
 
   private void copyProbes(List<Probe> originals, ProbedProcess user) {
@@ -920,9 +937,10 @@ final class Engine implements TraceHandler {
     }
     try {
       register(user, placed, waiting);
-    } catch (ProbeException e) {
-      placed.forEach(target -> failed(target.probe(), e));
-      waiting.forEach(probe -> failed(probe, e));
+    } catch (ProbeException | PtraceException e) {
+      ProbeException refusal = e instanceof PtraceException p ? ProbeException.of(p) : (ProbeException) e;
+      placed.forEach(target -> failed(target.probe(), refusal));
+      waiting.forEach(probe -> failed(probe, refusal));
     }
   }
 

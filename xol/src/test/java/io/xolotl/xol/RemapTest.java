@@ -124,7 +124,7 @@ class RemapTest {
             call(target, change.after, ++calls);
           }
         }
-        case CLOSE -> process.close();
+        case CLOSE -> close(process);
         case UNREGISTER -> probes.forEach(Probe::unregister);
         case REGISTER_ELSEWHERE -> {
           if (isCallable(change) && !change.commands.contains("rewrite")) {
@@ -157,5 +157,10 @@ class RemapTest {
 
   private static boolean isCallable(Change change) {
     return change != Change.UNMAP && change != Change.OVER;
+  }
+
+  /** Before the end of its block, where closing again has no effect. */
+  private static void close(ProbedProcess process) {
+    process.close();
   }
 }
