@@ -129,7 +129,8 @@ static void dump(void)
 
 int main(int argc, char **argv)
 {
-    file = open(argc > 1 ? argv[1] : "", O_RDONLY);
+    /* Without one it only listens. */
+    file = open(argc > 1 ? argv[1] : argv[0], O_RDONLY);
     if (file < 0 || pread(file, first, PAGE, 0) != PAGE) {
         die("FILE");
     }

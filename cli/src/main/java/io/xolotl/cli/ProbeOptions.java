@@ -25,7 +25,7 @@ final class ProbeOptions {
       + "every matching function is probed, except those that are refused. May be repeated.")
   private List<ProbeLocation> locations = List.of();
 
-  @Option(names = "--technique", paramLabel = "TECHNIQUE", converter = TechniqueConverter.class, description = "Execute displaced instructions in this way: emulated, trapped or single-stepped. "
+  @Option(names = "--technique", paramLabel = "TECHNIQUE", converter = TechniqueConverter.class, description = "Execute displaced instructions in this way: emulated, boosted, trapped or single-stepped. "
       + "Without it, the best is chosen for each.")
   private @Nullable Technique technique;
 

@@ -128,7 +128,7 @@ class BadInputTest {
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--for", "soon").misused())
         .contains("no duration");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--technique", "magic").misused())
-        .contains("none of emulated, trapped, single-stepped");
+        .contains("none of emulated, boosted, trapped, single-stepped");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--context", "none").misused())
         .contains("none of interrupt, task");
     assertThat(Cli.run("demo", "--", "ls").misused()).contains("launches no program");
