@@ -24,6 +24,16 @@ class FuzzCommandTest {
     assertThat(report).hasSize(6);
   }
 
+  /** As the launcher runs it: what the fixtures have for tests must not be asked for. */
+  @Test
+  void needsNoTestFramework() throws Exception {
+    try (var process = CliProcess.start("fuzz", "--cases", "20", "--json")) {
+      Cli run = process.result();
+      assertThat(run.status()).as("%s", run).isZero();
+      assertThat(run.json().get("cases").asLong()).isEqualTo(20);
+    }
+  }
+
   @Test
   void oneInstructionByOneTechnique() {
     Cli run = Cli.run("fuzz", "--cases", "50", "--mnemonic", "push", "--technique", "emulated", "--seed",
