@@ -67,6 +67,8 @@ final class Engine implements TraceHandler {
   /** How long a JVM that exits waits for handlers that run, in milliseconds. */
   private static final long HANDLERS_AT_EXIT = 1_000;
 
+  private static final Probe[] NONE = {};
+
   private static final ThreadLocal<Boolean> IN_HANDLER = ThreadLocal.withInitial(() -> false);
 
   private final Tracer tracer;
@@ -545,9 +547,18 @@ final class Engine implements TraceHandler {
       sites().unpin(leaveSite(state));
       Signalling.requeueAll(state);
       thread.cont(signal);
-    } else if (thread.isJobControl(signal)) {
+      return;
+    }
+    Signalling.restoreOrigin(state, signal);
+    if (thread.isJobControl(signal)) {
       // It builds no frame, and must not be held: see TracedThread.takeJobControl.
       OutOfLine.run(state, signal);
+    } else if (outOfLine().isBeforeSystemCall(state)) {
+      // Taken out of the kernel's queue it would not interrupt the call, which may block forever.
+      outOfLine().leave(state, Objects.requireNonNull(state.site));
+      sites().unpin(leaveSite(state));
+      state.postpone();
+      thread.cont(signal);
     } else {
       Signalling.hold(state);
       OutOfLine.stopBehindCopy(state);
@@ -599,7 +610,7 @@ final class Engine implements TraceHandler {
       site.pins++;
       state.phase = Phase.HANDLING;
       handling.add(state);
-      state.chain = site.probes;
+      state.chain = state.comesBack() ? NONE : site.probes;
       state.next = 0;
       nextHandler(state);
       return;

@@ -260,6 +260,16 @@ final class OutOfLine {
     return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
   }
 
+  /** Tells whether a thread in a slot, whose registers are read for it, has a system call still to make there. */
+  boolean isBeforeSystemCall(ThreadState state) {
+    Site site = Objects.requireNonNull(state.site);
+    if (!isSystemCall(site.instruction)) {
+      return false;
+    }
+    state.readRegisters();
+    return state.registers().rip() == Objects.requireNonNull(site.copy).slot();
+  }
+
   /** By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
   private static void finishSystemCall(Instruction instruction, Registers registers, boolean keepTrapFlag) {
     if (!instruction.mnemonic().equals("syscall")) {

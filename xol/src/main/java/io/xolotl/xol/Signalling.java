@@ -87,6 +87,7 @@ final class Signalling {
       if (info.signal() == signal) {
         all.remove();
         thread.writeSignalInfo(info);
+        state.signal.copyFrom(info);
         return;
       }
     }

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.TracedThread;
@@ -30,6 +31,9 @@ final class ThreadState {
     TRAPPING
   }
 
+  /** More handlers of the program than that are not in one another. */
+  private static final int MAX_POSTPONED = 16;
+
   private final TracedThread traced;
   private final Registers registers = new Registers();
   final SignalInfo signal = new SignalInfo();
@@ -54,6 +58,12 @@ final class ThreadState {
   /** Signals whose origin must be put back when they are delivered: see {@link Signalling}. */
   @Nullable
   ArrayDeque<SignalInfo> requeued;
+
+  /**
+   * Registers with which the thread was at a system call, its handlers done, when a signal was delivered in front of it:
+   * the latest last. When a handler of the program returns the thread is there again, and goes on with that same hit.
+   */
+  private final ArrayDeque<Registers> postponed = new ArrayDeque<>();
 
   /** The engine has asked this thread to stop. */
   boolean interrupted;
@@ -99,6 +109,30 @@ final class ThreadState {
     traced.cont(signal);
     settled = false;
     due = 0;
+  }
+
+  /** Notes that the thread, with these registers, has not executed the system call of a hit that is handled. */
+  void postpone() {
+    if (postponed.size() == MAX_POSTPONED) {
+      // Handlers of the program that were left by siglongjmp(3).
+      postponed.removeFirst();
+    }
+    var copy = new Registers();
+    copy.copyFrom(registers);
+    copy.set(Register.ORIG_RAX, -1);
+    postponed.add(copy);
+  }
+
+  /** Tells, once, whether the thread has come back to a system call that was {@linkplain #postpone postponed}. */
+  boolean comesBack() {
+    if (postponed.isEmpty() || !postponed.contains(registers)) {
+      return false;
+    }
+    // What was postponed since, in handlers of the program, is given up.
+    while (!registers.equals(postponed.removeLast())) {
+      continue;
+    }
+    return true;
   }
 
   void readRegisters() {

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static io.xolotl.fixtures.FixtureProgram.SIGNALS;
 import static io.xolotl.fixtures.FixtureProgram.SYSBLOCK;
+import static io.xolotl.fixtures.FixtureProgram.SYSCALLS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.Await;
@@ -12,9 +13,11 @@ import io.xolotl.fixtures.TargetProcess;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Signals, job control and blocking system calls go on as if nobody watched. */
 class SignalsTest {
@@ -116,6 +119,38 @@ class SignalsTest {
     target.signal("CONT");
     target.send("stop");
     target.awaitOk();
+  }
+
+  /** A signal that arrives in front of a system call is delivered there, and the call still counts once. */
+  @ParameterizedTest
+  @EnumSource(HandlerContext.class)
+  void signalsInFrontOfASystemCall(HandlerContext context,
+      @RunsFixture(value = SYSCALLS, args = "5000", timeoutSeconds = 120) TargetProcess target)
+      throws Exception {
+    Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("the_syscall")));
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      Probe probe = process.register(ProbeRequest.at(target.address("the_syscall"), hit -> {}).in(context));
+      target.send("go");
+      String calls = target.awaitLine("calls ", Duration.ofSeconds(60));
+      assertThat("calls " + probe.hits()).isEqualTo(calls);
+      assertThat(target.awaitLine("handled ")).doesNotMatch("handled \\d{1,2}");
+      target.awaitOk();
+    }
+    before.assertNoTrace();
+  }
+
+  /** It would otherwise wait for the call's end, which may never come. */
+  @ParameterizedTest
+  @EnumSource(HandlerContext.class)
+  void aSignalInFrontOfACallThatBlocks(HandlerContext context,
+      @RunsFixture(SYSCALLS) TargetProcess target) throws Exception {
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      process
+          .register(ProbeRequest.at(target.address("the_syscall"), hit -> target.signal("TERM")).in(context));
+      target.send("block");
+      assertThat(process.end().get(20, TimeUnit.SECONDS))
+          .isEqualTo(new ProcessEnd.Killed(15));
+    }
   }
 
   /** Attaching, making system calls in its threads, and detaching interrupt them, and none of them notices. */
