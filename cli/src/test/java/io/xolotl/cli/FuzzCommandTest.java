@@ -28,7 +28,7 @@ class FuzzCommandTest {
   @Test
   void needsNoModulesOfTests() throws Exception {
     assertThat(CliProcess.modulePath()).doesNotContain("junit");
-    try (CliProcess cli = CliProcess.start("fuzz", "--cases", "20", "--json")) {
+    try (CliProcess cli = CliProcess.start("fuzz", "--cases", "20", "--seed", "3", "--json")) {
       Cli run = cli.result();
       assertThat(run.status()).as("%s", run).isZero();
       assertThat(run.json().get("cases").asLong()).isEqualTo(20);
@@ -47,7 +47,8 @@ class FuzzCommandTest {
 
   @Test
   void endsAfterItsTimeAndByInterruption() {
-    assertThat(Cli.run("fuzz", "--seconds", "1", "--technique", "single-stepped").status()).isZero();
+    assertThat(Cli.run("fuzz", "--seconds", "1", "--technique", "single-stepped", "--seed", "2").status())
+        .isZero();
     var interruption = new Interruption();
     interruption.request();
     assertThat(Cli.run(interruption, "fuzz", "--cases", "1000000000", "--json").json().get("cases").asLong())
