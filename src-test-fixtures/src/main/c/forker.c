@@ -10,6 +10,14 @@
  *                       followed by "ready PID", from the new program
  *   -> exec             (thread_exec only, after "go") the other thread executes this program
  *   <- ready PID        from the new program; the first thread's call of work() need not return
+ *   vm_exec                                    become this program anew, beside a child in the old memory
+ *
+ *   -> go               (vm_exec) makes a child that shares memory and calls work() again and again
+ *   <- child PID
+ *   -> exec             (vm_exec) executes this program; the child stays
+ *   <- ready PID        from the new program
+ *   -> release          (vm_exec) the child ends
+ *   <- ok | BAD
  *   -> hold             (fork only) makes a child that calls work() and then waits
  *   <- child PID        it has called work() and waits now
  *   -> release          it calls work() once more and ends
@@ -21,6 +29,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -114,6 +123,55 @@ static void hold(unsigned long x)
     say_verdict(ok & ended_well(pid, x));
 }
 
+/* For "vm_exec". */
+static int released[2];
+
+/* Calls work() until nobody can write to the pipe any more. */
+static int child_until_released(void *unused)
+{
+    char byte;
+    (void)unused;
+    close(released[1]);
+    for (unsigned long x = 0;; x++) {
+        if (work(x) != expected_work(x)) {
+            return 1;
+        }
+        if (read(released[0], &byte, 1) == 0) {
+            return 0;
+        }
+    }
+}
+
+/* "vm_exec", before the execution; with arguments, after it. */
+static void execute_beside_child(int argc, char **argv)
+{
+    if (argc > 2) {
+        pid_t pid = (pid_t)number_argument(argc, argv, 2, 0);
+        int status;
+        await_command("release");
+        close((int)number_argument(argc, argv, 3, 0));
+        say_verdict(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        return;
+    }
+    static _Alignas(16) char stack[64 * 1024];
+    await_command("go");
+    if (pipe(released) < 0 || fcntl(released[0], F_SETFL, O_NONBLOCK) < 0) {
+        die("pipe");
+    }
+    pid_t pid = clone(child_until_released, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+    if (pid < 0) {
+        die("clone");
+    }
+    close(released[0]);
+    char child_text[16], pipe_text[16];
+    snprintf(child_text, sizeof child_text, "%d", pid);
+    snprintf(pipe_text, sizeof pipe_text, "%d", released[1]);
+    say("child %d", pid);
+    await_command("exec");
+    execv(SELF, (char *[]){argv[0], argv[1], child_text, pipe_text, NULL});
+    die("exec");
+}
+
 static void create(pid_t (*start)(unsigned long))
 {
     unsigned long x = ++rounds;
@@ -156,7 +214,8 @@ int main(int argc, char **argv)
                  {"posix_spawn", start_posix_spawn},
                  {"clone_vm", start_clone_vm},
                  {"exec", NULL},
-                 {"thread_exec", NULL}};
+                 {"thread_exec", NULL},
+                 {"vm_exec", NULL}};
 
     const char *mode = argc > 1 ? argv[1] : "fork";
     if (strcmp(mode, "child") == 0) {
@@ -170,6 +229,9 @@ int main(int argc, char **argv)
         }
     }
     say_ready();
+    if (strcmp(mode, "vm_exec") == 0) {
+        execute_beside_child(argc, argv);
+    }
     const char *command;
     while ((command = next_command())) {
         if (strcmp(command, "hold") == 0) {

@@ -8,6 +8,7 @@ import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.ptrace.WaitStatus;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToLongFunction;
@@ -67,7 +68,7 @@ public class TracerBenchmark {
     }
 
     @Override
-    public void executed(TracedThread thread) {
+    public void executed(TracedThread thread, List<TracedThread> former) {
       thread.cont(0);
     }
 

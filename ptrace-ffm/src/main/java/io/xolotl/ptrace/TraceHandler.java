@@ -1,5 +1,7 @@
 package io.xolotl.ptrace;
 
+import java.util.List;
+
 /**
  * What a user of this module does when a traced process does something. Every method runs on the tracer thread; the
  * thread that it is about stays stopped until it is resumed, which the method does or arranges for.
@@ -38,8 +40,9 @@ public interface TraceHandler {
    * thread is still inside the system call.
    *
    * @param thread the one thread left; not the object that it was before
+   * @param former all threads that there were, of which no end is reported any more
    */
-  void executed(TracedThread thread);
+  void executed(TracedThread thread, List<TracedThread> former);
 
   /**
    * A thread has ended; no request can be made of it any more.

@@ -415,7 +415,8 @@ public final class TracedProcess {
     if (thread.start()) {
       started(thread);
     } else if (stopped instanceof WaitStatus.Executed) {
-      handler.executed(executed());
+      List<TracedThread> former = threads();
+      handler.executed(executed(), former);
     } else {
       handler.stopped(thread, stopped);
     }

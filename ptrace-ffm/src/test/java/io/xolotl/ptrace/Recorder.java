@@ -1,6 +1,7 @@
 package io.xolotl.ptrace;
 
 import io.xolotl.fixtures.Await;
+import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
@@ -61,7 +62,7 @@ class Recorder implements TraceHandler {
   }
 
   @Override
-  public void executed(TracedThread thread) {
+  public void executed(TracedThread thread, List<TracedThread> former) {
     executed.add(thread);
     thread.cont(0);
   }

@@ -32,6 +32,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -68,6 +69,7 @@ final class Engine implements TraceHandler {
   private static final long HANDLERS_AT_EXIT = 1_000;
 
   private static final Probe[] NONE = {};
+  private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
 
   private static final ThreadLocal<Boolean> IN_HANDLER = ThreadLocal.withInitial(() -> false);
 
@@ -75,7 +77,7 @@ final class Engine implements TraceHandler {
   private final CompletableFuture<ProcessEnd> end = new CompletableFuture<>();
   /** Completes when the process is let go, or has ended. */
   private final CompletableFuture<Boolean> released = new CompletableFuture<>();
-  private final Thread shutdownHook = new Thread(this::closeAtExit, "xolotl-restore");
+  private final Thread shutdownHook = new ExitHook();
 
   /** The sessions that the tracer serves, this one among them: a child that is followed stays with its parent's. */
   private final Set<Engine> family;
@@ -155,7 +157,7 @@ final class Engine implements TraceHandler {
         }
         return engine.newUser(options);
       });
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       tracer.close();
       throw e;
     }
@@ -283,7 +285,11 @@ final class Engine implements TraceHandler {
 
   /** Makes another user of the session, unless it ends. */
   Optional<ProbedProcess> join(ProbingOptions options) {
-    return unlessEnded(() -> closing ? null : newUser(options));
+    return unlessEnded(() -> {
+      // The process may have ended, and its id be another's.
+      tracer.dispatchDeferred();
+      return closing ? null : newUser(options);
+    });
   }
 
   /**
@@ -347,12 +353,13 @@ final class Engine implements TraceHandler {
   }
 
   void unregister(Collection<Probe> probes) {
+    boolean mayWait = mayWait();
     unlessEnded(() -> {
       sites().unregister(probes);
-      probes.forEach(probe -> probe.process().unregistered(probe));
+      probes.forEach(probe -> probe.process().unregistered(probe, !mayWait));
       return true;
     });
-    if (mayWait()) {
+    if (mayWait) {
       probes.forEach(Probe::awaitHandlers);
     }
   }
@@ -368,7 +375,8 @@ final class Engine implements TraceHandler {
       List<Probe> own = user.registrations();
       sites().unregister(own);
       sites().await(List.of(), this::mappingsChanged);
-      user.detached();
+      tracer.unpinned(user::detached);
+      own.addAll(user.unawaited());
       return own;
     });
     if (mayWait()) {
@@ -384,6 +392,31 @@ final class Engine implements TraceHandler {
     });
     if (mayWait()) {
       awaitEnd();
+    }
+  }
+
+  /**
+   * Restores the process when the JVM exits. Where a handler on the tracer thread exits, that thread starts the hooks and
+   * waits for their ends, and can do nothing for them: it does it all when it starts this one.
+   */
+  private final class ExitHook extends Thread {
+    ExitHook() {
+      super(Engine.this::closeAtExit, "xolotl-restore");
+    }
+
+    @Override
+    public void start() {
+      if (!tracer.isTracerThread()) {
+        super.start();
+        return;
+      }
+      try {
+        beginClose();
+        abandonHandlers();
+      } catch (RuntimeException e) {
+        // Thrown on, it would keep the other sessions from being restored.
+        LOGGER.log(System.Logger.Level.ERROR, "process " + pid() + " could not be restored", e);
+      }
     }
   }
 
@@ -792,22 +825,39 @@ final class Engine implements TraceHandler {
     }
     try {
       state.hit.flushVectorState();
-      if (closing || !site.installed || state.registers().rip() != site.address()) {
-        // Skipped by a handler, or the instruction is in its place again.
-        state.site = null;
-        sites().unpin(site);
-        state.writeRegistersIfChanged();
-        if (closing) {
-          state.settled = true;
-        } else {
-          state.resume(0);
-        }
-      } else if (outOfLine().execute(state, site)) {
-        state.site = null;
-        sites().unpin(site);
+      goOnFrom(state, site);
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.THREAD_GONE || state.next == 0) {
+        throw e;
       }
+      // The kernel refuses what handlers have made of the registers, a base of a segment that is no address for
+      // instance: the thread goes on without that.
+      reportError(state.chain[state.next - 1],
+          new ProbeException(ProbeException.Reason.SYSTEM_ERROR, site.address(),
+              "what handlers have made of the registers of thread " + state.traced().tid() + " at 0x"
+                  + Long.toHexString(site.address()) + " is refused, and dropped: " + e.getMessage()));
+      state.readRegisters();
+      state.registers().rip(site.address());
+      goOnFrom(state, site);
     } finally {
       finishCloseIfIdle();
+    }
+  }
+
+  private void goOnFrom(ThreadState state, Site site) {
+    if (closing || !site.installed || state.registers().rip() != site.address()) {
+      // Skipped by a handler, or the instruction is in its place again.
+      state.writeRegistersIfChanged();
+      state.site = null;
+      sites().unpin(site);
+      if (closing) {
+        state.settled = true;
+      } else {
+        state.resume(0);
+      }
+    } else if (outOfLine().execute(state, site)) {
+      state.site = null;
+      sites().unpin(site);
     }
   }
 
@@ -853,9 +903,7 @@ final class Engine implements TraceHandler {
         throw e;
       }
     }
-    for (ProbedProcess user : List.copyOf(users)) {
-      notified(() -> user.options().processListener().created(user, child.pid()));
-    }
+    notifyUsers(user -> user.options().processListener().created(user, child.pid()));
     if (!borrows) {
       follow(child, thread, true);
     } else if (!departing && thread.stop() != null) {
@@ -865,25 +913,21 @@ final class Engine implements TraceHandler {
   }
 
   @Override
-  public void executed(TracedThread thread) {
+  public void executed(TracedThread thread, List<TracedThread> former) {
+    // Also of those whose handlers run nothing more is reported.
+    former.forEach(this::forget);
     if (thread.process() != process()) {
       // A borrower has its own memory now, and nothing of ours is in it.
       borrowers.remove(thread.process());
       follow(thread.process(), thread, false);
       return;
     }
-    // The other threads are gone, and of those whose handlers run nothing more is reported.
-    for (ThreadState state : handling) {
-      state.ended |= state.traced().process() == process();
-    }
-    restoreForBorrowers();
+    letGoOfBorrowers();
     sites().forgetAll();
     trapHandler().forget();
     users.forEach(ProbedProcess::forgetRegistrations);
     thread.finishSystemCall();
-    for (ProbedProcess user : List.copyOf(users)) {
-      notified(() -> user.options().processListener().executed(user));
-    }
+    notifyUsers(user -> user.options().processListener().executed(user));
     resumeIfStopped(thread);
   }
 
@@ -948,19 +992,37 @@ final class Engine implements TraceHandler {
     try {
       register(user, placed, waiting);
     } catch (ProbeException | PtraceException e) {
-      ProbeException refusal = e instanceof PtraceException p ? ProbeException.of(p) : (ProbeException) e;
-      placed.forEach(target -> failed(target.probe(), refusal));
-      waiting.forEach(probe -> failed(probe, refusal));
+      // One of them is refused: the others are not lost for that.
+      placed.forEach(target -> copyProbe(user, target.probe(), List.of(target), List.of()));
+      waiting.forEach(probe -> copyProbe(user, probe, List.of(), List.of(probe)));
+    }
+  }
+
+  private void copyProbe(ProbedProcess user, Probe copy, List<Target> placed, List<Probe> waiting) {
+    try {
+      register(user, placed, waiting);
+    } catch (ProbeException e) {
+      failed(copy, e);
+    } catch (PtraceException e) {
+      failed(copy, ProbeException.of(e));
+    }
+  }
+
+  private void notifyUsers(Consumer<ProbedProcess> call) {
+    for (ProbedProcess user : List.copyOf(users)) {
+      // One may have left in a call for another.
+      if (users.contains(user)) {
+        notified(() -> call.accept(user));
+      }
     }
   }
 
   /** Whatever a listener throws must not stop the process that it hears of. */
-  private static void notified(Runnable call) {
+  private void notified(Runnable call) {
     try {
-      call.run();
+      tracer.unpinned(call);
     } catch (Throwable t) {
-      System.getLogger(ProcessListener.class.getName()).log(System.Logger.Level.ERROR, "a listener failed",
-          t);
+      LOGGER.log(System.Logger.Level.ERROR, "a listener failed", t);
     }
   }
 
@@ -971,8 +1033,31 @@ final class Engine implements TraceHandler {
     }
   }
 
-  @Override
-  public void ended(TracedThread thread, WaitStatus.Ended status) {
+  /** The process executes a program, and leaves them alone in its former memory: nobody probes them any more. */
+  private void letGoOfBorrowers() {
+    restoreForBorrowers();
+    while (!borrowers.isEmpty()) {
+      List<Departure> departures = borrowers.stream().map(this::departure).toList();
+      borrowers.clear();
+      departures.forEach(Departure::stopAll);
+      for (Departure departure : departures) {
+        if (sites().hasSlots()) {
+          departure.unmapSlots();
+        }
+      }
+      for (Departure departure : departures) {
+        try {
+          departure.detachAll();
+        } catch (PtraceException e) {
+          LOGGER.log(System.Logger.Level.ERROR, "a process that shared the memory of process " + pid()
+              + " could not be let go", e);
+        }
+      }
+    }
+  }
+
+  /** A thread is gone. */
+  private void forget(TracedThread thread) {
     ThreadState state = state(thread);
     state.ended = true;
     if (state.isInSlot()) {
@@ -980,6 +1065,11 @@ final class Engine implements TraceHandler {
       state.phase = Phase.FREE;
       sites().unpin(site);
     }
+  }
+
+  @Override
+  public void ended(TracedThread thread, WaitStatus.Ended status) {
+    forget(thread);
     if (!thread.process().threads().isEmpty()) {
       return;
     }
@@ -991,10 +1081,10 @@ final class Engine implements TraceHandler {
     closing = true;
     restoreForBorrowers();
     sites().removeAll();
-    end.complete(switch (status) {
+    tracer.unpinned(() -> end.complete(switch (status) {
       case WaitStatus.Exited(int code) -> new ProcessEnd.Exited(code);
       case WaitStatus.Killed(int signal, boolean _) -> new ProcessEnd.Killed(signal);
-    });
+    }));
     finishCloseIfIdle();
   }
 
@@ -1095,7 +1185,8 @@ final class Engine implements TraceHandler {
   private void finished() {
     family.remove(this);
     lastOfTracer = family.isEmpty();
-    end.complete(new ProcessEnd.Detached());
+    // What users hang on it may start threads.
+    tracer.unpinned(() -> end.complete(new ProcessEnd.Detached()));
     released.complete(true);
     if (lastOfTracer) {
       tracer.close();

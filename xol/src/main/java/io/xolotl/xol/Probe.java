@@ -43,9 +43,13 @@ public final class Probe {
 
   /**
    * A probe like this one for a child that was forked, or nothing if it catches returns: the child's own calls bring their
-   * own.
+   * own. Nothing either if it is limited to threads.
    */
   Optional<Probe> copyFor(ProbedProcess child) {
+    if (!request.threads().isEmpty()) {
+      // The child has none of them.
+      return Optional.empty();
+    }
     if (owner == null) {
       // What was checked for the parent holds for the child.
       return Optional.of(new Probe(child, isActive() ? request.trustingBoundary() : request, null));
@@ -157,6 +161,10 @@ public final class Probe {
   void deactivate() {
     active = false;
     ended = true;
+  }
+
+  boolean isHandling() {
+    return running.get() != 0;
   }
 
   void handlerScheduled() {

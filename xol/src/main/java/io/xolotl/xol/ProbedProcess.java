@@ -8,6 +8,7 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
@@ -15,6 +16,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,6 +44,9 @@ public final class ProbedProcess implements AutoCloseable {
    * a fork falls before or behind a registration.
    */
   private final Set<Probe> registrations = new LinkedHashSet<>();
+
+  /** Probes that were unregistered by a handler, while handlers of theirs ran. Tracer thread only. */
+  private final Set<Probe> unawaited = new HashSet<>();
 
   ProbedProcess(Engine engine, ProbingOptions options) {
     this.engine = engine;
@@ -133,7 +138,10 @@ public final class ProbedProcess implements AutoCloseable {
     return inSession(engine::mappings);
   }
 
-  /** Completes when the process ends or this is closed. */
+  /**
+   * Completes when the process ends or this is closed. What depends on it without an executor of its own runs on the thread
+   * that serves the session, and holds it up.
+   */
   public CompletableFuture<ProcessEnd> end() {
     return end.copy();
   }
@@ -225,7 +233,8 @@ public final class ProbedProcess implements AutoCloseable {
 
   List<Probe> registrations() {
     synchronized (registrations) {
-      return registrations.stream().filter(probe -> probe.isActive() || probe.isWaiting()).toList();
+      return registrations.stream().filter(probe -> probe.isActive() || probe.isWaiting())
+          .collect(Collectors.toCollection(ArrayList::new));
     }
   }
 
@@ -235,10 +244,18 @@ public final class ProbedProcess implements AutoCloseable {
     }
   }
 
-  void unregistered(Probe probe) {
+  void unregistered(Probe probe, boolean goesOn) {
     synchronized (registrations) {
       registrations.remove(probe);
     }
+    unawaited.removeIf(each -> !each.isHandling());
+    if (goesOn && probe.isHandling()) {
+      unawaited.add(probe);
+    }
+  }
+
+  List<Probe> unawaited() {
+    return List.copyOf(unawaited);
   }
 
   void forgetRegistrations() {

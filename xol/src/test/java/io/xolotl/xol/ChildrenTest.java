@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Processes that a probed process creates run free; a program that it executes is not probed. */
@@ -153,6 +154,33 @@ class ChildrenTest {
         assertThat(ProcFs.memory(pid, work, 1)).isEqualTo(new byte[]{0x53});
         release.countDown();
         ProcFs.awaitGone(pid);
+      }
+    }
+  }
+
+  /** Nobody probes the memory that the process has left, and nobody may take it for that of the new program. */
+  @ParameterizedTest
+  @EnumSource(names = {"BOOSTED", "TRAPPED", "SINGLE_STEPPED"})
+  void aChildStaysInTheMemoryThatAProgramLeaves(Technique technique) throws Exception {
+    try (TargetProcess target = TargetProcess.start(FORKER, "vm_exec")) {
+      target.send("go");
+      int child = Integer.parseInt(target.awaitLine("child ").substring("child ".length()));
+      List<Long> sites = List.of(target.address("work_mov"), target.address("work_rip_load"),
+          target.address("work_xor"));
+      Aftermath before = Aftermath.expectedOf(child, sites);
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        List<Probe> probes = process
+            .register(sites.stream().map(a -> ProbeRequest.at(a, hit -> {}).with(technique)).toList());
+        Await.until(() -> probes.stream().allMatch(probe -> probe.hits() > 100), () -> "hits");
+        target.send("exec");
+        target.awaitLine("ready ");
+        before.assertNoTrace();
+        Probe anew = process.register(ProbeRequest.at("forker", "work_rip_load", hit -> {}));
+        assertThat(anew.isActive()).isTrue();
+        assertThat(probes).noneMatch(Probe::isActive);
+        before.assertNoTrace();
+        target.send("release");
+        target.awaitOk();
       }
     }
   }

@@ -10,7 +10,7 @@ final class ExitingJvm {
 
   private ExitingJvm() {}
 
-  /** Arguments: how to exit (return, exit, throw, handler, wait, block), whether to follow (follow, leave), the processes. */
+  /** Arguments: how to exit (return, exit, throw, handler, interrupt, condition, wait, block), whether to follow (follow, leave), the processes. */
   public static void main(String[] arguments) throws InterruptedException {
     String way = arguments[0];
     ProbingOptions options = arguments[1].equals("follow")
@@ -24,7 +24,16 @@ final class ExitingJvm {
       ProbedProcess other = ProbedProcess.attach(Integer.parseInt(pid), options);
       String module = process.modules().stream().filter(name -> name.matches("forever|forker")).findFirst()
           .orElseThrow();
-      probes.add(process.register(ProbeRequest.at(module, "work", hit -> {})));
+      probes.add(process.register(ProbeRequest.at(module, "work", hit -> {
+        if (way.equals("interrupt")) {
+          System.exit(7);
+        }
+      }).when(registers -> {
+        if (way.equals("condition")) {
+          System.exit(7);
+        }
+        return true;
+      })));
       probes.add(other.register(ProbeRequest.at(module, "work_rip_load", hit -> {
         switch (way) {
           case "block" -> never.await();

@@ -9,6 +9,7 @@ import io.xolotl.fixtures.TargetProcess;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
@@ -101,9 +102,12 @@ class FollowTest {
       long site = target.address("work_push");
       ProbedProcess process = ProbedProcess.attach(target.pid(), following(listener));
       Probe probe = process.register(ProbeRequest.at(site, hit -> {}));
+      // Of threads that the child has not.
+      process.register(ProbeRequest.at(site, hit -> {}).inThreads(Set.of(target.pid())));
       target.send("hold");
       int pid = Integer.parseInt(target.awaitLine("child ").substring("child ".length()).strip());
       ProbedProcess child = listener.followed.remove();
+      assertThat(child.probes()).singleElement();
       Probe copy = child.probes().getFirst();
       assertThat(copy.address()).isEqualTo(site);
       assertThat(copy.process()).isSameAs(child);

@@ -4,6 +4,7 @@ import static io.xolotl.fixtures.FixtureProgram.ALTER;
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.Register;
@@ -21,6 +22,31 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** What handlers see and change is what the program has and gets. */
 class HandlerTest {
+
+  /** A base of a segment must be a user's address (putreg() in arch/x86/kernel/ptrace.c). */
+  @ParameterizedTest
+  @EnumSource(HandlerContext.class)
+  void registersThatTheKernelRefusesAreReportedAndTheThreadGoesOn(HandlerContext context,
+      @RunsFixture(value = FOREVER, args = "2") TargetProcess target) {
+    var errors = new LinkedBlockingQueue<Throwable>();
+    try (ProbedProcess process = ProbedProcess.attach(target.pid(),
+        ProbingOptions.defaults().withErrorListener((probe, thrown) -> errors.add(thrown)))) {
+      List<Probe> probes = process
+          .register(List.of("work_push", "work_rip_load", "work_nop", "work_ret").stream()
+              .map(label -> ProbeRequest.at(target.address(label), hit -> {
+                if (hit.number() % 2 == 0) {
+                  hit.registers().set(Register.RBX, 0xbad);
+                  hit.registers().set(Register.FS_BASE, -1);
+                }
+              }).in(context)).toList());
+      target.send("go");
+      Await.until(() -> probes.stream().allMatch(probe -> probe.hits() > 100), () -> "hits");
+      assertThat(errors).hasSizeGreaterThanOrEqualTo(100).allSatisfy(
+          e -> assertThat(e).isInstanceOf(ProbeException.class).hasMessageContaining("refused"));
+    }
+    target.send("stop");
+    target.awaitOk();
+  }
 
   @ParameterizedTest
   @EnumSource(HandlerContext.class)

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -88,7 +89,8 @@ class JvmExitTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"return,'',0", "exit,'',7", "throw,'',1", "handler,'',7", "wait,TERM,143", "wait,INT,130",
+  @CsvSource({"return,'',0", "exit,'',7", "throw,'',1", "handler,'',7", "interrupt,'',7",
+      "condition,'',7", "wait,TERM,143", "wait,INT,130",
       "wait,HUP,129",
       "block,TERM,143", "block,INT,130"})
   void whileThreadsHit(String way, String signal, int status) throws Exception {
@@ -99,7 +101,7 @@ class JvmExitTest {
       one.send("go");
       two.send("go");
       try (Jvm jvm = Jvm.start(way, "leave", Integer.toString(one.pid()), Integer.toString(two.pid()))) {
-        if (!way.equals("handler")) {
+        if (!Set.of("handler", "interrupt", "condition").contains(way)) {
           jvm.await("hit");
         }
         end(jvm, signal, status);

@@ -18,6 +18,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -59,6 +60,37 @@ class UsersTest {
     before.assertNoTrace();
     target.send("stop");
     target.awaitOk();
+  }
+
+  /** What a handler unregisters goes on running while others of the probe do, and ends before the user has left. */
+  @Test
+  void leavingWaitsForHandlersOfProbesThatAreGone(
+      @RunsFixture(value = FOREVER, args = "1") TargetProcess target)
+      throws Exception {
+    ProbedProcess leaving = ProbedProcess.attach(target.pid());
+    try (ProbedProcess other = ProbedProcess.attach(target.pid())) {
+      var unregistered = new CountDownLatch(1);
+      var release = new CountDownLatch(1);
+      var handled = new AtomicBoolean();
+      leaving.register(ProbeRequest.at(target.address("work_push"), hit -> {
+        hit.probe().unregister();
+        unregistered.countDown();
+        release.await();
+        handled.set(true);
+      }).in(HandlerContext.TASK));
+      target.send("go");
+      unregistered.await();
+      var handledBefore = new AtomicBoolean();
+      Thread closing = Thread.ofPlatform().start(() -> {
+        leaving.close();
+        handledBefore.set(handled.get());
+      });
+      Await.until(() -> closing.getState() == Thread.State.WAITING || !closing.isAlive(), () -> "waits");
+      release.countDown();
+      closing.join();
+      assertThat(handledBefore).isTrue();
+      assertThat(other.probes()).isEmpty();
+    }
   }
 
   /** Whoever comes while the last one leaves opens a new session. */
