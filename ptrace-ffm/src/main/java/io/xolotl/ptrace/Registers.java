@@ -53,6 +53,17 @@ public final class Registers {
     return changed;
   }
 
+  /** Tells whether a base or selector of a segment was set since the values were read from the thread. */
+  public boolean isSegmentChanged() {
+    return changed && count > COUNT_WITHOUT_SEGMENTS;
+  }
+
+  /** Sets all but the bases and selectors of segments to what they are in other registers. */
+  public void setAllButSegments(Registers other) {
+    System.arraycopy(other.values, 0, values, 0, COUNT_WITHOUT_SEGMENTS);
+    changed = true;
+  }
+
   /** Instruction pointer. */
   public long rip() {
     return get(Register.RIP);

@@ -824,41 +824,60 @@ final class Engine implements TraceHandler {
       return;
     }
     try {
-      state.hit.flushVectorState();
-      goOnFrom(state, site);
-    } catch (PtraceException e) {
-      if (e.reason() == PtraceException.Reason.THREAD_GONE || state.next == 0) {
-        throw e;
+      flushWhatMayBeRefused(state);
+      if (closing || !site.installed || state.registers().rip() != site.address()) {
+        // Skipped by a handler, or the instruction is in its place again.
+        state.site = null;
+        sites().unpin(site);
+        state.writeRegistersIfChanged();
+        if (closing) {
+          state.settled = true;
+        } else {
+          state.resume(0);
+        }
+      } else if (outOfLine().execute(state, site)) {
+        state.site = null;
+        sites().unpin(site);
       }
-      // The kernel refuses what handlers have made of the registers, a base of a segment that is no address for
-      // instance: the thread goes on without that.
-      reportError(state.chain[state.next - 1],
-          new ProbeException(ProbeException.Reason.SYSTEM_ERROR, site.address(),
-              "what handlers have made of the registers of thread " + state.traced().tid() + " at 0x"
-                  + Long.toHexString(site.address()) + " is refused, and dropped: " + e.getMessage()));
-      state.readRegisters();
-      state.registers().rip(site.address());
-      goOnFrom(state, site);
     } finally {
       finishCloseIfIdle();
     }
   }
 
-  private void goOnFrom(ThreadState state, Site site) {
-    if (closing || !site.installed || state.registers().rip() != site.address()) {
-      // Skipped by a handler, or the instruction is in its place again.
-      state.writeRegistersIfChanged();
-      state.site = null;
-      sites().unpin(site);
-      if (closing) {
-        state.settled = true;
-      } else {
-        state.resume(0);
-      }
-    } else if (outOfLine().execute(state, site)) {
-      state.site = null;
-      sites().unpin(site);
+  /**
+   * The kernel refuses some of what handlers can make of vectors and segments, a base that is no user's address for
+   * instance: the thread goes on without that.
+   */
+  private static void flushWhatMayBeRefused(ThreadState state) {
+    try {
+      state.hit.flushVectorState();
+    } catch (PtraceException e) {
+      refused(state, "vector registers", e);
     }
+    Registers wanted = state.registers();
+    if (!wanted.isSegmentChanged()) {
+      return;
+    }
+    try {
+      state.traced().writeRegisters(wanted);
+    } catch (PtraceException e) {
+      refused(state, "segment registers", e);
+      var actual = new Registers();
+      state.traced().readRegisters(actual);
+      actual.setAllButSegments(wanted);
+      wanted.copyFrom(actual);
+    }
+  }
+
+  private static void refused(ThreadState state, String what, PtraceException e) {
+    if (e.reason() == PtraceException.Reason.THREAD_GONE) {
+      throw e;
+    }
+    long address = Objects.requireNonNull(state.site).address();
+    reportError(state.chain[state.next - 1],
+        new ProbeException(ProbeException.Reason.SYSTEM_ERROR, address,
+            "what handlers have made of the " + what + " of thread " + state.traced().tid() + " at 0x"
+                + Long.toHexString(address) + " is refused, and dropped: " + e.getMessage()));
   }
 
   @Override

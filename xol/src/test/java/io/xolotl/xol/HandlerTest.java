@@ -35,7 +35,6 @@ class HandlerTest {
           .register(List.of("work_push", "work_rip_load", "work_nop", "work_ret").stream()
               .map(label -> ProbeRequest.at(target.address(label), hit -> {
                 if (hit.number() % 2 == 0) {
-                  hit.registers().set(Register.RBX, 0xbad);
                   hit.registers().set(Register.FS_BASE, -1);
                 }
               }).in(context)).toList());
