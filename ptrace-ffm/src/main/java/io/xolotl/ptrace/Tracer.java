@@ -23,8 +23,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Linux ties every ptrace request to the thread that attached: this class owns such a thread, a platform thread,
  * waits in {@code waitpid} for what its tracees do, and hands each stop to the {@link TraceHandler} of the process.
- * Everyone else passes it work with {@link #call} and {@link #execute}. While no work and no stop is there it uses
- * no CPU.
+ * Everyone else passes it work with {@link #call} and {@link #execute}. While stops follow one another quickly it
+ * uses a CPU that nobody else wants; when none comes for a while it uses none.
  *
  * <p>Who owns what: the queue and {@link #waiting} are shared; everything else here, and every {@link TracedProcess}
  * and {@link TracedThread}, belongs to the tracer thread.
@@ -43,13 +43,13 @@ public final class Tracer implements AutoCloseable {
   /** How many stops are taken from the kernel before the first of them is resumed. */
   private static final int BATCH = 64;
 
-  /** How long to look for work that is expected soon before the thread sleeps, in nanoseconds. */
-  private static final long SPIN = 100_000;
+  /** How long to look out for stops and work before the thread sleeps, in nanoseconds. */
+  private static final long SPIN = 50_000;
 
   /** One in so many times it is tried again where that was in vain. */
   private static final int SPIN_AGAIN = 64;
 
-  /** After this many looks in vain, one in so many also asks whether the awaited thread can stop at all. */
+  /** How many looks are made before the clock is read, or the awaited thread is asked whether it can stop at all. */
   private static final int LOOKS = 32;
 
   /** A stop, or the end, of a tracee as waitpid told it. */
@@ -58,7 +58,6 @@ public final class Tracer implements AutoCloseable {
   /** Also the lock that keeps work from being added behind the last that is done. */
   private final Queue<Runnable> work = new ConcurrentLinkedQueue<>();
   private final Thread thread;
-  private final TracerAffinity affinity;
 
   /** The tracer thread is in waitpid, or is about to be and will look at the queue once more before. */
   private volatile boolean waiting;
@@ -74,14 +73,10 @@ public final class Tracer implements AutoCloseable {
   /** What was taken from the kernel and not yet handed out, oldest first. */
   private final ArrayDeque<Report> reports = new ArrayDeque<>();
   private @Nullable Scratch scratch;
-  private @Nullable CpuFollower follower;
-  /** Work that was promised and has not come. */
-  private int promised;
-  /** Above 0 if promised work came in time lately. */
+  /** Above 0 if what was looked out for came in time lately. */
   private int spins = 1;
 
-  private Tracer(String name, TracerAffinity affinity) {
-    this.affinity = affinity;
+  private Tracer(String name) {
     thread = Thread.ofPlatform().name(name).daemon(true).unstarted(this::run);
   }
 
@@ -93,17 +88,6 @@ public final class Tracer implements AutoCloseable {
    *     {@code --enable-native-access} for this module
    */
   public static Tracer start(String name) {
-    return start(name, TracerAffinity.FREE);
-  }
-
-  /**
-   * Starts a tracer thread.
-   *
-   * @param name the thread's name
-   * @param affinity where it runs
-   * @throws PtraceException as {@link #start(String)}
-   */
-  public static Tracer start(String name, TracerAffinity affinity) {
     Module module = Tracer.class.getModule();
     if (!module.isNativeAccessEnabled()) {
       String flag = module.isNamed() ? module.getName() : "ALL-UNNAMED";
@@ -111,7 +95,7 @@ public final class Tracer implements AutoCloseable {
           "native access is not enabled: start java with --enable-native-access=" + flag);
     }
     WakeSignal.install();
-    var tracer = new Tracer(name, affinity);
+    var tracer = new Tracer(name);
     tracer.thread.start();
     return tracer;
   }
@@ -247,7 +231,6 @@ public final class Tracer implements AutoCloseable {
   private void run() {
     try (Arena arena = Arena.ofConfined()) {
       scratch = new Scratch(arena);
-      follower = affinity == TracerAffinity.FOLLOW ? new CpuFollower(arena) : null;
       WakeSignal.unblock();
       tid = WakeSignal.gettid();
       while (true) {
@@ -263,9 +246,6 @@ public final class Tracer implements AutoCloseable {
         }
       }
     } finally {
-      if (follower != null) {
-        follower.close();
-      }
       processes.values().forEach(TracedProcess::abandon);
       scratch = null;
       synchronized (work) {
@@ -293,7 +273,7 @@ public final class Tracer implements AutoCloseable {
    */
   private void awaitStops() {
     Scratch s = scratch();
-    if (promised > 0 && comesSoon()) {
+    if (comesSoon()) {
       return;
     }
     waiting = true;
@@ -303,9 +283,6 @@ public final class Tracer implements AutoCloseable {
     }
     int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD);
     int errno = stopped < 0 ? Libc.errno(s.state) : 0;
-    if (stopped > 0 && follower != null) {
-      follower.stopped(stopped);
-    }
     if (errno == Libc.ECHILD) {
       // Nothing to wait for: park until there is work. The flag stays, and an unpark before the park is kept.
       while (work.isEmpty()) {
@@ -334,33 +311,11 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Does something that may start threads or processes, which would inherit the CPU that the tracer thread is kept on.
-   * Tracer thread only.
-   *
-   * @param action what to do
+   * Looks out for stops and work for a while before the thread sleeps; true if something has come. To be woken costs more
+   * than all that is done for a stop: the kernel puts the thread that goes on onto an idle CPU if there is one, and the
+   * tracer's is idle when that stops again, so that each waits for a CPU to wake up. Where nothing comes in time, again
+   * and again, it is tried seldom. Between looks it lets others have the CPU, of whom the next may be the one awaited.
    */
-  public void unpinned(Runnable action) {
-    if (follower != null) {
-      follower.release();
-    }
-    action.run();
-  }
-
-  /**
-   * Tells the tracer that somebody else will {@link #execute} something for a thread that is stopped meanwhile: it looks out
-   * for it a little while before it sleeps, since to be woken costs more than most of what is done meanwhile. Tracer thread
-   * only.
-   */
-  public void promiseWork() {
-    promised++;
-  }
-
-  /** What was {@linkplain #promiseWork promised} has come, or will never. Tracer thread only. */
-  public void promiseKept() {
-    promised--;
-  }
-
-  /** Looks out for work that was promised, and for stops; true if either has come. */
   private boolean comesSoon() {
     if (spins <= 0 && -spins % SPIN_AGAIN != 0) {
       spins--;
@@ -370,16 +325,17 @@ public final class Tracer implements AutoCloseable {
     long start = System.nanoTime();
     do {
       for (int i = 0; i < LOOKS; i++) {
-        if (!work.isEmpty()) {
-          spins = Math.min(Math.max(spins, 0) + 1, LOOKS);
+        int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
+        if (!work.isEmpty() || stopped > 0) {
+          spins = Math.min(Math.max(spins, 0) + 1, SPIN_AGAIN);
+          takeAll(stopped);
           return true;
         }
-        Thread.onSpinWait();
-      }
-      int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
-      if (stopped > 0) {
-        takeAll(stopped);
-        return true;
+        if (stopped < 0) {
+          // There is nothing to wait for.
+          return false;
+        }
+        Thread.yield();
       }
     } while (System.nanoTime() - start < SPIN);
     spins = Math.min(spins, 1) - 1;

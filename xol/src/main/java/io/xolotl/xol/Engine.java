@@ -145,7 +145,7 @@ final class Engine implements TraceHandler {
       java.util.function.Function<Engine, TracedProcess> how) {
     // Before anything is attached to.
     Objects.requireNonNull(Decoder.forThisCpu());
-    Tracer tracer = Tracer.start(name, options.tracerAffinity());
+    Tracer tracer = Tracer.start(name);
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
@@ -375,7 +375,7 @@ final class Engine implements TraceHandler {
       List<Probe> own = user.registrations();
       sites().unregister(own);
       sites().await(List.of(), this::mappingsChanged);
-      tracer.unpinned(user::detached);
+      user.detached();
       own.addAll(user.unawaited());
       return own;
     });
@@ -719,21 +719,19 @@ final class Engine implements TraceHandler {
 
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
-    tracer.promiseWork();
     try {
       // An executor may start a thread for it.
-      tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
+      probe.process().options().taskExecutor().execute(() -> {
         try {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
           returned(state);
         }
-      }));
+      });
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
-      tracer.promiseKept();
       probe.handlerReturned();
       reportError(probe, e);
       return false;
@@ -743,10 +741,7 @@ final class Engine implements TraceHandler {
   /** On the executor. */
   private void returned(ThreadState state) {
     try {
-      tracer.execute(() -> {
-        tracer.promiseKept();
-        guarded(state, this::handlerReturned);
-      });
+      tracer.execute(() -> guarded(state, this::handlerReturned));
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.CLOSED) {
         throw e;
@@ -1037,9 +1032,9 @@ final class Engine implements TraceHandler {
   }
 
   /** Whatever a listener throws must not stop the process that it hears of. */
-  private void notified(Runnable call) {
+  private static void notified(Runnable call) {
     try {
-      tracer.unpinned(call);
+      call.run();
     } catch (Throwable t) {
       LOGGER.log(System.Logger.Level.ERROR, "a listener failed", t);
     }
@@ -1100,10 +1095,10 @@ final class Engine implements TraceHandler {
     closing = true;
     restoreForBorrowers();
     sites().removeAll();
-    tracer.unpinned(() -> end.complete(switch (status) {
+    end.complete(switch (status) {
       case WaitStatus.Exited(int code) -> new ProcessEnd.Exited(code);
       case WaitStatus.Killed(int signal, boolean _) -> new ProcessEnd.Killed(signal);
-    }));
+    });
     finishCloseIfIdle();
   }
 
@@ -1204,8 +1199,7 @@ final class Engine implements TraceHandler {
   private void finished() {
     family.remove(this);
     lastOfTracer = family.isEmpty();
-    // What users hang on it may start threads.
-    tracer.unpinned(() -> end.complete(new ProcessEnd.Detached()));
+    end.complete(new ProcessEnd.Detached());
     released.complete(true);
     if (lastOfTracer) {
       tracer.close();
