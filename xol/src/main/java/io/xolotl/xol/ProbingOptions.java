@@ -1,7 +1,6 @@
 package io.xolotl.xol;
 
 import java.util.concurrent.Executor;
-import java.util.concurrent.Executors;
 import java.util.function.BiConsumer;
 
 /**
@@ -17,9 +16,11 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
 
   private static final ProcessListener NOBODY = new ProcessListener() {};
 
-  /** A virtual thread a hit, errors to {@link System.Logger}, children detached and nobody told of them. */
+  /**
+   * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors to {@link System.Logger}, children detached and nobody told of them.
+   */
   public static ProbingOptions defaults() {
-    return new ProbingOptions(Executors.newVirtualThreadPerTaskExecutor(), ProbingOptions::log,
+    return new ProbingOptions(new HandlerThreads(), ProbingOptions::log,
         ForkPolicy.DETACH, NOBODY);
   }
 
