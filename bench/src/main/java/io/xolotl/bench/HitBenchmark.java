@@ -2,10 +2,12 @@ package io.xolotl.bench;
 
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.ptrace.TracerAffinity;
 import io.xolotl.xol.HandlerContext;
 import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
+import io.xolotl.xol.ProbingOptions;
 import io.xolotl.xol.Technique;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -49,6 +51,10 @@ public class HitBenchmark {
   @Param({"INTERRUPT", "TASK"})
   public HandlerContext context = HandlerContext.INTERRUPT;
 
+  /** Where the tracer thread runs. */
+  @Param({"FREE", "FOLLOW"})
+  public TracerAffinity affinity = TracerAffinity.FREE;
+
   private @Nullable TargetProcess target;
   private @Nullable ProbedProcess process;
   private @Nullable Probe probe;
@@ -58,7 +64,8 @@ public class HitBenchmark {
   public void start() {
     TargetProcess started = TargetProcess.start(FixtureProgram.FOREVER, "1");
     target = started;
-    ProbedProcess attached = ProbedProcess.attach(started.pid());
+    ProbedProcess attached = ProbedProcess.attach(started.pid(),
+        ProbingOptions.defaults().withTracerAffinity(affinity));
     process = attached;
     long site = started.address(technique == Technique.EMULATED ? "work_push" : "work_mov");
     probe = attached.register(ProbeRequest.at(site, hit -> {}).in(context).with(technique));

@@ -58,6 +58,7 @@ public final class Tracer implements AutoCloseable {
   /** Also the lock that keeps work from being added behind the last that is done. */
   private final Queue<Runnable> work = new ConcurrentLinkedQueue<>();
   private final Thread thread;
+  private final TracerAffinity affinity;
 
   /** The tracer thread is in waitpid, or is about to be and will look at the queue once more before. */
   private volatile boolean waiting;
@@ -73,10 +74,12 @@ public final class Tracer implements AutoCloseable {
   /** What was taken from the kernel and not yet handed out, oldest first. */
   private final ArrayDeque<Report> reports = new ArrayDeque<>();
   private @Nullable Scratch scratch;
+  private @Nullable CpuFollower follower;
   /** Above 0 if what was looked out for came in time lately. */
   private int spins = 1;
 
-  private Tracer(String name) {
+  private Tracer(String name, TracerAffinity affinity) {
+    this.affinity = affinity;
     thread = Thread.ofPlatform().name(name).daemon(true).unstarted(this::run);
   }
 
@@ -88,6 +91,17 @@ public final class Tracer implements AutoCloseable {
    *     {@code --enable-native-access} for this module
    */
   public static Tracer start(String name) {
+    return start(name, TracerAffinity.FREE);
+  }
+
+  /**
+   * Starts a tracer thread.
+   *
+   * @param name the thread's name
+   * @param affinity where it runs
+   * @throws PtraceException as {@link #start(String)}
+   */
+  public static Tracer start(String name, TracerAffinity affinity) {
     Module module = Tracer.class.getModule();
     if (!module.isNativeAccessEnabled()) {
       String flag = module.isNamed() ? module.getName() : "ALL-UNNAMED";
@@ -95,7 +109,7 @@ public final class Tracer implements AutoCloseable {
           "native access is not enabled: start java with --enable-native-access=" + flag);
     }
     WakeSignal.install();
-    var tracer = new Tracer(name);
+    var tracer = new Tracer(name, affinity);
     tracer.thread.start();
     return tracer;
   }
@@ -231,6 +245,7 @@ public final class Tracer implements AutoCloseable {
   private void run() {
     try (Arena arena = Arena.ofConfined()) {
       scratch = new Scratch(arena);
+      follower = affinity == TracerAffinity.FOLLOW ? new CpuFollower(arena) : null;
       WakeSignal.unblock();
       tid = WakeSignal.gettid();
       while (true) {
@@ -246,6 +261,9 @@ public final class Tracer implements AutoCloseable {
         }
       }
     } finally {
+      if (follower != null) {
+        follower.close();
+      }
       processes.values().forEach(TracedProcess::abandon);
       scratch = null;
       synchronized (work) {
@@ -301,6 +319,9 @@ public final class Tracer implements AutoCloseable {
   /** Takes a stop that waitpid has just told of, and all others that are there. */
   private void takeAll(int first) {
     Scratch s = scratch();
+    if (first > 0 && follower != null) {
+      follower.stopped(first);
+    }
     for (int stopped = first; stopped > 0;) {
       reports.add(new Report(stopped, WaitStatus.of(s.status.get(JAVA_INT, 0))));
       if (threads.size() < 2 || reports.size() == BATCH) {
@@ -308,6 +329,19 @@ public final class Tracer implements AutoCloseable {
       }
       stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
     }
+  }
+
+  /**
+   * Does something that may start threads or processes, which would inherit the CPU that the tracer thread is kept on.
+   * Tracer thread only.
+   *
+   * @param action what to do
+   */
+  public void unpinned(Runnable action) {
+    if (follower != null) {
+      follower.release();
+    }
+    action.run();
   }
 
   /**

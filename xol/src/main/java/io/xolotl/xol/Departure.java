@@ -151,7 +151,7 @@ final class Departure {
     if (fault && signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL) {
       state.readRegisters();
       long address = state.registers().rip() - 1;
-      if (sites.wasRemovedFrom(address)) {
+      if (sites.wasRemovedFrom(thread, address)) {
         state.registers().rip(address);
         state.writeRegistersIfChanged();
         return 0;

@@ -145,7 +145,7 @@ final class Engine implements TraceHandler {
       java.util.function.Function<Engine, TracedProcess> how) {
     // Before anything is attached to.
     Objects.requireNonNull(Decoder.forThisCpu());
-    Tracer tracer = Tracer.start(name);
+    Tracer tracer = Tracer.start(name, options.tracerAffinity());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {
@@ -375,7 +375,7 @@ final class Engine implements TraceHandler {
       List<Probe> own = user.registrations();
       sites().unregister(own);
       sites().await(List.of(), this::mappingsChanged);
-      user.detached();
+      tracer.unpinned(user::detached);
       own.addAll(user.unawaited());
       return own;
     });
@@ -648,7 +648,7 @@ final class Engine implements TraceHandler {
       nextHandler(state);
       return;
     }
-    if (sites().wasRemovedFrom(address) || sites().wasMovedTo(address)) {
+    if (sites().wasRemovedFrom(state.traced(), address) || sites().wasMovedTo(address)) {
       // The thread executed our int3 before it was taken out; the instruction is whole again.
       trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
@@ -721,14 +721,14 @@ final class Engine implements TraceHandler {
     probe.handlerScheduled();
     try {
       // An executor may start a thread for it.
-      probe.process().options().taskExecutor().execute(() -> {
+      tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
         try {
           runHandler(state, probe, number);
         } finally {
           probe.handlerReturned();
           returned(state);
         }
-      });
+      }));
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
@@ -1032,9 +1032,9 @@ final class Engine implements TraceHandler {
   }
 
   /** Whatever a listener throws must not stop the process that it hears of. */
-  private static void notified(Runnable call) {
+  private void notified(Runnable call) {
     try {
-      call.run();
+      tracer.unpinned(call);
     } catch (Throwable t) {
       LOGGER.log(System.Logger.Level.ERROR, "a listener failed", t);
     }
@@ -1043,7 +1043,7 @@ final class Engine implements TraceHandler {
   /** The memory that the process leaves behind lives on if others run in it. */
   private void restoreForBorrowers() {
     if (!borrowers.isEmpty()) {
-      sites().restoreAllIn(borrowers.iterator().next());
+      sites().leaveTo(borrowers.iterator().next());
     }
   }
 
@@ -1095,10 +1095,10 @@ final class Engine implements TraceHandler {
     closing = true;
     restoreForBorrowers();
     sites().removeAll();
-    end.complete(switch (status) {
+    tracer.unpinned(() -> end.complete(switch (status) {
       case WaitStatus.Exited(int code) -> new ProcessEnd.Exited(code);
       case WaitStatus.Killed(int signal, boolean _) -> new ProcessEnd.Killed(signal);
-    });
+    }));
     finishCloseIfIdle();
   }
 
@@ -1199,7 +1199,8 @@ final class Engine implements TraceHandler {
   private void finished() {
     family.remove(this);
     lastOfTracer = family.isEmpty();
-    end.complete(new ProcessEnd.Detached());
+    // What users hang on it may start threads.
+    tracer.unpinned(() -> end.complete(new ProcessEnd.Detached()));
     released.complete(true);
     if (lastOfTracer) {
       tracer.close();

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.TracerAffinity;
 import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
 
@@ -10,18 +11,21 @@ import java.util.function.BiConsumer;
  * @param errorListener is told what a handler threw, in the thread of the handler
  * @param forkPolicy what becomes of processes that the process creates
  * @param processListener is told of such processes, and of programs that the process executes
+ * @param tracerAffinity on which CPU the tracer thread runs, if this user opens the session; with
+ *     {@link TracerAffinity#FOLLOW} threads that a handler in {@link HandlerContext#INTERRUPT} starts inherit one CPU
  */
 public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener,
-    ForkPolicy forkPolicy, ProcessListener processListener) {
+    ForkPolicy forkPolicy, ProcessListener processListener, TracerAffinity tracerAffinity) {
 
   private static final ProcessListener NOBODY = new ProcessListener() {};
 
   /**
-   * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors to {@link System.Logger}, children detached and nobody told of them.
+   * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors to
+   * {@link System.Logger}, children detached and nobody told of them.
    */
   public static ProbingOptions defaults() {
     return new ProbingOptions(new HandlerThreads(), ProbingOptions::log,
-        ForkPolicy.DETACH, NOBODY);
+        ForkPolicy.DETACH, NOBODY, TracerAffinity.FREE);
   }
 
   static void log(Probe probe, Throwable thrown) {
@@ -33,21 +37,26 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
 
   /** The same with another executor. */
   public ProbingOptions withTaskExecutor(Executor replacement) {
-    return new ProbingOptions(replacement, errorListener, forkPolicy, processListener);
+    return new ProbingOptions(replacement, errorListener, forkPolicy, processListener, tracerAffinity);
   }
 
   /** The same with another listener. */
   public ProbingOptions withErrorListener(BiConsumer<Probe, Throwable> replacement) {
-    return new ProbingOptions(taskExecutor, replacement, forkPolicy, processListener);
+    return new ProbingOptions(taskExecutor, replacement, forkPolicy, processListener, tracerAffinity);
   }
 
   /** The same with another way to treat children. */
   public ProbingOptions withForkPolicy(ForkPolicy replacement) {
-    return new ProbingOptions(taskExecutor, errorListener, replacement, processListener);
+    return new ProbingOptions(taskExecutor, errorListener, replacement, processListener, tracerAffinity);
   }
 
   /** The same with a listener for children and executions. */
   public ProbingOptions withProcessListener(ProcessListener replacement) {
-    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, replacement);
+    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, replacement, tracerAffinity);
+  }
+
+  /** The same with the tracer thread elsewhere. */
+  public ProbingOptions withTracerAffinity(TracerAffinity replacement) {
+    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, processListener, replacement);
   }
 }

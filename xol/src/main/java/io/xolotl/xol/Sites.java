@@ -71,8 +71,8 @@ final class Sites {
   }
 
   /** Tells whether there was a breakpoint of ours, and the program has put none of its own there since. */
-  boolean wasRemovedFrom(long address) {
-    return removed.get(address) != null && !Breakpoints.isAt(memory, address);
+  boolean wasRemovedFrom(TracedThread thread, long address) {
+    return removed.get(address) != null && !Breakpoints.isAt(thread.process().memory(), address);
   }
 
   /**
@@ -579,9 +579,18 @@ final class Sites {
     }
   }
 
-  /** Takes the breakpoints out of the memory of a process that has it together with ours. */
-  void restoreAllIn(TracedProcess borrower) {
-    restore(borrower, sites.values());
+  /** Takes the breakpoints out of the memory of a process that had it together with ours, which has another now or none. */
+  void leaveTo(TracedProcess borrower) {
+    List<Site> all = sites.values();
+    restore(borrower, all);
+    for (Site site : all) {
+      for (Probe probe : site.probes) {
+        probe.deactivate();
+      }
+      site.installed = false;
+      sites.remove(site.address());
+      removed.put(site.address(), site);
+    }
   }
 
   /** The address space is gone: the process has ended or executed another program. */

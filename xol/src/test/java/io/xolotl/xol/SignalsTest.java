@@ -146,7 +146,10 @@ class SignalsTest {
       @RunsFixture(SYSCALLS) TargetProcess target) throws Exception {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       process
-          .register(ProbeRequest.at(target.address("the_syscall"), hit -> target.signal("TERM")).in(context));
+          .register(ProbeRequest.at(target.address("the_syscall"), hit -> {
+            // Not by the tracer thread, which would be the parent of what sends it.
+            Thread.ofPlatform().start(() -> target.signal("TERM")).join();
+          }).in(context));
       target.send("block");
       assertThat(process.end().get(20, TimeUnit.SECONDS))
           .isEqualTo(new ProcessEnd.Killed(15));

@@ -6,6 +6,7 @@ import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.ptrace.TracerAffinity;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -142,7 +143,8 @@ class StressTest {
       sessions.incrementAndGet();
       boolean shared = ProcFs.tracerPid(target.pid()) != 0;
       ProbingOptions options = ProbingOptions.defaults()
-          .withForkPolicy(ForkPolicy.values()[random.nextInt(ForkPolicy.values().length)]);
+          .withForkPolicy(ForkPolicy.values()[random.nextInt(ForkPolicy.values().length)])
+          .withTracerAffinity(TracerAffinity.values()[random.nextInt(TracerAffinity.values().length)]);
       try (ProbedProcess process = ProbedProcess.attach(target.pid(), options)) {
         List<Probe> probes = new ArrayList<>();
         List<ReturnProbe> returns = new ArrayList<>();

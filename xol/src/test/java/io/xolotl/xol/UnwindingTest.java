@@ -1,7 +1,9 @@
 package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import java.nio.file.Files;
@@ -10,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -112,6 +115,55 @@ class UnwindingTest {
     target.send("");
     return List.of(call[7], call[8], HexFormat.of().formatHex(stack), target.awaitLine("result "),
         target.awaitLine("frames "));
+  }
+
+  /**
+   * gdb cannot attach to what is traced; it reads what the kernel has saved of the process instead, in the middle of
+   * probed calls.
+   */
+  @Test
+  void gdbSeesTheSameFrames() throws Exception {
+    String pattern = Files.readString(Path.of("/proc/sys/kernel/core_pattern")).strip();
+    assumeTrue(pattern.equals("core"), "cores go elsewhere: " + pattern);
+    assumeTrue(Files.exists(Path.of("/usr/bin/gdb")), "no gdb");
+    List<String> unprobed = gdbFrames(Files.createDirectory(directory.resolve("unprobed")), false);
+    assertThat(String.join("\n", unprobed)).containsSubsequence("pause_in (x=", "three (x=", "two (x=",
+        "one (x=", "main ()");
+    assertThat(gdbFrames(Files.createDirectory(directory.resolve("probed")), true)).isEqualTo(unprobed);
+  }
+
+  private static List<String> gdbFrames(Path here, boolean probed) throws Exception {
+    try (TargetProcess target = TargetProcess.start(List.of("/bin/sh", "-c",
+        "cd " + here + " && ulimit -c unlimited && exec " + program))) {
+      target.awaitLine("ready");
+      ProbedProcess process = probed ? ProbedProcess.attach(target.pid()) : null;
+      if (process != null) {
+        for (String name : List.of("one", "two", "three", "pause_in")) {
+          process.register(ReturnProbeRequest.of(new ProbeLocation.Symbol("unwound", name, 0), hit -> 1,
+              (hit, one) -> {}));
+        }
+      }
+      target.send("p");
+      target.awaitLine("paused");
+      ProcFs.awaitState(target.pid(), "S");
+      target.signal("ABRT");
+      assertThat(target.exitStatus()).isEqualTo(new ExitStatus.Killed(6));
+      if (process != null) {
+        assertThat(process.end().join()).isEqualTo(new ProcessEnd.Killed(6));
+      }
+    }
+    Path core;
+    try (var files = Files.list(here)) {
+      core = files.filter(file -> file.getFileName().toString().startsWith("core")).findFirst().orElseThrow();
+    }
+    Process gdb = new ProcessBuilder("/usr/bin/gdb", "-nx", "-batch", "-ex", "bt", program.toString(),
+        core.toString()).redirectErrorStream(true).start();
+    try (var output = gdb.inputReader()) {
+      // Where libraries are loaded differs.
+      return output.lines().filter(line -> line.startsWith("#"))
+          .map(line -> line.replaceAll("0x[0-9a-f]+", "0x"))
+          .toList();
+    }
   }
 
   @ParameterizedTest
