@@ -49,8 +49,11 @@ public final class Tracer implements AutoCloseable {
   /** One in so many times it is tried again where that was in vain. */
   private static final int SPIN_AGAIN = 64;
 
-  /** How many looks are made before the clock is read, or the awaited thread is asked whether it can stop at all. */
+  /** After this many looks in vain, one in so many also asks whether the awaited thread can stop at all. */
   private static final int LOOKS = 32;
+
+  /** How many looks are made before others may have the CPU. */
+  private static final int LOOKS_BETWEEN_YIELDS = 8;
 
   /** A stop, or the end, of a tracee as waitpid told it. */
   private record Report(int tid, WaitStatus status) {}
@@ -358,7 +361,8 @@ public final class Tracer implements AutoCloseable {
     Scratch s = scratch();
     long start = System.nanoTime();
     do {
-      for (int i = 0; i < LOOKS; i++) {
+      Thread.yield();
+      for (int i = 0; i < LOOKS_BETWEEN_YIELDS; i++) {
         int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
         if (!work.isEmpty() || stopped > 0) {
           spins = Math.min(Math.max(spins, 0) + 1, SPIN_AGAIN);
@@ -369,7 +373,6 @@ public final class Tracer implements AutoCloseable {
           // There is nothing to wait for.
           return false;
         }
-        Thread.yield();
       }
     } while (System.nanoTime() - start < SPIN);
     spins = Math.min(spins, 1) - 1;
