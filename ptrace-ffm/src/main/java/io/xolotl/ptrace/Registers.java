@@ -21,6 +21,8 @@ public final class Registers {
 
   private final long[] values = new long[COUNT];
   private boolean changed;
+  /** A base or selector of a segment was set. */
+  private boolean segments;
   /** How many registers must be written: those in front of the segments', and up to the last that was set. */
   private int count = COUNT_WITHOUT_SEGMENTS;
 
@@ -45,6 +47,8 @@ public final class Registers {
   public void set(Register register, long value) {
     values[register.ordinal()] = value;
     changed = true;
+    segments |= register == Register.CS || register == Register.SS
+        || register.ordinal() >= COUNT_WITHOUT_SEGMENTS;
     count = Math.max(count, register.ordinal() + 1);
   }
 
@@ -55,12 +59,16 @@ public final class Registers {
 
   /** Tells whether a base or selector of a segment was set since the values were read from the thread. */
   public boolean isSegmentChanged() {
-    return changed && count > COUNT_WITHOUT_SEGMENTS;
+    return changed && segments;
   }
 
   /** Sets all but the bases and selectors of segments to what they are in other registers. */
   public void setAllButSegments(Registers other) {
+    long cs = get(Register.CS);
+    long ss = get(Register.SS);
     System.arraycopy(other.values, 0, values, 0, COUNT_WITHOUT_SEGMENTS);
+    values[Register.CS.ordinal()] = cs;
+    values[Register.SS.ordinal()] = ss;
     changed = true;
   }
 
@@ -140,12 +148,14 @@ public final class Registers {
   public void copyFrom(Registers other) {
     System.arraycopy(other.values, 0, values, 0, COUNT);
     changed = other.changed;
+    segments = other.segments;
     count = other.count;
   }
 
   void load(MemorySegment userRegs) {
     MemorySegment.copy(userRegs, JAVA_LONG, 0, values, 0, COUNT);
     changed = false;
+    segments = false;
     count = COUNT_WITHOUT_SEGMENTS;
   }
 

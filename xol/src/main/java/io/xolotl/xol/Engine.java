@@ -172,7 +172,7 @@ final class Engine implements TraceHandler {
   private void use(TracedProcess traced) {
     process = traced;
     sites = new Sites(traced, this::inSomeThread);
-    outOfLine = new OutOfLine(traced.memory());
+    outOfLine = new OutOfLine();
     locator = new Locator(traced);
     trapHandler = new TrapHandler(traced);
   }
@@ -353,13 +353,12 @@ final class Engine implements TraceHandler {
   }
 
   void unregister(Collection<Probe> probes) {
-    boolean mayWait = mayWait();
     unlessEnded(() -> {
       sites().unregister(probes);
-      probes.forEach(probe -> probe.process().unregistered(probe, !mayWait));
+      probes.forEach(probe -> probe.process().unregistered(probe));
       return true;
     });
-    if (mayWait) {
+    if (mayWait()) {
       probes.forEach(Probe::awaitHandlers);
     }
   }
@@ -411,7 +410,8 @@ final class Engine implements TraceHandler {
         return;
       }
       try {
-        beginClose();
+        // All sessions of the thread first: a hit handed out meanwhile must run no handler, which might exit again.
+        List.copyOf(family).forEach(Engine::stopProbing);
         abandonHandlers();
       } catch (RuntimeException e) {
         // Thrown on, it would keep the other sessions from being restored.
@@ -442,19 +442,33 @@ final class Engine implements TraceHandler {
 
   /** Lets the threads whose handlers run go on as if these had not been called, but for what they did to memory. */
   private void abandonHandlers() {
-    for (ThreadState state : handling) {
-      state.ended = true;
-      guarded(state, abandoned -> {
-        // The thread's own registers: those of its state are the handler's.
-        var registers = new Registers();
-        abandoned.traced().readRegisters(registers);
-        registers.rip(Objects.requireNonNull(abandoned.site).address());
-        abandoned.traced().writeRegisters(registers);
-        abandoned.settled = true;
-      });
-    }
+    handling.forEach(this::abandon);
     handling.clear();
     finishCloseIfIdle();
+  }
+
+  /** What fails is tried again, and then left for the other threads' sake. */
+  private void abandon(ThreadState state) {
+    state.ended = true;
+    Runnable putBack = () -> {
+      // The thread's own registers: those of its state are the handler's.
+      var registers = new Registers();
+      state.traced().readRegisters(registers);
+      registers.rip(Objects.requireNonNull(state.site).address());
+      state.traced().writeRegisters(registers);
+      state.settled = true;
+    };
+    try {
+      try {
+        putBack.run();
+      } catch (PtraceException e) {
+        putBack.run();
+      }
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+        LOGGER.log(System.Logger.Level.ERROR, state.traced() + " could not be put back", e);
+      }
+    }
   }
 
   private void awaitEnd() {
@@ -591,6 +605,7 @@ final class Engine implements TraceHandler {
       outOfLine().leave(state, Objects.requireNonNull(state.site));
       sites().unpin(leaveSite(state));
       state.postpone();
+      Signalling.requeueAll(state);
       thread.cont(signal);
     } else {
       Signalling.hold(state);
@@ -810,8 +825,15 @@ final class Engine implements TraceHandler {
 
   private void finishHit(ThreadState state) {
     Site site = Objects.requireNonNull(state.site);
-    handling.remove(state);
-    state.phase = Phase.FREE;
+    try {
+      if (!state.ended) {
+        // Still in phase HANDLING: a listener may end the session.
+        flushWhatMayBeRefused(state);
+      }
+    } finally {
+      handling.remove(state);
+      state.phase = Phase.FREE;
+    }
     if (state.ended) {
       state.site = null;
       sites().unpin(site);
@@ -819,7 +841,6 @@ final class Engine implements TraceHandler {
       return;
     }
     try {
-      flushWhatMayBeRefused(state);
       if (closing || !site.installed || state.registers().rip() != site.address()) {
         // Skipped by a handler, or the instruction is in its place again.
         state.site = null;
@@ -841,7 +862,8 @@ final class Engine implements TraceHandler {
 
   /**
    * The kernel refuses some of what handlers can make of vectors and segments, a base that is no user's address for
-   * instance: the thread goes on without that.
+   * instance: the thread goes on without that. The other registers are left as they are meanwhile, since PTRACE_SETREGSET
+   * sets what lies in front of that which it refuses.
    */
   private static void flushWhatMayBeRefused(ThreadState state) {
     try {
@@ -853,14 +875,22 @@ final class Engine implements TraceHandler {
     if (!wanted.isSegmentChanged()) {
       return;
     }
+    var actual = new Registers();
+    var segments = new Registers();
+    state.traced().readRegisters(actual);
+    segments.copyFrom(wanted);
+    segments.setAllButSegments(actual);
+    PtraceException refusal = null;
     try {
-      state.traced().writeRegisters(wanted);
+      state.traced().writeRegisters(segments);
     } catch (PtraceException e) {
-      refused(state, "segment registers", e);
-      var actual = new Registers();
-      state.traced().readRegisters(actual);
-      actual.setAllButSegments(wanted);
-      wanted.copyFrom(actual);
+      refusal = e;
+    }
+    state.traced().readRegisters(actual);
+    actual.setAllButSegments(wanted);
+    wanted.copyFrom(actual);
+    if (refusal != null) {
+      refused(state, "segment registers", refusal);
     }
   }
 
@@ -1006,19 +1036,14 @@ final class Engine implements TraceHandler {
     try {
       register(user, placed, waiting);
     } catch (ProbeException | PtraceException e) {
-      // One of them is refused: the others are not lost for that.
-      placed.forEach(target -> copyProbe(user, target.probe(), List.of(target), List.of()));
-      waiting.forEach(probe -> copyProbe(user, probe, List.of(), List.of(probe)));
-    }
-  }
-
-  private void copyProbe(ProbedProcess user, Probe copy, List<Target> placed, List<Probe> waiting) {
-    try {
-      register(user, placed, waiting);
-    } catch (ProbeException e) {
-      failed(copy, e);
-    } catch (PtraceException e) {
-      failed(copy, ProbeException.of(e));
+      if (originals.size() > 1) {
+        // One of them is refused: the others are not lost for that.
+        originals.forEach(original -> copyProbes(List.of(original), user));
+        return;
+      }
+      ProbeException refusal = e instanceof PtraceException p ? ProbeException.of(p) : (ProbeException) e;
+      placed.forEach(target -> failed(target.probe(), refusal));
+      waiting.forEach(probe -> failed(probe, refusal));
     }
   }
 
@@ -1043,28 +1068,45 @@ final class Engine implements TraceHandler {
   /** The memory that the process leaves behind lives on if others run in it. */
   private void restoreForBorrowers() {
     if (!borrowers.isEmpty()) {
-      sites().leaveTo(borrowers.iterator().next());
+      sites().leaveTo(borrowers);
     }
   }
 
   /** The process executes a program, and leaves them alone in its former memory: nobody probes them any more. */
   private void letGoOfBorrowers() {
     restoreForBorrowers();
-    while (!borrowers.isEmpty()) {
-      List<Departure> departures = borrowers.stream().map(this::departure).toList();
-      borrowers.clear();
-      departures.forEach(Departure::stopAll);
+    // Nobody waits for their handlers.
+    handling.stream().filter(state -> state.traced().process() != process()).forEach(this::abandon);
+    try {
+      while (!borrowers.isEmpty()) {
+        List<Departure> departures = borrowers.stream().map(this::departure).toList();
+        borrowers.clear();
+        departures.forEach(Departure::stopAll);
+        unmapSlots(departures);
+        departures.forEach(Departure::detachAll);
+      }
+    } catch (PtraceException e) {
+      // The process itself goes on all the same.
+      LOGGER.log(System.Logger.Level.ERROR, "a process that shared the memory of process " + pid()
+          + " could not be let go", e);
+    }
+  }
+
+  /** Unmaps the slots, unless a thread will come back into one, by itself. */
+  private void unmapSlots(List<Departure> departures) {
+    List<ThreadState> left = departures.stream().flatMap(departure -> departure.leftInSlots().stream())
+        .toList();
+    for (ThreadState state : left) {
+      try {
+        outOfLine().leaveBehind(state);
+      } catch (PtraceException e) {
+        LOGGER.log(System.Logger.Level.ERROR, state.traced() + " stays in its slot", e);
+      }
+    }
+    if (left.isEmpty()) {
       for (Departure departure : departures) {
         if (sites().hasSlots()) {
           departure.unmapSlots();
-        }
-      }
-      for (Departure departure : departures) {
-        try {
-          departure.detachAll();
-        } catch (PtraceException e) {
-          LOGGER.log(System.Logger.Level.ERROR, "a process that shared the memory of process " + pid()
-              + " could not be let go", e);
         }
       }
     }
@@ -1169,6 +1211,13 @@ final class Engine implements TraceHandler {
   // The end of a session. Tracer thread.
 
   private void beginClose() {
+    if (!closing) {
+      stopProbing();
+      finishCloseIfIdle();
+    }
+  }
+
+  private void stopProbing() {
     if (closing) {
       return;
     }
@@ -1178,7 +1227,6 @@ final class Engine implements TraceHandler {
       process().threads().forEach(thread -> state(thread).settled = true);
     }
     sites().removeAll();
-    finishCloseIfIdle();
   }
 
   /** Called whenever something has happened that a session which closes waits for. */
@@ -1228,16 +1276,7 @@ final class Engine implements TraceHandler {
     }
     // What could not be had before, if anything.
     sites().removeAll();
-    List<ThreadState> left = departures.stream().flatMap(departure -> departure.leftInSlots().stream())
-        .toList();
-    left.forEach(outOfLine()::leaveBehind);
-    if (left.isEmpty()) {
-      for (Departure departure : departures) {
-        if (sites().hasSlots()) {
-          departure.unmapSlots();
-        }
-      }
-    }
+    unmapSlots(departures);
     RuntimeException first = null;
     for (Departure departure : departures) {
       try {

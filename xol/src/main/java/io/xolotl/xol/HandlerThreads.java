@@ -41,13 +41,13 @@ final class HandlerThreads implements Executor {
       try {
         // Not virtual: it must let other threads have the CPU, which those cannot.
         Thread.ofPlatform().daemon().name("xolotl-handlers").start(new Lookout(task));
-      } catch (Throwable t) {
+        return;
+      } catch (OutOfMemoryError noMoreThreads) {
+        // A virtual one needs none of its own.
         exists.set(false);
-        throw t;
       }
-    } else {
-      Thread.ofVirtual().start(task);
     }
+    Thread.ofVirtual().start(task);
   }
 
   private final class Lookout implements Runnable {

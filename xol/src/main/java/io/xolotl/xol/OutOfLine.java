@@ -30,10 +30,9 @@ final class OutOfLine {
   /** {@code jmp [rip+0]}; the address follows. */
   private static final byte[] JUMP = {(byte) 0xff, 0x25, 0, 0, 0, 0};
 
-  private final ProcessMemory memory;
-
-  OutOfLine(ProcessMemory memory) {
-    this.memory = memory;
+  /** The thread's own: a borrower keeps the memory that its creator leaves by exec or ends with. */
+  private static ProcessMemory memory(ThreadState state) {
+    return state.traced().process().memory();
   }
 
   /**
@@ -45,7 +44,7 @@ final class OutOfLine {
     Emulation emulation = site.emulation;
     state.stepsItself = (state.registers().rflags() & TF) != 0;
     if (site.technique == Technique.EMULATED && emulation != null) {
-      if (Emulator.emulate(emulation, site.instruction, state.registers(), memory)) {
+      if (Emulator.emulate(emulation, site.instruction, state.registers(), memory(state))) {
         state.writeRegistersIfChanged();
         goOn(state, site);
         return true;
@@ -61,7 +60,7 @@ final class OutOfLine {
       // Under the program's own trap flag the copy traps, and never gets to the jump.
       case BOOSTED -> state.stepsItself ? Phase.TRAPPING : Phase.BOOSTED;
       case TRAPPED -> Phase.TRAPPING;
-      case EMULATED, SINGLE_STEPPED -> createsByVfork(state.registers(), site) && !state.stepsItself
+      case EMULATED, SINGLE_STEPPED -> createsByVfork(state, site) && !state.stepsItself
           ? Phase.TRAPPING
           : Phase.STEPPING;
     });
@@ -72,10 +71,11 @@ final class OutOfLine {
    * Tells whether a thread is about to wait for a child in wait_for_vfork_done() (kernel/fork.c), where it cannot be stopped.
    * Not under the trap flag, which nobody could take off it then.
    */
-  private boolean createsByVfork(Registers registers, Site site) {
+  private static boolean createsByVfork(ThreadState state, Site site) {
     if (!isSystemCall(site.instruction)) {
       return false;
     }
+    Registers registers = state.registers();
     Abi abi = Abi.of(registers);
     boolean longMode = abi == Abi.X86_64;
     long argument = longMode ? registers.get(Register.RDI) : registers.get(Register.RBX) & 0xffff_ffffL;
@@ -83,7 +83,7 @@ final class OutOfLine {
     if (number == SYS_CLONE3) {
       // struct clone_args begins with the flags.
       byte[] flags = new byte[2];
-      return memory.tryRead(argument, flags, 0, flags.length) == flags.length
+      return memory(state).tryRead(argument, flags, 0, flags.length) == flags.length
           && (flags[1] & CLONE_VFORK >> 8) != 0;
     }
     // arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl
@@ -103,7 +103,7 @@ final class OutOfLine {
       jump = ByteBuffer.allocate(JUMP.length + 8).order(ByteOrder.LITTLE_ENDIAN).put(JUMP)
           .putLong(site.instruction.nextAddress()).array();
     }
-    memory.writeText(copy.slot() + copy.length(), jump);
+    memory(state).writeText(copy.slot() + copy.length(), jump);
   }
 
   /**
@@ -129,7 +129,7 @@ final class OutOfLine {
    */
   private void deliverFault(ThreadState state, Site site) {
     long operand = site.instruction.ripRelativeTarget().orElse(0);
-    boolean readable = operand == 0 || memory.tryRead(operand, new byte[8], 0, 8) == 8;
+    boolean readable = operand == 0 || memory(state).tryRead(operand, new byte[8], 0, 8) == 8;
     state.signal.fault(Signals.SIGSEGV, readable ? state.registers().rsp() - 8 : operand);
     state.writeRegistersIfChanged();
     state.traced().writeSignalInfo(state.signal);
@@ -209,16 +209,16 @@ final class OutOfLine {
     switch (site.emulation) {
       case Emulation.Call _ -> {
         registers.rip(original(registers.rip(), copy, site.instruction));
-        writeReturnAddress(site.instruction, registers.rsp());
+        writeReturnAddress(memory(state), site.instruction, registers.rsp());
       }
-      case Emulation.IndirectCall _ -> writeReturnAddress(site.instruction, registers.rsp());
+      case Emulation.IndirectCall _ -> writeReturnAddress(memory(state), site.instruction, registers.rsp());
       case Emulation.IndirectJump _,Emulation.Return _ -> {
         // The target is absolute.
       }
       case Emulation.PushFlags(int width) -> {
         registers.rip(next);
         if (state.phase == Phase.STEPPING && !state.stepsItself) {
-          clearTrapFlag(registers.rsp(), width);
+          clearTrapFlag(memory(state), registers.rsp(), width);
         }
       }
       case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
@@ -248,7 +248,7 @@ final class OutOfLine {
     return instruction.mode() == MachineMode.LONG_64 ? address : address & 0xffff_ffffL;
   }
 
-  private void writeReturnAddress(Instruction call, long rsp) {
+  private static void writeReturnAddress(ProcessMemory memory, Instruction call, long rsp) {
     switch (call.mode()) {
       case LONG_64 -> memory.writeLong(rsp, call.nextAddress());
       case COMPAT_32 -> memory.writeInt(rsp, (int) call.nextAddress());
@@ -282,7 +282,7 @@ final class OutOfLine {
   }
 
   /** Under the trap flag, pushf pushes that flag too. */
-  private void clearTrapFlag(long rsp, int width) {
+  private static void clearTrapFlag(ProcessMemory memory, long rsp, int width) {
     byte[] image = memory.read(rsp, width / 8);
     image[1] &= (byte) ~(TF >> 8);
     memory.write(rsp, image);

@@ -45,7 +45,7 @@ public final class ProbedProcess implements AutoCloseable {
    */
   private final Set<Probe> registrations = new LinkedHashSet<>();
 
-  /** Probes that were unregistered by a handler, while handlers of theirs ran. Tracer thread only. */
+  /** Probes that were over while handlers of theirs ran. Tracer thread only. */
   private final Set<Probe> unawaited = new HashSet<>();
 
   ProbedProcess(Engine engine, ProbingOptions options) {
@@ -244,22 +244,29 @@ public final class ProbedProcess implements AutoCloseable {
     }
   }
 
-  void unregistered(Probe probe, boolean goesOn) {
+  void unregistered(Probe probe) {
     synchronized (registrations) {
       registrations.remove(probe);
     }
     unawaited.removeIf(each -> !each.isHandling());
-    if (goesOn && probe.isHandling()) {
+    if (probe.isHandling()) {
       unawaited.add(probe);
     }
   }
 
+  /** Probes that are over, and of which handlers may run. */
   List<Probe> unawaited() {
-    return List.copyOf(unawaited);
+    var all = new ArrayList<>(unawaited);
+    synchronized (registrations) {
+      all.addAll(registrations);
+    }
+    all.removeIf(probe -> !probe.isHandling());
+    return all;
   }
 
   void forgetRegistrations() {
     synchronized (registrations) {
+      unawaited.addAll(registrations);
       registrations.clear();
     }
   }

@@ -579,10 +579,13 @@ final class Sites {
     }
   }
 
-  /** Takes the breakpoints out of the memory of a process that had it together with ours, which has another now or none. */
-  void leaveTo(TracedProcess borrower) {
+  /**
+   * Takes the breakpoints out of memory that others had together with the process, which has another now or none. Through
+   * each of them: one may have ended or executed a program, too.
+   */
+  void leaveTo(Collection<TracedProcess> borrowers) {
     List<Site> all = sites.values();
-    restore(borrower, all);
+    borrowers.forEach(borrower -> restore(borrower, all));
     for (Site site : all) {
       for (Probe probe : site.probes) {
         probe.deactivate();

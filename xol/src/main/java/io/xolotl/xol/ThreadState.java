@@ -1,12 +1,15 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.TracedThread;
 import java.util.ArrayDeque;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +36,9 @@ final class ThreadState {
 
   /** More handlers of the program than that are not in one another. */
   private static final int MAX_POSTPONED = 16;
+
+  private static final Set<Register> REGISTERS_32 = EnumSet.of(Register.RAX, Register.RBX, Register.RCX,
+      Register.RDX, Register.RSI, Register.RDI, Register.RBP, Register.RSP, Register.RIP, Register.RFLAGS);
 
   private final TracedThread traced;
   private final Registers registers = new Registers();
@@ -125,14 +131,27 @@ final class ThreadState {
 
   /** Tells, once, whether the thread has come back to a system call that was {@linkplain #postpone postponed}. */
   boolean comesBack() {
-    if (postponed.isEmpty() || !postponed.contains(registers)) {
+    if (postponed.isEmpty()) {
       return false;
     }
-    // What was postponed since, in handlers of the program, is given up.
-    while (!registers.equals(postponed.removeLast())) {
-      continue;
+    if (postponed.stream().anyMatch(this::isHere)) {
+      // What was postponed since, in handlers of the program, is given up.
+      while (!isHere(postponed.removeLast())) {
+        continue;
+      }
+      return true;
     }
-    return true;
+    // Here in the same frame, but by another way: siglongjmp(3), or a handler that changed what it returned to.
+    postponed.removeIf(each -> each.rip() == registers.rip() && each.rsp() == registers.rsp());
+    return false;
+  }
+
+  /** Of 32-bit code rt_sigreturn keeps the lower halves of eight registers, and may change null selectors. */
+  private boolean isHere(Registers then) {
+    return Abi.of(registers) == Abi.X86_64
+        ? registers.equals(then)
+        : REGISTERS_32.stream()
+            .allMatch(register -> (int) registers.get(register) == (int) then.get(register));
   }
 
   void readRegisters() {

@@ -18,6 +18,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** What handlers see and change is what the program has and gets. */
@@ -42,6 +43,29 @@ class HandlerTest {
       Await.until(() -> probes.stream().allMatch(probe -> probe.hits() > 100), () -> "hits");
       assertThat(errors).hasSizeGreaterThanOrEqualTo(100).allSatisfy(
           e -> assertThat(e).isInstanceOf(ProbeException.class).hasMessageContaining("refused"));
+    }
+    target.send("stop");
+    target.awaitOk();
+  }
+
+  /** Refused registers must not be half written when the listener that hears of them ends the session. */
+  @ParameterizedTest
+  @CsvSource({"FS_BASE,-1,INTERRUPT", "FS_BASE,-1,TASK", "CS,0,INTERRUPT", "SS,0,TASK"})
+  void aListenerMayCloseTheSessionWhenRegistersAreRefused(Register register, long value,
+      HandlerContext context,
+      @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+    List<Long> sites = List.of(target.address("work_push"), target.address("work_mov"));
+    Aftermath before = Aftermath.expectedOf(target.pid(), sites);
+    target.send("go");
+    for (int i = 0; i < 10; i++) {
+      ProbedProcess process = ProbedProcess.attach(target.pid(),
+          ProbingOptions.defaults().withErrorListener((probe, thrown) -> probe.process().close()));
+      process.register(
+          sites.stream().map(site -> ProbeRequest.at(site, hit -> hit.registers().set(register, value))
+              .in(context)).toList());
+      assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Detached());
+      process.close();
+      before.assertNoTrace();
     }
     target.send("stop");
     target.awaitOk();
