@@ -6,12 +6,13 @@
  *   <- ok | BAD       whether all returned what they should
  *   -> block          the instruction reads from standard input, which nothing is written to
  *
- * The main program asks for its process id N times. Meanwhile a child process sends SIGUSR1 to
+ * The main program asks for its process id N times, once the first signal is handled. Meanwhile a child process sends SIGUSR1 to
  * it as fast as they are handled, and each handler does the same: what arrives in front of the
  * instruction must neither be kept waiting by it nor make it count twice. */
 #define _GNU_SOURCE
 #include "fixture.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -75,6 +76,9 @@ int main(int argc, char **argv)
         }
         handled = 0;
         pid_t sender = start_sender();
+        while (!handled) {
+            sched_yield();
+        }
         for (unsigned long i = 0; i < n; i++) {
             check_call();
         }

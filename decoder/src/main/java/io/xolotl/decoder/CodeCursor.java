@@ -77,8 +77,11 @@ public final class CodeCursor {
   private final MemorySegment code;
   private final long zydis;
   private final long start;
-  private final MemorySegment context;
   private final MemorySegment instruction;
+  // What the function is passed.
+  private final long codeAddress;
+  private final long contextAddress;
+  private final long instructionAddress;
   /** By a mnemonic's number. */
   private final Usual[] usuals;
 
@@ -92,8 +95,11 @@ public final class CodeCursor {
     // A copy of its own, which nobody can free while Zydis reads it.
     this.code = arena.allocate(code.byteSize()).copyFrom(code);
     zydis = decoder.address();
-    context = arena.allocate(ZydisStructs.CONTEXT_SIZE, 8);
     instruction = arena.allocate(ZydisStructs.INSTRUCTION_SIZE, 8);
+    codeAddress = this.code.address();
+    // Alive as long as the arena is, which the other segments keep.
+    contextAddress = arena.allocate(ZydisStructs.CONTEXT_SIZE, 8).address();
+    instructionAddress = instruction.address();
     usuals = decoder.tables().rules().stream()
         .map(rule -> decoder.mode() == MachineMode.LONG_64 ? Usual.of(rule) : Usual.NONE)
         .toArray(Usual[]::new);
@@ -110,8 +116,8 @@ public final class CodeCursor {
     long available = code.byteSize() - Objects.checkIndex(newOffset, code.byteSize());
     offset = newOffset;
     try {
-      status = ZydisDecoderDecodeInstruction(zydis, context.address(), code.address() + newOffset,
-          Math.min(available, Scratch.INPUT_SIZE), instruction.address());
+      status = ZydisDecoderDecodeInstruction(zydis, contextAddress, codeAddress + newOffset,
+          Math.min(available, Scratch.INPUT_SIZE), instructionAddress);
     } finally {
       // The memory of the arena, and of the decoder, lives as long as this does.
       Reference.reachabilityFence(this);
