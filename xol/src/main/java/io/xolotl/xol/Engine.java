@@ -826,22 +826,19 @@ final class Engine implements TraceHandler {
   private void finishHit(ThreadState state) {
     Site site = Objects.requireNonNull(state.site);
     try {
-      if (!state.ended) {
-        // Still in phase HANDLING: a listener may end the session.
-        flushWhatMayBeRefused(state);
+      try {
+        if (!state.ended) {
+          // Still in phase HANDLING: a listener may end the session.
+          flushWhatMayBeRefused(state);
+        }
+      } finally {
+        handling.remove(state);
+        state.phase = Phase.FREE;
       }
-    } finally {
-      handling.remove(state);
-      state.phase = Phase.FREE;
-    }
-    if (state.ended) {
-      state.site = null;
-      sites().unpin(site);
-      finishCloseIfIdle();
-      return;
-    }
-    try {
-      if (closing || !site.installed || state.registers().rip() != site.address()) {
+      if (state.ended) {
+        state.site = null;
+        sites().unpin(site);
+      } else if (closing || !site.installed || state.registers().rip() != site.address()) {
         // Skipped by a handler, or the instruction is in its place again.
         state.site = null;
         sites().unpin(site);
@@ -856,6 +853,7 @@ final class Engine implements TraceHandler {
         sites().unpin(site);
       }
     } finally {
+      // Also where a request has failed: a session that closes waits for nothing else.
       finishCloseIfIdle();
     }
   }
