@@ -1,15 +1,9 @@
 package io.xolotl.decoder;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.xolotl.decoder.zydis.Zydis;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.lang.ref.Reference;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -64,17 +58,9 @@ public final class CodeCursor {
   /** push of memory, or of a register in a longer way than usual. */
   private static final int PUSH_MEMORY = 0xff;
 
-  /**
-   * Zydis' function with addresses in place of segments, which Java would check one by one, and without a change of the
-   * thread's state: it neither blocks nor calls back. Linked when the first cursor is made.
-   */
-  private static final MethodHandle ZYDIS_DECODER_DECODE_INSTRUCTION = Linker.nativeLinker().downcallHandle(
-      Zydis.ZydisDecoderDecodeInstruction$address(),
-      FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
-      Linker.Option.critical(false));
-
   private final Decoder decoder;
   private final MemorySegment code;
+  private final long size;
   private final long zydis;
   private final long start;
   private final MemorySegment instruction;
@@ -86,6 +72,7 @@ public final class CodeCursor {
   private final Usual[] usuals;
 
   private long offset;
+  private int length = 1;
   private int status = Zydis.ZYDIS_STATUS_NO_MORE_DATA();
 
   CodeCursor(Decoder decoder, MemorySegment code, long start) {
@@ -94,11 +81,12 @@ public final class CodeCursor {
     Arena arena = Arena.ofAuto();
     // A copy of its own, which nobody can free while Zydis reads it.
     this.code = arena.allocate(code.byteSize()).copyFrom(code);
+    size = code.byteSize();
     zydis = decoder.address();
-    instruction = arena.allocate(ZydisStructs.INSTRUCTION_SIZE, 8);
+    instruction = arena.allocate(ZydisStructs.INSTRUCTION_SIZE, Scratch.ALIGNMENT);
     codeAddress = this.code.address();
     // Alive as long as the arena is, which the other segments keep.
-    contextAddress = arena.allocate(ZydisStructs.CONTEXT_SIZE, 8).address();
+    contextAddress = arena.allocate(ZydisStructs.CONTEXT_SIZE, Scratch.ALIGNMENT).address();
     instructionAddress = instruction.address();
     usuals = decoder.tables().rules().stream()
         .map(rule -> decoder.mode() == MachineMode.LONG_64 ? Usual.of(rule) : Usual.NONE)
@@ -113,26 +101,19 @@ public final class CodeCursor {
    * @throws IndexOutOfBoundsException if the offset is not within the code
    */
   public boolean moveTo(long newOffset) {
-    long available = code.byteSize() - Objects.checkIndex(newOffset, code.byteSize());
+    long available = size - Objects.checkIndex(newOffset, size);
     offset = newOffset;
     try {
-      status = ZydisDecoderDecodeInstruction(zydis, contextAddress, codeAddress + newOffset,
+      status = ZydisCalls.decodeInstruction(zydis, contextAddress, codeAddress + newOffset,
           Math.min(available, Scratch.INPUT_SIZE), instructionAddress);
+      length = status >= 0
+          ? ZydisCalls.MEMORY.get(ValueLayout.JAVA_BYTE, instructionAddress + ZydisStructs.LENGTH)
+          : 1;
     } finally {
       // The memory of the arena, and of the decoder, lives as long as this does.
       Reference.reachabilityFence(this);
     }
     return status >= 0;
-  }
-
-  private static int ZydisDecoderDecodeInstruction(long decoder, long context, long buffer, long length,
-      long instruction) {
-    try {
-      return (int) ZYDIS_DECODER_DECODE_INSTRUCTION.invokeExact(decoder, context, buffer, length,
-          instruction);
-    } catch (Throwable t) {
-      throw new AssertionError(t);
-    }
   }
 
   /** Tells whether an instruction starts here. */
@@ -147,7 +128,7 @@ public final class CodeCursor {
 
   /** Returns how many bytes this takes: 1 to 15; 1 if no instruction starts here. */
   public int length() {
-    return status >= 0 ? instruction.get(ValueLayout.JAVA_BYTE, ZydisStructs.LENGTH) : 1;
+    return length;
   }
 
   /** Returns what is here, to be kept: what {@link Decoder#decode} gives. */

@@ -4,6 +4,7 @@ import io.xolotl.decoder.zydis.Zydis;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
@@ -256,8 +257,12 @@ public final class Decoder {
   // Each call of Zydis has a method of its own: several hot ones in one method cost one of them its inlining.
 
   private int decodeInstruction(Scratch scratch, int available) {
-    return Zydis.ZydisDecoderDecodeInstruction(zydis, scratch.context, scratch.input, available,
-        scratch.instruction);
+    try {
+      return ZydisCalls.decodeInstruction(zydis.address(), scratch.context.address(), scratch.input.address(),
+          available, scratch.instruction.address());
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 
   /** Address of Zydis' own decoder, which is there as long as this object. */
@@ -274,8 +279,13 @@ public final class Decoder {
   }
 
   private int decodeOperands(Scratch scratch) {
-    return Zydis.ZydisDecoderDecodeOperands(zydis, scratch.context, scratch.instruction, scratch.operands,
-        scratch.instructionByte(ZydisStructs.OPERAND_COUNT));
+    try {
+      return ZydisCalls.decodeOperands(zydis.address(), scratch.context.address(),
+          scratch.instruction.address(),
+          scratch.operands.address(), scratch.instructionByte(ZydisStructs.OPERAND_COUNT));
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 
   private Undecodable undecodable(Scratch scratch, int available, long address, int status) {

@@ -1,7 +1,6 @@
 package io.xolotl.decoder;
 
 import io.xolotl.decoder.zydis.Zydis;
-import io.xolotl.decoder.zydis.ZydisAccessedFlags_;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -112,15 +111,21 @@ public final class Instruction implements Decoding {
       target = 0;
     }
 
-    MemorySegment flags = scratch.instruction.get(Zydis.C_POINTER, ZydisStructs.CPU_FLAGS);
-    if (flags.address() == 0) {
+    long flags = scratch.instructionLong(ZydisStructs.CPU_FLAGS);
+    if (flags == 0) {
       flagsRead = 0;
       flagsWritten = 0;
     } else {
-      flagsRead = ZydisAccessedFlags_.tested(flags);
-      flagsWritten = ZydisAccessedFlags_.modified(flags) | ZydisAccessedFlags_.set_0(flags)
-          | ZydisAccessedFlags_.set_1(flags) | ZydisAccessedFlags_.undefined(flags);
+      flagsRead = constant(flags + ZydisStructs.FLAGS_TESTED);
+      flagsWritten = constant(flags + ZydisStructs.FLAGS_MODIFIED)
+          | constant(flags + ZydisStructs.FLAGS_SET_0)
+          | constant(flags + ZydisStructs.FLAGS_SET_1) | constant(flags + ZydisStructs.FLAGS_UNDEFINED);
     }
+  }
+
+  /** Reads one of the tables in the library, which stays loaded. */
+  private static int constant(long address) {
+    return ZydisCalls.MEMORY.get(ValueLayout.JAVA_INT, address);
   }
 
   /** How many bits of rip a relative branch writes; xbegin, which is none by Zydis, says 32 but means them all. */

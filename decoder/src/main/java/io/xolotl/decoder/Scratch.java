@@ -17,6 +17,9 @@ final class Scratch {
   /** One more than the longest instruction, so that Zydis can tell too long from truncated. */
   static final int INPUT_SIZE = 16;
 
+  /** So that what Zydis writes spans as few lines of the cache as it can. */
+  static final int ALIGNMENT = 64;
+
   private static final long TEXT_SIZE = 256;
   private static final int MAX_OPERANDS = 10;
 
@@ -31,10 +34,10 @@ final class Scratch {
 
   private Scratch() {
     Arena arena = Arena.ofAuto();
-    input = arena.allocate(INPUT_SIZE, 8);
-    context = arena.allocate(ZydisStructs.CONTEXT_SIZE, 8);
-    instruction = arena.allocate(ZydisStructs.INSTRUCTION_SIZE, 8);
-    operands = arena.allocate(ZydisStructs.OPERAND_SIZE * MAX_OPERANDS, 8);
+    input = arena.allocate(INPUT_SIZE, ALIGNMENT);
+    context = arena.allocate(ZydisStructs.CONTEXT_SIZE, ALIGNMENT);
+    instruction = arena.allocate(ZydisStructs.INSTRUCTION_SIZE, ALIGNMENT);
+    operands = arena.allocate(ZydisStructs.OPERAND_SIZE * MAX_OPERANDS, ALIGNMENT);
     text = arena.allocate(TEXT_SIZE);
   }
 

@@ -76,6 +76,11 @@ final class ZydisStructs {
   static final long OPERAND_VALUE = operand("imm", "value");
 
   static final long FLAGS_SIZE = ZydisAccessedFlags_.sizeof();
+  static final long FLAGS_TESTED = flags("tested");
+  static final long FLAGS_MODIFIED = flags("modified");
+  static final long FLAGS_SET_0 = flags("set_0");
+  static final long FLAGS_SET_1 = flags("set_1");
+  static final long FLAGS_UNDEFINED = flags("undefined");
 
   private ZydisStructs() {}
 
@@ -92,6 +97,10 @@ final class ZydisStructs {
   private static long operand(String... path) {
     MemoryLayout layout = ZydisDecodedOperand_.layout();
     return path.length == 1 ? offset(layout, path) : throughUnion(layout, path);
+  }
+
+  private static long flags(String name) {
+    return offset(ZydisAccessedFlags_.layout(), name);
   }
 
   private static long immediate(String name) {
