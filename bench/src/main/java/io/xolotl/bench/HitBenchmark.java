@@ -2,6 +2,7 @@ package io.xolotl.bench;
 
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.ptrace.IdleCpus;
 import io.xolotl.ptrace.TracerAffinity;
 import io.xolotl.xol.HandlerContext;
 import io.xolotl.xol.Probe;
@@ -55,6 +56,10 @@ public class HitBenchmark {
   @Param({"FREE", "FOLLOW"})
   public TracerAffinity affinity = TracerAffinity.FREE;
 
+  /** What becomes of idle CPUs meanwhile. */
+  @Param({"SLEEP", "AWAKE"})
+  public IdleCpus idleCpus = IdleCpus.SLEEP;
+
   private @Nullable TargetProcess target;
   private @Nullable ProbedProcess process;
   private @Nullable Probe probe;
@@ -65,7 +70,7 @@ public class HitBenchmark {
     TargetProcess started = TargetProcess.start(FixtureProgram.FOREVER, "1");
     target = started;
     ProbedProcess attached = ProbedProcess.attach(started.pid(),
-        ProbingOptions.defaults().withTracerAffinity(affinity));
+        ProbingOptions.defaults().withTracerAffinity(affinity).withIdleCpus(idleCpus));
     process = attached;
     long site = started.address(technique == Technique.EMULATED ? "work_push" : "work_mov");
     probe = attached.register(ProbeRequest.at(site, hit -> {}).in(context).with(technique));

@@ -46,7 +46,10 @@ public final class Tracer implements AutoCloseable {
   /** How long to look out for stops and work before the thread sleeps, in nanoseconds. */
   private static final long SPIN = 50_000;
 
-  /** One in so many times it is tried again where that was in vain. */
+  /** The same where stops are frequent, so that a pause of the program's does not put all to sleep. */
+  private static final long LONG_SPIN = 200_000;
+
+  /** One in so many times it is tried again where that was in vain; and after as many successes stops are frequent. */
   private static final int SPIN_AGAIN = 64;
 
   /** After this many looks in vain, one in so many also asks whether the awaited thread can stop at all. */
@@ -62,6 +65,7 @@ public final class Tracer implements AutoCloseable {
   private final Queue<Runnable> work = new ConcurrentLinkedQueue<>();
   private final Thread thread;
   private final TracerAffinity affinity;
+  private final IdleCpus idleCpus;
 
   /** The tracer thread is in waitpid, or is about to be and will look at the queue once more before. */
   private volatile boolean waiting;
@@ -78,11 +82,13 @@ public final class Tracer implements AutoCloseable {
   private final ArrayDeque<Report> reports = new ArrayDeque<>();
   private @Nullable Scratch scratch;
   private @Nullable CpuFollower follower;
+  private @Nullable AwakeCpus awakeCpus;
   /** Above 0 if what was looked out for came in time lately. */
   private int spins = 1;
 
-  private Tracer(String name, TracerAffinity affinity) {
+  private Tracer(String name, TracerAffinity affinity, IdleCpus idleCpus) {
     this.affinity = affinity;
+    this.idleCpus = idleCpus;
     thread = Thread.ofPlatform().name(name).daemon(true).unstarted(this::run);
   }
 
@@ -94,7 +100,7 @@ public final class Tracer implements AutoCloseable {
    *     {@code --enable-native-access} for this module
    */
   public static Tracer start(String name) {
-    return start(name, TracerAffinity.FREE);
+    return start(name, TracerAffinity.FREE, IdleCpus.SLEEP);
   }
 
   /**
@@ -102,9 +108,10 @@ public final class Tracer implements AutoCloseable {
    *
    * @param name the thread's name
    * @param affinity where it runs
+   * @param idleCpus what becomes of idle CPUs while stops follow one another quickly
    * @throws PtraceException as {@link #start(String)}
    */
-  public static Tracer start(String name, TracerAffinity affinity) {
+  public static Tracer start(String name, TracerAffinity affinity, IdleCpus idleCpus) {
     Module module = Tracer.class.getModule();
     if (!module.isNativeAccessEnabled()) {
       String flag = module.isNamed() ? module.getName() : "ALL-UNNAMED";
@@ -112,7 +119,7 @@ public final class Tracer implements AutoCloseable {
           "native access is not enabled: start java with --enable-native-access=" + flag);
     }
     WakeSignal.install();
-    var tracer = new Tracer(name, affinity);
+    var tracer = new Tracer(name, affinity, idleCpus);
     tracer.thread.start();
     return tracer;
   }
@@ -249,19 +256,13 @@ public final class Tracer implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       scratch = new Scratch(arena);
       follower = affinity == TracerAffinity.FOLLOW ? new CpuFollower(arena) : null;
+      awakeCpus = idleCpus == IdleCpus.AWAKE ? new AwakeCpus(arena, IdleCpus.LATENCY) : null;
       WakeSignal.unblock();
       tid = WakeSignal.gettid();
-      while (true) {
-        runWork();
-        // Nothing is added once it is closed.
-        if (closed && work.isEmpty()) {
-          return;
-        }
-        if (reports.isEmpty()) {
-          awaitStops();
-        } else {
-          dispatchFirst();
-        }
+      try {
+        serve();
+      } finally {
+        keepCpusAwake(false);
       }
     } finally {
       if (follower != null) {
@@ -274,6 +275,21 @@ public final class Tracer implements AutoCloseable {
       }
       // If this thread dies of an error nobody may wait for it in vain: what they asked for finds it closed.
       runWork();
+    }
+  }
+
+  private void serve() {
+    while (true) {
+      runWork();
+      // Nothing is added once it is closed.
+      if (closed && work.isEmpty()) {
+        return;
+      }
+      if (reports.isEmpty()) {
+        awaitStops();
+      } else {
+        dispatchFirst();
+      }
     }
   }
 
@@ -297,6 +313,7 @@ public final class Tracer implements AutoCloseable {
     if (comesSoon()) {
       return;
     }
+    keepCpusAwake(false);
     waiting = true;
     if (!work.isEmpty()) {
       waiting = false;
@@ -359,13 +376,18 @@ public final class Tracer implements AutoCloseable {
       return false;
     }
     Scratch s = scratch();
+    long patience = spins == SPIN_AGAIN ? LONG_SPIN : SPIN;
     long start = System.nanoTime();
     do {
       Thread.yield();
       for (int i = 0; i < LOOKS_BETWEEN_YIELDS; i++) {
-        int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
-        if (!work.isEmpty() || stopped > 0) {
+        int stopped = 0;
+        if (!work.isEmpty() || (stopped = Libc.waitpid(s.state, -1, s.status,
+            Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG)) > 0) {
           spins = Math.min(Math.max(spins, 0) + 1, SPIN_AGAIN);
+          if (spins == SPIN_AGAIN) {
+            keepCpusAwake(true);
+          }
           takeAll(stopped);
           return true;
         }
@@ -374,9 +396,15 @@ public final class Tracer implements AutoCloseable {
           return false;
         }
       }
-    } while (System.nanoTime() - start < SPIN);
+    } while (System.nanoTime() - start < patience);
     spins = Math.min(spins, 1) - 1;
     return false;
+  }
+
+  private void keepCpusAwake(boolean awake) {
+    if (awakeCpus != null) {
+      awakeCpus.keep(awake);
+    }
   }
 
   private void dispatchFirst() {

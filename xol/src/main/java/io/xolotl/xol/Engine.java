@@ -145,7 +145,7 @@ final class Engine implements TraceHandler {
       java.util.function.Function<Engine, TracedProcess> how) {
     // Before anything is attached to.
     Objects.requireNonNull(Decoder.forThisCpu());
-    Tracer tracer = Tracer.start(name, options.tracerAffinity());
+    Tracer tracer = Tracer.start(name, options.tracerAffinity(), options.idleCpus());
     var engine = new Engine(tracer, new LinkedHashSet<>());
     ProbedProcess user;
     try {

@@ -1,46 +1,63 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.IdleCpus;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Runs each task at once, however many others block, in a virtual thread. While tasks follow one another quickly one more
- * thread looks out for them and runs those that come while it is free: to wake up a CPU for a virtual thread, and another one
- * for the program when its carrier sleeps again, would take longer than the rest of a hit.
+ * thread is kept for those that come while it is free, because to start a virtual one takes longer than the rest of a hit.
  */
 final class HandlerThreads implements Executor {
 
-  /** How long after a task the next one is looked out for, in nanoseconds. */
-  private static final long LOOKOUT = 1_000_000;
+  /** Tasks that come within this time of one another, in nanoseconds, are frequent. */
+  private static final long SOON = 1_000_000;
 
-  /** How many looks are made before the clock is read. */
-  private static final int LOOKS = 64;
+  /** How long the thread that is kept must have had nothing to do before it ends, in milliseconds. */
+  private static final long LINGER = 100;
 
-  /** There is a lookout, free or at work. */
+  private static final Runnable END = () -> {};
+
+  /**
+   * How long after a task the thread looks out for the next one before it sleeps, in nanoseconds. Where CPUs sleep it takes
+   * longer to wake one up for the thread, and another for the program when that one sleeps again. Where they are awake the
+   * thread that looks out would only be in the way of the program, which then has to be let in by an interrupt.
+   */
+  private final long lookout;
+
+  /** There is a thread that is kept, free or at work. */
   private final AtomicBoolean exists = new AtomicBoolean();
 
-  /** The lookout, if it is free. Who takes it out of here gives it a task. */
-  private final AtomicReference<@Nullable Lookout> free = new AtomicReference<>();
+  /** That thread, if it is free. Who takes it out of here gives it a task. */
+  private final AtomicReference<@Nullable Kept> free = new AtomicReference<>();
 
-  /** When a task came last that the lookout did not get. */
-  private volatile long latest = System.nanoTime() - LOOKOUT;
+  /** When a task came last that this thread did not get. */
+  private volatile long latest = System.nanoTime() - SOON;
+
+  HandlerThreads(IdleCpus idleCpus) {
+    lookout = switch (idleCpus) {
+      case AWAKE -> 0;
+      case SLEEP -> 1_000_000;
+    };
+  }
 
   @Override
   public void execute(Runnable task) {
-    Lookout lookout = free.getAndSet(null);
-    if (lookout != null) {
-      lookout.task = task;
+    Kept kept = free.getAndSet(null);
+    if (kept != null) {
+      kept.give(task);
       return;
     }
     long now = System.nanoTime();
-    boolean soon = now - latest < LOOKOUT;
+    boolean soon = now - latest < SOON;
     latest = now;
     if (soon && exists.compareAndSet(false, true)) {
       try {
         // Not virtual: it must let other threads have the CPU, which those cannot.
-        Thread.ofPlatform().daemon().name("xolotl-handlers").start(new Lookout(task));
+        new Kept(task).thread.start();
         return;
       } catch (OutOfMemoryError noMoreThreads) {
         // A virtual one needs none of its own.
@@ -50,47 +67,63 @@ final class HandlerThreads implements Executor {
     Thread.ofVirtual().start(task);
   }
 
-  private final class Lookout implements Runnable {
-    private volatile @Nullable Runnable task;
+  /** Waits in a thread of its own because a thread that waits with a deadline has a timer set each time. */
+  private void endWhenIdle(Kept kept) {
+    long before;
+    do {
+      before = kept.tasks;
+      try {
+        Thread.sleep(LINGER);
+      } catch (InterruptedException e) {
+        throw new AssertionError("nobody else knows this thread", e);
+      }
+      if (!kept.thread.isAlive()) {
+        // Of an Error that a task has thrown.
+        return;
+      }
+    } while (kept.tasks != before || !free.compareAndSet(kept, null));
+    kept.give(END);
+  }
 
-    Lookout(Runnable first) {
+  private final class Kept {
+    private final Thread thread = Thread.ofPlatform().daemon().name("xolotl-handlers").unstarted(this::run);
+    private volatile @Nullable Runnable task;
+    /** How many it has had; only the thread itself counts. */
+    private volatile long tasks;
+
+    Kept(Runnable first) {
       task = first;
     }
 
-    @Override
-    public void run() {
+    void give(Runnable next) {
+      task = next;
+      LockSupport.unpark(thread);
+    }
+
+    private void run() {
       try {
-        for (Runnable next = task; next != null; next = nextTask()) {
+        Thread.ofVirtual().start(() -> endWhenIdle(this));
+        for (Runnable next = awaitTask(); next != END; next = awaitTask()) {
           task = null;
+          tasks = tasks + 1;
           next.run();
           // What a handler has left is nothing to the next one.
           Thread.interrupted();
+          free.set(this);
         }
       } finally {
         exists.set(false);
       }
     }
 
-    private @Nullable Runnable nextTask() {
-      free.set(this);
-      long start = System.nanoTime();
-      do {
-        for (int i = 0; i < LOOKS; i++) {
-          Runnable next = task;
-          if (next != null) {
-            return next;
-          }
-          Thread.yield();
-        }
-      } while (System.nanoTime() - start < LOOKOUT);
-      if (free.compareAndSet(this, null)) {
-        return null;
-      }
-      // Somebody has just taken this for a task.
+    private Runnable awaitTask() {
       Runnable next = task;
-      while (next == null) {
-        Thread.yield();
-        next = task;
+      for (long start = System.nanoTime(); next == null; next = task) {
+        if (System.nanoTime() - start < lookout) {
+          Thread.yield();
+        } else {
+          LockSupport.park(this);
+        }
       }
       return next;
     }

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.IdleCpus;
 import io.xolotl.ptrace.TracerAffinity;
 import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
@@ -13,19 +14,23 @@ import java.util.function.BiConsumer;
  * @param processListener is told of such processes, and of programs that the process executes
  * @param tracerAffinity on which CPU the tracer thread runs, if this user opens the session; with
  *     {@link TracerAffinity#FOLLOW} threads that a handler in {@link HandlerContext#INTERRUPT} starts inherit one CPU
+ * @param idleCpus what becomes of idle CPUs while hits follow one another quickly, if this user opens the session
  */
 public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener,
-    ForkPolicy forkPolicy, ProcessListener processListener, TracerAffinity tracerAffinity) {
+    ForkPolicy forkPolicy, ProcessListener processListener, TracerAffinity tracerAffinity,
+    IdleCpus idleCpus) {
 
   private static final ProcessListener NOBODY = new ProcessListener() {};
 
   /**
    * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors to
-   * {@link System.Logger}, children detached and nobody told of them.
+   * {@link System.Logger}, children detached and nobody told of them; the tracer free, and idle CPUs as {@linkplain IdleCpus#suitable suits} the
+   * machine.
    */
   public static ProbingOptions defaults() {
-    return new ProbingOptions(new HandlerThreads(), ProbingOptions::log,
-        ForkPolicy.DETACH, NOBODY, TracerAffinity.FREE);
+    IdleCpus idleCpus = IdleCpus.suitable();
+    return new ProbingOptions(new HandlerThreads(idleCpus), ProbingOptions::log,
+        ForkPolicy.DETACH, NOBODY, TracerAffinity.FREE, idleCpus);
   }
 
   static void log(Probe probe, Throwable thrown) {
@@ -37,26 +42,39 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
 
   /** The same with another executor. */
   public ProbingOptions withTaskExecutor(Executor replacement) {
-    return new ProbingOptions(replacement, errorListener, forkPolicy, processListener, tracerAffinity);
+    return new ProbingOptions(replacement, errorListener, forkPolicy, processListener, tracerAffinity,
+        idleCpus);
   }
 
   /** The same with another listener. */
   public ProbingOptions withErrorListener(BiConsumer<Probe, Throwable> replacement) {
-    return new ProbingOptions(taskExecutor, replacement, forkPolicy, processListener, tracerAffinity);
+    return new ProbingOptions(taskExecutor, replacement, forkPolicy, processListener, tracerAffinity,
+        idleCpus);
   }
 
   /** The same with another way to treat children. */
   public ProbingOptions withForkPolicy(ForkPolicy replacement) {
-    return new ProbingOptions(taskExecutor, errorListener, replacement, processListener, tracerAffinity);
+    return new ProbingOptions(taskExecutor, errorListener, replacement, processListener, tracerAffinity,
+        idleCpus);
   }
 
   /** The same with a listener for children and executions. */
   public ProbingOptions withProcessListener(ProcessListener replacement) {
-    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, replacement, tracerAffinity);
+    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, replacement, tracerAffinity, idleCpus);
   }
 
   /** The same with the tracer thread elsewhere. */
   public ProbingOptions withTracerAffinity(TracerAffinity replacement) {
-    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, processListener, replacement);
+    return new ProbingOptions(taskExecutor, errorListener, forkPolicy, processListener, replacement,
+        idleCpus);
+  }
+
+  /** The same with idle CPUs treated in another way. */
+  public ProbingOptions withIdleCpus(IdleCpus replacement) {
+    Executor executor = taskExecutor instanceof HandlerThreads
+        ? new HandlerThreads(replacement)
+        : taskExecutor;
+    return new ProbingOptions(executor, errorListener, forkPolicy, processListener, tracerAffinity,
+        replacement);
   }
 }

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.Await;
+import io.xolotl.ptrace.IdleCpus;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -11,17 +12,18 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Each task runs once and at once, in whatever thread. */
 @Timeout(60)
 class HandlerThreadsTest {
 
-  private final HandlerThreads threads = new HandlerThreads();
-
-  @Test
-  void tasksThatBlockHoldNoOthersUp() throws Exception {
+  @ParameterizedTest
+  @EnumSource
+  void tasksThatBlockHoldNoOthersUp(IdleCpus idleCpus) throws Exception {
+    var threads = new HandlerThreads(idleCpus);
     int n = 200;
     var all = new CyclicBarrier(n);
     var done = new CountDownLatch(n);
@@ -38,9 +40,11 @@ class HandlerThreadsTest {
     assertThat(done.await(20, TimeUnit.SECONDS)).isTrue();
   }
 
-  /** Between any two steps of the lookout: tasks that come one by one, and from several threads together. */
-  @Test
-  void eachTaskRunsOnce() {
+  /** Between any two steps of the thread that is kept: tasks that come one by one, and from several threads together. */
+  @ParameterizedTest
+  @EnumSource
+  void eachTaskRunsOnce(IdleCpus idleCpus) {
+    var threads = new HandlerThreads(idleCpus);
     int senders = 4;
     int tasks = 20_000;
     var runs = new AtomicInteger();
@@ -71,6 +75,6 @@ class HandlerThreadsTest {
     }
     assertThat(runs).hasValue(senders * tasks);
     assertThat(platform).isNotEmpty();
-    Await.until(() -> platform.stream().noneMatch(Thread::isAlive), () -> "the lookout ends");
+    Await.until(() -> platform.stream().noneMatch(Thread::isAlive), () -> "the thread that is kept ends");
   }
 }

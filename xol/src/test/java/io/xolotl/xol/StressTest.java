@@ -6,6 +6,7 @@ import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.ptrace.IdleCpus;
 import io.xolotl.ptrace.TracerAffinity;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -144,7 +145,8 @@ class StressTest {
       boolean shared = ProcFs.tracerPid(target.pid()) != 0;
       ProbingOptions options = ProbingOptions.defaults()
           .withForkPolicy(ForkPolicy.values()[random.nextInt(ForkPolicy.values().length)])
-          .withTracerAffinity(TracerAffinity.values()[random.nextInt(TracerAffinity.values().length)]);
+          .withTracerAffinity(TracerAffinity.values()[random.nextInt(TracerAffinity.values().length)])
+          .withIdleCpus(IdleCpus.values()[random.nextInt(IdleCpus.values().length)]);
       try (ProbedProcess process = ProbedProcess.attach(target.pid(), options)) {
         List<Probe> probes = new ArrayList<>();
         List<ReturnProbe> returns = new ArrayList<>();
