@@ -40,7 +40,7 @@ public final class Tracer implements AutoCloseable {
   /** How long a waker waits before it signals again, in nanoseconds. */
   private static final long WAKE_INTERVAL = 50_000;
 
-  /** How many stops are taken from the kernel before the first of them is resumed. */
+  /** How many stops are taken from the kernel before the first of them is resumed, and how much work is done before that. */
   private static final int BATCH = 64;
 
   /** How long to look out for stops and work before the thread sleeps, in nanoseconds. */
@@ -274,13 +274,13 @@ public final class Tracer implements AutoCloseable {
         closed = true;
       }
       // If this thread dies of an error nobody may wait for it in vain: what they asked for finds it closed.
-      runWork();
+      runWork(Integer.MAX_VALUE);
     }
   }
 
   private void serve() {
     while (true) {
-      runWork();
+      runWork(BATCH);
       // Nothing is added once it is closed.
       if (closed && work.isEmpty()) {
         return;
@@ -293,9 +293,13 @@ public final class Tracer implements AutoCloseable {
     }
   }
 
-  private void runWork() {
-    Runnable task;
-    while ((task = work.poll()) != null) {
+  /** Runs what is queued, up to a number, so that those who queue without end hold no stop up. */
+  private void runWork(int most) {
+    for (int i = 0; i < most; i++) {
+      Runnable task = work.poll();
+      if (task == null) {
+        return;
+      }
       try {
         task.run();
       } catch (RuntimeException | Error e) {
@@ -315,11 +319,9 @@ public final class Tracer implements AutoCloseable {
     }
     keepCpusAwake(false);
     waiting = true;
-    if (!work.isEmpty()) {
-      waiting = false;
-      return;
-    }
-    int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD);
+    // Where there is work already this is only a look.
+    int stopped = Libc.waitpid(s.state, -1, s.status,
+        Libc.WALL | Libc.WNOTHREAD | (work.isEmpty() ? 0 : Libc.WNOHANG));
     int errno = stopped < 0 ? Libc.errno(s.state) : 0;
     if (errno == Libc.ECHILD) {
       // Nothing to wait for: park until there is work. The flag stays, and an unpark before the park is kept.
@@ -381,9 +383,8 @@ public final class Tracer implements AutoCloseable {
     do {
       Thread.yield();
       for (int i = 0; i < LOOKS_BETWEEN_YIELDS; i++) {
-        int stopped = 0;
-        if (!work.isEmpty() || (stopped = Libc.waitpid(s.state, -1, s.status,
-            Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG)) > 0) {
+        int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
+        if (!work.isEmpty() || stopped > 0) {
           spins = Math.min(Math.max(spins, 0) + 1, SPIN_AGAIN);
           if (spins == SPIN_AGAIN) {
             keepCpusAwake(true);

@@ -2,6 +2,7 @@ package io.xolotl.ptrace;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
@@ -9,6 +10,7 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -62,6 +64,29 @@ class AttachTest {
     }
     target.send("stop");
     target.awaitOk();
+  }
+
+  @Test
+  void workWithoutEndHoldsNoStopUp(
+      @RunsFixture(value = FixtureProgram.SPAWNER, args = "4") TargetProcess target) {
+    var recorder = new Recorder();
+    try (var traced = Traced.attach(target.pid(), recorder)) {
+      var endless = new AtomicBoolean(true);
+      traced.tracer.execute(new Runnable() {
+        @Override
+        public void run() {
+          if (endless.get()) {
+            traced.tracer.execute(this);
+          }
+        }
+      });
+      target.send("go");
+      Await.until(() -> recorder.started.get() > 1_000, () -> recorder.started + " threads");
+      endless.set(false);
+      target.send("stop");
+      target.awaitOk();
+      traced.detach();
+    }
   }
 
   @Test

@@ -54,17 +54,20 @@ final class HandlerThreads implements Executor {
     long now = System.nanoTime();
     boolean soon = now - latest < SOON;
     latest = now;
-    if (soon && exists.compareAndSet(false, true)) {
-      try {
-        // Not virtual: it must let other threads have the CPU, which those cannot.
-        new Kept(task).thread.start();
-        return;
-      } catch (OutOfMemoryError noMoreThreads) {
-        // A virtual one needs none of its own.
-        exists.set(false);
-      }
+    if (!soon || !exists.compareAndSet(false, true)) {
+      Thread.ofVirtual().start(task);
+      return;
     }
-    Thread.ofVirtual().start(task);
+    var first = new Kept(task);
+    try {
+      first.thread.start();
+    } catch (OutOfMemoryError noMoreThreads) {
+      // A virtual one needs none of its own.
+      exists.set(false);
+      Thread.ofVirtual().start(task);
+      return;
+    }
+    Thread.ofVirtual().start(() -> endWhenIdle(first));
   }
 
   /** Waits in a thread of its own because a thread that waits with a deadline has a timer set each time. */
@@ -86,6 +89,7 @@ final class HandlerThreads implements Executor {
   }
 
   private final class Kept {
+    /** Not virtual: it must let other threads have the CPU, which those cannot. */
     private final Thread thread = Thread.ofPlatform().daemon().name("xolotl-handlers").unstarted(this::run);
     private volatile @Nullable Runnable task;
     /** How many it has had; only the thread itself counts. */
@@ -102,7 +106,6 @@ final class HandlerThreads implements Executor {
 
     private void run() {
       try {
-        Thread.ofVirtual().start(() -> endWhenIdle(this));
         for (Runnable next = awaitTask(); next != END; next = awaitTask()) {
           task = null;
           tasks = tasks + 1;

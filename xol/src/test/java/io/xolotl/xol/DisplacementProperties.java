@@ -8,12 +8,7 @@ import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
-import io.xolotl.fixtures.generation.InstructionGenerator;
-import io.xolotl.fixtures.oracle.Case;
-import io.xolotl.fixtures.oracle.Comparison;
-import io.xolotl.fixtures.oracle.Oracle;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import net.jqwik.api.Arbitraries;
@@ -23,42 +18,12 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.constraints.LongRange;
-import net.jqwik.api.lifecycle.AfterContainer;
-import net.jqwik.api.lifecycle.BeforeContainer;
 
-/** What holds for every instruction that is displaced. The seeds are fixed, so that every run tests the same. */
+/** What holds for the copy of every instruction. The seeds are fixed, so that every run tests the same. */
 class DisplacementProperties {
 
   private static final long ORIGINAL = 0x4000_0000_0000L;
   private static final long REACH = 0x7fff_0000L;
-
-  private static Oracle oracle;
-
-  @BeforeContainer
-  static void start() {
-    oracle = Oracle.start();
-  }
-
-  @AfterContainer
-  static void end() {
-    oracle.close();
-  }
-
-  @Property(tries = 400, seed = "1")
-  void displacedIsAsInPlace(@ForAll("cases") Case subject, @ForAll Technique technique) {
-    assertSame(subject, technique);
-  }
-
-  @Property(tries = 200, seed = "2")
-  void sequencesDisplacedAreAsInPlace(@ForAll("sequences") Case subject, @ForAll Technique technique) {
-    assertSame(subject, technique);
-  }
-
-  private static void assertSame(Case subject, Technique technique) {
-    Comparison comparison = oracle.compare(List.of(subject), new ProbeDisplacer(technique)).getFirst();
-    assertThat(comparison).as("%s%n./xolotl fuzz --case %s%n", comparison, subject.token())
-        .isNotInstanceOf(Comparison.Different.class);
-  }
 
   /** A copy refers to what the original refers to, and a copy of the copy, back in its place, is the original. */
   @Property(tries = 20_000, seed = "3", maxDiscardRatio = 10)
@@ -122,16 +87,6 @@ class DisplacementProperties {
       return instruction;
     }
     throw new AssertionError("no instruction: " + Arrays.toString(code));
-  }
-
-  @Provide
-  Arbitrary<Case> cases() {
-    return InstructionArbitraries.cases(InstructionGenerator.ofAll(), 1);
-  }
-
-  @Provide
-  Arbitrary<Case> sequences() {
-    return InstructionArbitraries.sequences(InstructionGenerator.ofAll());
   }
 
   @Provide

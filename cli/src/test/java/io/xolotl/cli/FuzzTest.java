@@ -1,4 +1,4 @@
-package io.xolotl.xol;
+package io.xolotl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -8,10 +8,10 @@ import io.xolotl.fixtures.generation.CaseGenerator;
 import io.xolotl.fixtures.generation.InstructionGenerator;
 import io.xolotl.fixtures.oracle.Displacer;
 import io.xolotl.fixtures.oracle.Oracle;
+import io.xolotl.xol.Technique;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -31,8 +31,7 @@ class FuzzTest {
   static Map<String, Displacer> byEachTechnique() {
     var displacers = new LinkedHashMap<String, Displacer>();
     for (Technique technique : Technique.values()) {
-      displacers.put(technique.name().toLowerCase(Locale.ROOT).replace('_', '-'),
-          new ProbeDisplacer(technique));
+      displacers.put(Names.of(technique), new ProbeDisplacer(technique));
     }
     return displacers;
   }

@@ -1,4 +1,4 @@
-package io.xolotl.xol;
+package io.xolotl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
