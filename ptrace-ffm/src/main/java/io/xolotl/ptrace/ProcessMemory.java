@@ -5,12 +5,11 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory of a traced process. Any thread may use it at any time while the process is traced; nothing here stops
@@ -23,10 +22,6 @@ public final class ProcessMemory {
 
   private static final int CHUNK = 64 << 10;
   private static final int CLOSED = -1;
-  private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class,
-      ByteOrder.LITTLE_ENDIAN);
-  private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class,
-      ByteOrder.LITTLE_ENDIAN);
 
   /**
    * What a call needs in native memory. A pool, and not one a thread: virtual threads come by the thousand, and an
@@ -34,10 +29,16 @@ public final class ProcessMemory {
    */
   private static final ConcurrentLinkedDeque<Buffers> POOL = new ConcurrentLinkedDeque<>();
 
+  /** The one that was given back last: nothing is allocated to keep it here. */
+  private static final AtomicReference<@Nullable Buffers> LAST = new AtomicReference<>();
+
   private record Buffers(MemorySegment state, MemorySegment vectors, MemorySegment data) {
 
     static Buffers take() {
-      Buffers pooled = POOL.pollFirst();
+      Buffers pooled = LAST.getAndSet(null);
+      if (pooled == null) {
+        pooled = POOL.pollFirst();
+      }
       if (pooled != null) {
         return pooled;
       }
@@ -46,7 +47,9 @@ public final class ProcessMemory {
     }
 
     void release() {
-      POOL.addFirst(this);
+      if (!LAST.compareAndSet(null, this)) {
+        POOL.addFirst(this);
+      }
     }
 
     /** Two {@code struct iovec}: this buffer and the range in the process. */
@@ -164,11 +167,7 @@ public final class ProcessMemory {
       int done = 0;
       while (done < length && descriptor != CLOSED) {
         int part = Math.min(CHUNK, length - done);
-        MemorySegment vectors = b.local(address + done, part);
-        long n = Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
-        if (n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()) {
-          n = Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
-        }
+        long n = readPart(b, address + done, part);
         if (n <= 0) {
           break;
         }
@@ -183,6 +182,27 @@ public final class ProcessMemory {
       descriptorLock.readLock().unlock();
       b.release();
     }
+  }
+
+  /** Reads up to a chunk into the buffer's data; returns how many bytes, or -1. With the lock held. */
+  private long readPart(Buffers b, long address, int length) {
+    MemorySegment vectors = b.local(address, length);
+    long n = Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+    return n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()
+        ? Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1)
+        : n;
+  }
+
+  /** Writes up to a chunk from the buffer's data; returns how many bytes, or -1. With the lock held. */
+  private long writePart(Buffers b, long address, int length) {
+    if (descriptor == CLOSED) {
+      return -1;
+    }
+    MemorySegment vectors = b.local(address, length);
+    long n = Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+    return n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()
+        ? Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1)
+        : n;
   }
 
   /**
@@ -202,17 +222,17 @@ public final class ProcessMemory {
 
   /** Reads eight bytes as a number, lowest byte first. */
   public long readLong(long address) {
-    return (long) LONGS.get(read(address, 8), 0);
+    return readNumber(address, 8);
   }
 
   /** Reads four bytes as a number, lowest byte first. */
   public int readInt(long address) {
-    return (int) INTS.get(read(address, 4), 0);
+    return (int) readNumber(address, 4);
   }
 
   /** Reads one byte. */
   public byte readByte(long address) {
-    return read(address, 1)[0];
+    return (byte) readNumber(address, 1);
   }
 
   /**
@@ -255,14 +275,7 @@ public final class ProcessMemory {
       while (done < bytes.length) {
         int part = Math.min(CHUNK, bytes.length - done);
         MemorySegment.copy(bytes, done, b.data, JAVA_BYTE, 0, part);
-        MemorySegment vectors = b.local(address + done, part);
-        long n = -1;
-        if (descriptor != CLOSED) {
-          n = Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
-          if (n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()) {
-            n = Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
-          }
-        }
+        long n = writePart(b, address + done, part);
         done += (int) Math.max(0, n);
         if (n < part) {
           throw inaccessible("write", address + done);
@@ -276,16 +289,44 @@ public final class ProcessMemory {
 
   /** Writes eight bytes, lowest first. */
   public void writeLong(long address, long value) {
-    byte[] bytes = new byte[8];
-    LONGS.set(bytes, 0, value);
-    write(address, bytes);
+    writeNumber(address, value, 8);
   }
 
   /** Writes four bytes, lowest first. */
   public void writeInt(long address, int value) {
-    byte[] bytes = new byte[4];
-    INTS.set(bytes, 0, value);
-    write(address, bytes);
+    writeNumber(address, value, 4);
+  }
+
+  /** Numbers are read and written in hits, where nothing is to be allocated. */
+  private long readNumber(long address, int length) {
+    Buffers b = Buffers.take();
+    descriptorLock.readLock().lock();
+    try {
+      b.data.set(JAVA_LONG, 0, 0);
+      long n = descriptor == CLOSED ? -1 : readPart(b, address, length);
+      if (n < length) {
+        throw inaccessible("read", address + Math.max(0, n));
+      }
+      return b.data.get(JAVA_LONG, 0);
+    } finally {
+      descriptorLock.readLock().unlock();
+      b.release();
+    }
+  }
+
+  private void writeNumber(long address, long value, int length) {
+    Buffers b = Buffers.take();
+    descriptorLock.readLock().lock();
+    try {
+      b.data.set(JAVA_LONG, 0, value);
+      long n = writePart(b, address, length);
+      if (n < length) {
+        throw inaccessible("write", address + Math.max(0, n));
+      }
+    } finally {
+      descriptorLock.readLock().unlock();
+      b.release();
+    }
   }
 
   /**

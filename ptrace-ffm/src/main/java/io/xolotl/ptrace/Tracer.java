@@ -43,6 +43,8 @@ public final class Tracer implements AutoCloseable {
   /** How many stops are taken from the kernel before the first of them is resumed, and how much work is done before that. */
   private static final int BATCH = 64;
 
+  private static final int RECENT = 256;
+
   /** How long to look out for stops and work before the thread sleeps, in nanoseconds. */
   private static final long SPIN = 50_000;
 
@@ -76,6 +78,9 @@ public final class Tracer implements AutoCloseable {
   // From here on: tracer thread only.
   private final Map<Integer, TracedThread> threads = new HashMap<>();
   private final Map<Integer, TracedProcess> processes = new HashMap<>();
+  /** Threads that were looked up last, by the lower bits of their ids, and what they reported: nothing is allocated then. */
+  private final @Nullable TracedThread[] recent = new TracedThread[RECENT];
+  private final @Nullable Report[] recentReports = new Report[RECENT];
   /** Processes that stopped before the event that announces them. */
   private final Map<Integer, WaitStatus> unclaimed = new LinkedHashMap<>();
   /** What was taken from the kernel and not yet handed out, oldest first. */
@@ -345,7 +350,7 @@ public final class Tracer implements AutoCloseable {
       follower.stopped(first);
     }
     for (int stopped = first; stopped > 0;) {
-      reports.add(new Report(stopped, WaitStatus.of(s.status.get(JAVA_INT, 0))));
+      reports.add(report(stopped, WaitStatus.of(s.status.get(JAVA_INT, 0))));
       if (threads.size() < 2 || reports.size() == BATCH) {
         return;
       }
@@ -410,7 +415,7 @@ public final class Tracer implements AutoCloseable {
 
   private void dispatchFirst() {
     Report report = reports.removeFirst();
-    TracedThread traced = threads.get(report.tid);
+    TracedThread traced = thread(report.tid);
     try {
       if (traced == null) {
         newcomer(report);
@@ -513,10 +518,33 @@ public final class Tracer implements AutoCloseable {
 
   void add(TracedThread t) {
     threads.put(t.tid(), t);
+    recent[t.tid() % RECENT] = t;
   }
 
   void remove(TracedThread t) {
     threads.remove(t.tid(), t);
+    if (recent[t.tid() % RECENT] == t) {
+      recent[t.tid() % RECENT] = null;
+    }
+  }
+
+  private @Nullable TracedThread thread(int id) {
+    TracedThread known = recent[id % RECENT];
+    if (known == null || known.tid() != id) {
+      known = threads.get(id);
+      recent[id % RECENT] = known;
+    }
+    return known;
+  }
+
+  /** A thread mostly reports again what it has reported before. */
+  private Report report(int id, WaitStatus status) {
+    Report report = recentReports[id % RECENT];
+    if (report == null || report.tid != id || !report.status.equals(status)) {
+      report = new Report(id, status);
+      recentReports[id % RECENT] = report;
+    }
+    return report;
   }
 
   void add(TracedProcess process) {

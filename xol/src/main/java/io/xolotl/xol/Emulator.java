@@ -126,7 +126,11 @@ final class Emulator {
 
   private static void push(Registers registers, ProcessMemory memory, long value, int width, int stackWidth) {
     long rsp = cut(registers.rsp() - width / 8, stackWidth);
-    memory.write(rsp, bytes(value, width / 8));
+    switch (width) {
+      case 64 -> memory.writeLong(rsp, value);
+      case 32 -> memory.writeInt(rsp, (int) value);
+      default -> memory.write(rsp, new byte[]{(byte) value, (byte) (value >> 8)});
+    }
     registers.rsp(rsp);
   }
 
@@ -207,14 +211,6 @@ final class Emulator {
     registers.rflags((old & ~changeable | value & changeable) & ~RF_AND_VM);
     registers.rsp(cut(registers.rsp() + width / 8, stackWidth));
     return true;
-  }
-
-  private static byte[] bytes(long value, int count) {
-    byte[] bytes = new byte[count];
-    for (int i = 0; i < count; i++) {
-      bytes[i] = (byte) (value >> 8 * i);
-    }
-    return bytes;
   }
 
   static Register general(Gpr register) {

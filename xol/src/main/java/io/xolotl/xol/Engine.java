@@ -18,7 +18,9 @@ import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -95,8 +97,8 @@ final class Engine implements TraceHandler {
   /** Processes that run in the same memory until they execute another program or exit: children of vfork. */
   private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
 
-  /** Threads in phase HANDLING. */
-  private final Set<ThreadState> handling = new HashSet<>();
+  /** Threads in phase HANDLING. An identity map has no node for each entry, to be allocated for each hit. */
+  private final Set<ThreadState> handling = Collections.newSetFromMap(new IdentityHashMap<>());
 
   /** A launched program that was not started yet. */
   private boolean held;
