@@ -14,7 +14,8 @@ public enum IdleCpus {
    * They are kept awake, all of the machine. A thread that stops leaves its CPU idle, and to wake that up takes longer than
    * all else that is done for a stop, on a virtual machine twice as long. The kernel is asked for it by holding
    * {@code /dev/cpu_dma_latency} open (Documentation/power/pm_qos_interface.rst), so that the request ends with this process
-   * at the latest. Whoever may not do that, mostly only root may, gets {@link #SLEEP}.
+   * at the latest; a handler on the tracer thread that blocks prolongs it. Whoever may not do that, and mostly only root may,
+   * gets nothing by it.
    */
   AWAKE;
 

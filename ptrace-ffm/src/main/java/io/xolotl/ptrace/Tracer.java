@@ -231,8 +231,9 @@ public final class Tracer implements AutoCloseable {
   public void close() {
     synchronized (work) {
       if (!closed) {
-        work.add(() -> {});
+        // In this order: the thread takes work without the lock, and what it takes last must find it closed.
         closed = true;
+        work.add(() -> {});
       }
     }
     if (isTracerThread()) {
@@ -323,10 +324,10 @@ public final class Tracer implements AutoCloseable {
       return;
     }
     keepCpusAwake(false);
-    waiting = true;
-    // Where there is work already this is only a look.
+    // Where there is work already this is only a look, for which nobody need be woken.
+    waiting = work.isEmpty();
     int stopped = Libc.waitpid(s.state, -1, s.status,
-        Libc.WALL | Libc.WNOTHREAD | (work.isEmpty() ? 0 : Libc.WNOHANG));
+        Libc.WALL | Libc.WNOTHREAD | (waiting && work.isEmpty() ? 0 : Libc.WNOHANG));
     int errno = stopped < 0 ? Libc.errno(s.state) : 0;
     if (errno == Libc.ECHILD) {
       // Nothing to wait for: park until there is work. The flag stays, and an unpark before the park is kept.
@@ -391,7 +392,7 @@ public final class Tracer implements AutoCloseable {
         int stopped = Libc.waitpid(s.state, -1, s.status, Libc.WALL | Libc.WNOTHREAD | Libc.WNOHANG);
         if (!work.isEmpty() || stopped > 0) {
           spins = Math.min(Math.max(spins, 0) + 1, SPIN_AGAIN);
-          if (spins == SPIN_AGAIN) {
+          if (spins == SPIN_AGAIN && stopped > 0) {
             keepCpusAwake(true);
           }
           takeAll(stopped);
@@ -628,6 +629,7 @@ public final class Tracer implements AutoCloseable {
             + " s; it is probably in an uninterruptible system call (state D)");
       }
       if (round > LOOKS) {
+        keepCpusAwake(false);
         LockSupport.parkNanos(Math.min(1_000_000, 1_000L * round));
       } else {
         Thread.onSpinWait();

@@ -68,6 +68,18 @@ class TracerTest {
     assertThat(tracer.call(() -> 7)).isEqualTo(7);
   }
 
+  /** Work that wakes the tracer up must find it closed already: nothing else wakes it up again. */
+  @Test
+  void closingEndsTheThreadWheneverItLooks() {
+    for (int i = 0; i < 20_000; i++) {
+      Tracer closed = Tracer.start("tracer that is closed");
+      int n = i;
+      assertThat(closed.call(() -> n)).isEqualTo(n);
+      closed.close();
+      assertThat(closed.isRunning()).isFalse();
+    }
+  }
+
   @Test
   void tasksRunInTheOrderInWhichAThreadQueuesThem() {
     var seen = new ArrayList<Integer>();

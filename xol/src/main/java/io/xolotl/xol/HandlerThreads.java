@@ -65,9 +65,7 @@ final class HandlerThreads implements Executor {
       // A virtual one needs none of its own.
       exists.set(false);
       Thread.ofVirtual().start(task);
-      return;
     }
-    Thread.ofVirtual().start(() -> endWhenIdle(first));
   }
 
   /** Waits in a thread of its own because a thread that waits with a deadline has a timer set each time. */
@@ -108,13 +106,18 @@ final class HandlerThreads implements Executor {
       try {
         for (Runnable next = awaitTask(); next != END; next = awaitTask()) {
           task = null;
-          tasks = tasks + 1;
           next.run();
           // What a handler has left is nothing to the next one.
           Thread.interrupted();
+          if (tasks == 0) {
+            // Where there is no memory for it this thread ends, and has not lost a task.
+            Thread.ofVirtual().start(() -> endWhenIdle(this));
+          }
+          tasks = tasks + 1;
           free.set(this);
         }
       } finally {
+        free.compareAndSet(this, null);
         exists.set(false);
       }
     }
@@ -125,6 +128,8 @@ final class HandlerThreads implements Executor {
         if (System.nanoTime() - start < lookout) {
           Thread.yield();
         } else {
+          // With the flag, which a handler's friends may set late, no park would last.
+          Thread.interrupted();
           LockSupport.park(this);
         }
       }
