@@ -68,7 +68,11 @@ final class HandlerThreads implements Executor {
     }
   }
 
-  /** Waits in a thread of its own because a thread that waits with a deadline has a timer set each time. */
+  /**
+   * Looks now and then whether the thread has had nothing to do since the last look, and then ends it. Nobody relies on when
+   * that is: whoever takes the thread out of {@link #free}, this or a task's sender, has it alone. The thread itself waits
+   * without a deadline, for which a timer would be set with each task.
+   */
   private void endWhenIdle(Kept kept) {
     long before;
     do {
@@ -90,7 +94,7 @@ final class HandlerThreads implements Executor {
     /** Not virtual: it must let other threads have the CPU, which those cannot. */
     private final Thread thread = Thread.ofPlatform().daemon().name("xolotl-handlers").unstarted(this::run);
     private volatile @Nullable Runnable task;
-    /** How many it has had; only the thread itself counts. */
+    /** How many it has done; only the thread itself counts. */
     private volatile long tasks;
 
     Kept(Runnable first) {
