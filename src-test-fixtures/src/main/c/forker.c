@@ -23,6 +23,11 @@
  *   -> release          it calls work() once more and ends
  *   <- ok | BAD
  *
+ *   -> resign           the process gives CAP_SYS_PTRACE up for good, if it has it
+ *   <- ok
+ *   -> hide             the process makes itself undumpable: its files in /proc are the superuser's then
+ *   <- ok
+ *
  * A child's exit code is the low byte of its result. With clone_vm and vfork the child shares
  * the memory of its parent; clone_vm's parent goes on meanwhile. */
 #define _GNU_SOURCE
@@ -30,6 +35,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -37,6 +43,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -204,6 +212,24 @@ static void work_beside_execution(char **argv)
     pthread_join(other, NULL);
 }
 
+/* A process with more capabilities than its tracer may not be looked into anyway (cap_ptrace_access_check()). */
+static bool resign(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0) {
+        return false;
+    }
+    unsigned mask = CAP_TO_MASK(CAP_SYS_PTRACE);
+    if (!(data[0].permitted & mask)) {
+        return true;
+    }
+    data[0].effective &= ~mask;
+    data[0].permitted &= ~mask;
+    data[0].inheritable &= ~mask;
+    return prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) == 0 && syscall(SYS_capset, &header, data) == 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -236,6 +262,10 @@ int main(int argc, char **argv)
     while ((command = next_command())) {
         if (strcmp(command, "hold") == 0) {
             hold(++rounds);
+        } else if (strcmp(command, "resign") == 0) {
+            say_verdict(resign());
+        } else if (strcmp(command, "hide") == 0) {
+            say_verdict(prctl(PR_SET_DUMPABLE, 0) == 0);
         } else if (strcmp(command, "go") == 0 && modes[m].start) {
             create(modes[m].start);
         } else if (strcmp(command, "go") == 0 && strcmp(mode, "thread_exec") == 0) {

@@ -12,6 +12,10 @@
  *   -> noexec | exec  its protection is changed
  *   -> writable       likewise, to read, write and execute
  *   -> rewrite        the code is written anew, byte by byte (when it is writable)
+ *   -> operand        the last byte of its third instruction is changed: 3 N + 7 then
+ *   -> forbid         the second byte of its third instruction is changed: iretq then, which faults
+ *   -> copy           other memory gets a copy of the code as it is now
+ *   -> place          mremap(2) puts that copy in place of the code
  *   -> move           mremap(2) moves it elsewhere, and "call" calls it there
  *   <- at ADDRESS     after each of these: where the code is, hex
  *   -> dump
@@ -68,6 +72,35 @@ static void fill(const unsigned char *content)
     protect(PROT_READ | PROT_EXEC);
 }
 
+static void poke(int offset, unsigned char value)
+{
+    protect(PROT_READ | PROT_WRITE | PROT_EXEC);
+    code[offset] = value;
+    protect(PROT_READ | PROT_EXEC);
+}
+
+/* What "copy" has made. */
+static unsigned char *replacement;
+
+static void copy(void)
+{
+    replacement = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (replacement == MAP_FAILED) {
+        die("mmap");
+    }
+    memcpy(replacement, code, PAGE);
+    if (mprotect(replacement, PAGE, PROT_READ | PROT_EXEC) < 0) {
+        die("mprotect");
+    }
+}
+
+static void place(void)
+{
+    if (mremap(replacement, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, code) == MAP_FAILED) {
+        die("mremap");
+    }
+}
+
 static void move(void)
 {
     unsigned char *room = mmap(NULL, 16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -109,6 +142,14 @@ static void change(const char *command)
         protect(PROT_READ | PROT_WRITE | PROT_EXEC);
     } else if (strcmp(command, "rewrite") == 0) {
         memcpy(code, first, PAGE);
+    } else if (strcmp(command, "operand") == 0) {
+        poke(7, 0x5b);
+    } else if (strcmp(command, "forbid") == 0) {
+        poke(5, 0xcf);
+    } else if (strcmp(command, "copy") == 0) {
+        copy();
+    } else if (strcmp(command, "place") == 0) {
+        place();
     } else if (strcmp(command, "move") == 0) {
         move();
     } else {

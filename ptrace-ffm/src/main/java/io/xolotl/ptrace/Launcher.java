@@ -128,7 +128,11 @@ final class Launcher {
       signal = 0;
       switch (shell.awaitStopOrExec()) {
         case WaitStatus.Executed _ -> {
-          shell.process().executed().finishSystemCall();
+          TracedThread main = shell.process().executed();
+          if (!shell.process().isAccessible()) {
+            throw failed("this user may not read it, and so not trace it either");
+          }
+          main.finishSystemCall();
           return;
         }
         case WaitStatus.Signal(int trap) when trap == Signals.SIGTRAP -> {

@@ -36,12 +36,14 @@ final class Libc {
   static final int EACCES = 13;
   static final int EFAULT = 14;
   static final int ETXTBSY = 26;
+  static final int ENOSYS = 38;
 
   static final int WNOHANG = 1;
   static final int WUNTRACED = 2;
   static final int WNOTHREAD = 0x20000000;
   static final int WALL = 0x40000000;
 
+  static final int O_RDONLY = 0;
   static final int O_RDWR = 2;
   static final int O_CLOEXEC = 0x80000;
 

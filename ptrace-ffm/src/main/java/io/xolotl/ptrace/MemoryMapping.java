@@ -33,9 +33,12 @@ public record MemoryMapping(long start, long end, String permissions, long offse
    */
   public static List<MemoryMapping> of(int pid) throws IOException {
     // Several reads, between which the mappings may change; the kernel promises that addresses never go backwards.
-    String text = Files.readString(Path.of("/proc/" + pid + "/maps"), StandardCharsets.ISO_8859_1);
+    return parseAll(Files.readAllBytes(Path.of("/proc/" + pid + "/maps")));
+  }
+
+  static List<MemoryMapping> parseAll(byte[] text) {
     var mappings = new ArrayList<MemoryMapping>();
-    for (String line : text.split("\n")) {
+    for (String line : new String(text, StandardCharsets.ISO_8859_1).split("\n")) {
       if (!line.isEmpty()) {
         mappings.add(parse(line));
       }

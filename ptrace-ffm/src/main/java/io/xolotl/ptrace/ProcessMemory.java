@@ -3,9 +3,11 @@ package io.xolotl.ptrace;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -22,6 +24,8 @@ public final class ProcessMemory {
 
   private static final int CHUNK = 64 << 10;
   private static final int CLOSED = -1;
+  private static final long SYS_FCNTL = 72;
+  private static final long F_DUPFD_CLOEXEC = 1030;
 
   /**
    * What a call needs in native memory. A pool, and not one a thread: virtual threads come by the thousand, and an
@@ -65,8 +69,16 @@ public final class ProcessMemory {
   private final int pid;
   // A descriptor that is closed while another thread writes through it could by then be another file's.
   private final ReentrantReadWriteLock descriptorLock = new ReentrantReadWriteLock();
-  // /proc/PID/mem keeps the address space that it was opened for: after an exec it must be opened anew.
+  /*
+   * Both files keep the address space that they were opened for (proc_mem_open() in fs/proc/base.c), whoever may open them
+   * by now: a process that makes itself undumpable later is reached through them still. After an exec they must be opened
+   * anew.
+   */
   private volatile int descriptor = CLOSED;
+  private int mapsDescriptor = CLOSED;
+  private final Object mapsLock = new Object();
+  /** The errno with which the kernel does not let this user open the files, or 0. */
+  private volatile int refusal;
   /** The thread through which the memory is reached: a main thread that has ended before the others has none any more. */
   private volatile int owner;
 
@@ -76,30 +88,75 @@ public final class ProcessMemory {
     owner = pid;
   }
 
-  /** Follows the process into its present address space. Tracer thread only. */
+  /**
+   * Follows the process into its present address space. Where this user may not look into that, which a process decides
+   * (PR_SET_DUMPABLE) or the permissions of its program, the memory {@linkplain #isAccessible cannot be reached}. Tracer
+   * thread only.
+   */
   void open() {
-    int opened = openMem();
-    if (opened == CLOSED && findOwner()) {
-      opened = openMem();
+    refusal = 0;
+    int memory = open("mem", Libc.O_RDWR);
+    if (memory == CLOSED && refusal == 0 && findOwner()) {
+      memory = open("mem", Libc.O_RDWR);
     }
-    replace(opened);
+    replace(memory, memory == CLOSED ? CLOSED : open("maps", Libc.O_RDONLY));
   }
 
-  private int openMem() {
+  /** Reaches memory that the process shares with another, as the other does. Tracer thread only. */
+  void openAs(ProcessMemory other) {
+    other.descriptorLock.readLock().lock();
+    try {
+      refusal = other.refusal;
+      int memory = duplicate(other.descriptor);
+      replace(memory, duplicate(other.mapsDescriptor));
+    } finally {
+      other.descriptorLock.readLock().unlock();
+    }
+  }
+
+  private static int duplicate(int original) {
+    if (original == CLOSED) {
+      return CLOSED;
+    }
+    Buffers b = Buffers.take();
+    try {
+      int copy = (int) Libc.syscall(b.state, SYS_FCNTL, original, F_DUPFD_CLOEXEC, 0, 0, 0);
+      if (copy < 0) {
+        throw failed("fcntl", Libc.errno(b.state));
+      }
+      return copy;
+    } finally {
+      b.release();
+    }
+  }
+
+  private int open(String file, int flags) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.callState());
-      int fd = Libc.open(state, arena.allocateFrom("/proc/" + owner + "/mem"), Libc.O_RDWR | Libc.O_CLOEXEC);
+      int fd = Libc.open(state, arena.allocateFrom("/proc/" + owner + "/" + file), flags | Libc.O_CLOEXEC);
       if (fd >= 0) {
         return fd;
       }
       int errno = Libc.errno(state);
-      if (errno == Libc.ESRCH || errno == Libc.ENOENT) {
-        // It has been killed; its tracer is told soon.
-        return CLOSED;
+      switch (errno) {
+        case Libc.ESRCH, Libc.ENOENT -> {
+          // It has been killed; its tracer is told soon.
+        }
+        case Libc.EACCES, Libc.EPERM -> refusal = errno;
+        default -> throw failed("open of /proc/" + owner + "/" + file, errno);
       }
-      throw new PtraceException(PtraceException.Reason.SYSTEM_ERROR, errno,
-          "open of /proc/" + owner + "/mem failed with " + Errno.name(errno));
+      return CLOSED;
     }
+  }
+
+  private static PtraceException failed(String operation, int errno) {
+    return new PtraceException(PtraceException.Reason.SYSTEM_ERROR, errno,
+        operation + " failed with " + Errno.name(errno));
+  }
+
+  /** Returns false if the kernel does not let this user look into the process's memory. */
+  boolean isAccessible() {
+    return refusal == 0;
   }
 
   /** Looks for a thread that is alive. */
@@ -131,18 +188,22 @@ public final class ProcessMemory {
   }
 
   void close() {
-    replace(CLOSED);
+    replace(CLOSED, CLOSED);
   }
 
-  private void replace(int replacement) {
+  private void replace(int memory, int maps) {
     Buffers b = Buffers.take();
     descriptorLock.writeLock().lock();
     try {
+      // close(2) releases the descriptor whatever it returns; files of /proc have nothing to flush.
       if (descriptor != CLOSED) {
-        // close(2) releases the descriptor whatever it returns; /proc/PID/mem has nothing to flush.
         Libc.close(b.state, descriptor);
       }
-      descriptor = replacement;
+      if (mapsDescriptor != CLOSED) {
+        Libc.close(b.state, mapsDescriptor);
+      }
+      descriptor = memory;
+      mapsDescriptor = maps;
     } finally {
       descriptorLock.writeLock().unlock();
       b.release();
@@ -165,7 +226,7 @@ public final class ProcessMemory {
     descriptorLock.readLock().lock();
     try {
       int done = 0;
-      while (done < length && descriptor != CLOSED) {
+      while (done < length) {
         int part = Math.min(CHUNK, length - done);
         long n = readPart(b, address + done, part);
         if (n <= 0) {
@@ -186,11 +247,20 @@ public final class ProcessMemory {
 
   /** Reads up to a chunk into the buffer's data; returns how many bytes, or -1. With the lock held. */
   private long readPart(Buffers b, long address, int length) {
+    if (descriptor == CLOSED) {
+      return -1;
+    }
     MemorySegment vectors = b.local(address, length);
     long n = Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
-    return n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()
-        ? Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1)
-        : n;
+    if (n >= 0) {
+      return n;
+    }
+    int errno = Libc.errno(b.state);
+    if (errno == Libc.ESRCH && findOwner()) {
+      n = Libc.process_vm_readv(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+      errno = n < 0 ? Libc.errno(b.state) : 0;
+    }
+    return isRefused(errno) ? Libc.pread(b.state, descriptor, b.data, length, address) : n;
   }
 
   /** Writes up to a chunk from the buffer's data; returns how many bytes, or -1. With the lock held. */
@@ -200,9 +270,124 @@ public final class ProcessMemory {
     }
     MemorySegment vectors = b.local(address, length);
     long n = Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
-    return n < 0 && Libc.errno(b.state) == Libc.ESRCH && findOwner()
-        ? Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1)
-        : n;
+    if (n >= 0) {
+      return n;
+    }
+    int errno = Libc.errno(b.state);
+    if (errno == Libc.ESRCH && findOwner()) {
+      n = Libc.process_vm_writev(b.state, owner, vectors, 1, vectors.asSlice(16), 1);
+      errno = n < 0 ? Libc.errno(b.state) : 0;
+    }
+    return isRefused(errno) ? writeWhereWritable(b, address, length) : n;
+  }
+
+  /**
+   * Returns true if process_vm_readv(2) may not be used, which asks for permission with each call: the process has made
+   * itself undumpable, or a seccomp filter forbids this JVM the call.
+   */
+  private static boolean isRefused(int errno) {
+    return errno == Libc.EPERM || errno == Libc.EACCES || errno == Libc.ENOSYS;
+  }
+
+  /** Through the descriptor, which passes the protection of pages over: what the process may not write is left out. */
+  private long writeWhereWritable(Buffers b, long address, int length) {
+    long end = address;
+    for (MemoryMapping mapping : mappings()) {
+      if (mapping.contains(end) && mapping.isWritable()) {
+        end = mapping.end();
+      }
+    }
+    int writable = (int) Math.min(length, end - address);
+    return writable <= 0 ? -1 : Libc.pwrite(b.state, descriptor, b.data, writable, address);
+  }
+
+  /**
+   * The mappings of the process now, in ascending order; none if it has ended.
+   *
+   * @throws PtraceException {@link PtraceException.Reason#NOT_PERMITTED} if they cannot be read though it lives
+   */
+  List<MemoryMapping> mappings() {
+    Buffers b = Buffers.take();
+    descriptorLock.readLock().lock();
+    try {
+      // One reader at a time: seq_read() goes on where the last read ended, and begins anew everywhere else.
+      synchronized (mapsLock) {
+        byte[] text = readMaps(b, mapsDescriptor);
+        if (text == null && refusal == 0 && findOwner()) {
+          // The thread has ended whose file it was (get_proc_task() in m_start(), fs/proc/task_mmu.c), not the process.
+          int anew = open("maps", Libc.O_RDONLY);
+          text = readMaps(b, anew);
+          if (anew != CLOSED) {
+            Libc.close(b.state, anew);
+          }
+        }
+        if (refusal != 0) {
+          throw notAccessible(PtraceException.Reason.NOT_PERMITTED, "the mappings of process " + pid + " cannot be read");
+        }
+        return text == null ? List.of() : MemoryMapping.parseAll(text);
+      }
+    } finally {
+      descriptorLock.readLock().unlock();
+      b.release();
+    }
+  }
+
+  /** All of a file of mappings, or null if there are none any more. */
+  private static byte @Nullable [] readMaps(Buffers b, int maps) {
+    var text = new ByteArrayOutputStream(CHUNK);
+    while (maps != CLOSED) {
+      // Several reads, between which the mappings may change; the kernel promises that addresses never go backwards.
+      long n = Libc.pread(b.state, maps, b.data, CHUNK, text.size());
+      if (n < 0 && Libc.errno(b.state) != Libc.ESRCH) {
+        throw failed("read of /proc/PID/maps", Libc.errno(b.state));
+      }
+      if (n <= 0) {
+        break;
+      }
+      text.writeBytes(b.data.asSlice(0, n).toArray(JAVA_BYTE));
+    }
+    return text.size() == 0 ? null : text.toByteArray();
+  }
+
+  private PtraceException notAccessible(PtraceException.Reason reason, String what) {
+    return new PtraceException(reason, refusal, what + " ("
+        + Errno.name(refusal)
+        + "): the process is not dumpable (prctl PR_SET_DUMPABLE), or its program may not be read by this user;"
+        + " run with CAP_SYS_PTRACE (sudo)");
+  }
+
+  /**
+   * Compares memory, whatever its permissions are, without allocating anything.
+   *
+   * @param address first address
+   * @param expected holds what is expected
+   * @param from first index in {@code expected}
+   * @param to first index behind what is compared, at most 64 KiB behind {@code from}
+   * @return false also if some of it is not mapped
+   */
+  public boolean matches(long address, byte[] expected, int from, int to) {
+    Buffers b = Buffers.take();
+    descriptorLock.readLock().lock();
+    try {
+      int length = to - from;
+      long n = readPart(b, address, length);
+      if (n < length) {
+        // What may be executed need not be readable.
+        n = Libc.pread(b.state, descriptor, b.data, length, address);
+      }
+      if (n < length) {
+        return false;
+      }
+      for (int i = 0; i < length; i++) {
+        if (b.data.get(JAVA_BYTE, i) != expected[from + i]) {
+          return false;
+        }
+      }
+      return true;
+    } finally {
+      descriptorLock.readLock().unlock();
+      b.release();
+    }
   }
 
   /**
@@ -303,7 +488,7 @@ public final class ProcessMemory {
     descriptorLock.readLock().lock();
     try {
       b.data.set(JAVA_LONG, 0, 0);
-      long n = descriptor == CLOSED ? -1 : readPart(b, address, length);
+      long n = readPart(b, address, length);
       if (n < length) {
         throw inaccessible("read", address + Math.max(0, n));
       }
@@ -386,6 +571,10 @@ public final class ProcessMemory {
   }
 
   private PtraceException inaccessible(String operation, long address) {
+    if (refusal != 0) {
+      return notAccessible(PtraceException.Reason.MEMORY_INACCESSIBLE,
+          operation + " at 0x" + Long.toHexString(address) + " in process " + pid + " failed");
+    }
     boolean closed = descriptor == CLOSED;
     return new PtraceException(PtraceException.Reason.MEMORY_INACCESSIBLE, Libc.EFAULT, operation + " at 0x"
         + Long.toHexString(address) + " in process " + pid

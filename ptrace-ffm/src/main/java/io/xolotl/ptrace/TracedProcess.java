@@ -27,6 +27,7 @@ public final class TracedProcess {
   private static final long CLONE_VM = 0x100;
   private static final long CLONE_THREAD = 0x10000;
   private static final long SYS_KCMP = 312;
+  private static final int PR_SET_DUMPABLE = 4;
   private static final long KCMP_VM = 1;
   private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
 
@@ -36,8 +37,9 @@ public final class TracedProcess {
   private final Map<Integer, TracedThread> threads = new LinkedHashMap<>();
   private TraceHandler handler;
   private long systemCallInstruction;
-  /** Of the program that is executed now; null until somebody asks. */
-  private @Nullable Abi abi;
+  /** Of the program that is executed now; read while that is permitted for certain. */
+  private Abi abi = Abi.X86_64;
+  private byte[] auxiliaryVector = {};
   /** Set between the creation of a child process and its first stop. */
   private @Nullable Birth birth;
 
@@ -172,7 +174,26 @@ public final class TracedProcess {
         throw Attachability.explain(pid, Libc.ESRCH);
       }
     } while (wasReplaced());
+    lookAtProgram();
+    if (!memory.isAccessible()) {
+      // It has made itself undumpable since it was seized.
+      throw Attachability.explain(pid, Libc.EPERM);
+    }
+  }
+
+  /**
+   * Opens what tells of the program and its memory. Later the process may make itself undumpable, and then nobody but the
+   * privileged may open anything of it any more.
+   */
+  private void lookAtProgram() {
     memory.open();
+    abi = Abi.ofProgram(memory.owner());
+    try {
+      auxiliaryVector = Files.readAllBytes(Path.of("/proc/" + memory.owner() + "/auxv"));
+    } catch (IOException e) {
+      // It has ended, which the next request finds out, or is not accessible.
+      auxiliaryVector = new byte[0];
+    }
   }
 
   /**
@@ -264,12 +285,52 @@ public final class TracedProcess {
 
   /** By which conventions the process's program calls the kernel. */
   public Abi abi() {
-    Abi known = abi;
-    if (known == null) {
-      known = Abi.ofProgram(memory.owner());
-      abi = known;
+    return abi;
+  }
+
+  /**
+   * What the kernel told the program when it was executed, as {@code /proc/PID/auxv} shows it: pairs of words.
+   *
+   * @return a copy; empty if the process has ended, or if this user may not look into it
+   * @see <a href="https://man7.org/linux/man-pages/man3/getauxval.3.html">getauxval(3)</a>
+   */
+  public byte[] auxiliaryVector() {
+    return auxiliaryVector.clone();
+  }
+
+  /**
+   * Returns false if the kernel does not let this user look into the process's memory: it was created by a process that has
+   * made itself undumpable, or executes a program that this user may not read. Memory that was accessible once remains so
+   * until the process executes a program.
+   */
+  public boolean isAccessible() {
+    return memory.isAccessible();
+  }
+
+  /**
+   * Gets access to the memory of a process that is not {@linkplain #isAccessible accessible}, by making it dumpable for a
+   * moment; without effect if it is accessible. It is as undumpable as before afterwards, but for the value 2 of
+   * {@code fs.suid_dumpable}, which only the kernel can set: then it is 0, and a crash dumps no core for root either.
+   *
+   * @param thread of this process, stopped on its way to user mode
+   * @throws PtraceException if that may not be done or fails; the reason says why
+   */
+  public void makeAccessible(TracedThread thread) {
+    if (isAccessible()) {
+      return;
     }
-    return known;
+    if (thread.systemCall(abi.prctl(), PR_SET_DUMPABLE, 1) != 0) {
+      throw new PtraceException(Reason.NOT_PERMITTED, Libc.EPERM,
+          this + " is not dumpable, and could not be made so");
+    }
+    try {
+      memory.open();
+    } finally {
+      thread.systemCall(abi.prctl(), PR_SET_DUMPABLE, 0);
+    }
+    if (!isAccessible()) {
+      throw Attachability.explain(pid, Libc.EPERM);
+    }
   }
 
   /** The process's memory. Any thread. */
@@ -280,15 +341,16 @@ public final class TracedProcess {
   /**
    * The process's mappings now. Any thread.
    *
-   * @throws PtraceException if it has ended
+   * @throws PtraceException {@link Reason#THREAD_GONE} if it has ended, and for no other reason;
+   *     {@link Reason#NOT_PERMITTED} if it is not {@linkplain #isAccessible accessible}
    */
   public List<MemoryMapping> mappings() {
-    try {
-      return MemoryMapping.of(memory.owner());
-    } catch (IOException e) {
+    List<MemoryMapping> mappings = memory.mappings();
+    if (mappings.isEmpty()) {
       throw new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
-          "the mappings of process " + pid + " cannot be read any more: " + e.getMessage());
+          "process " + pid + " has no memory any more: it has ended");
     }
+    return mappings;
   }
 
   /** The threads that are traced now. */
@@ -408,7 +470,17 @@ public final class TracedProcess {
     var process = new TracedProcess(tracer, child, handler);
     process.birth = new Birth(this, sharesMemory);
     process.adopt(child);
-    process.memory.open();
+    process.abi = abi;
+    process.auxiliaryVector = auxiliaryVector;
+    if (sharesMemory) {
+      process.memory.openAs(memory);
+    } else {
+      process.memory.open();
+    }
+    if (!process.isAccessible() && !threads.isEmpty()) {
+      // Its memory is a copy of this one, where the instruction can be looked for.
+      process.systemCallInstruction = findSystemCallInstruction();
+    }
   }
 
   void route(TracedThread thread, WaitStatus.Stopped stopped) {
@@ -445,8 +517,7 @@ public final class TracedProcess {
       tracer.remove(old);
     }
     systemCallInstruction = 0;
-    abi = null;
-    memory.open();
+    lookAtProgram();
     var thread = new TracedThread(this, pid, true);
     add(thread);
     thread.markStopped(new WaitStatus.Executed());

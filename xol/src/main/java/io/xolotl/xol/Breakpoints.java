@@ -7,17 +7,19 @@ import io.xolotl.xol.ProbeException.Reason;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes breakpoints into text and takes them out, with one read and one write a page however many there are.
+ * Writes breakpoints into text and takes them out, with one read a page however many there are.
  *
- * <p>Of what is written at once each instruction's first byte changes, and nothing else: a thread that executes there
- * meanwhile fetches either the one or the other byte. Text that the program itself can write to is written byte by byte,
- * since what it writes between our read and our write would be lost.
+ * <p>Each instruction's first byte changes, and nothing else: a thread that executes there meanwhile fetches either the one
+ * or the other byte, and what the program writes beside it between our read and our write is not lost.
  */
 final class Breakpoints {
 
@@ -36,34 +38,38 @@ final class Breakpoints {
   /**
    * Puts breakpoints at sites.
    *
-   * @param beforeWrite is given each site when its byte is as expected and about to be overwritten
+   * @param beforeWrite is given each site when its bytes are as expected and the first is about to be overwritten
    * @throws ProbeException if the program has changed its code meanwhile; the sites that were given on must be taken out
    */
   static void install(ProcessMemory memory, List<Site> sites, Consumer<Site> beforeWrite) {
     forEachPage(sites, (page, span) -> {
       long start = page[0].address();
-      byte[] text = memory.readText(start, span);
+      byte[] text = memory.readText(start, span + LONGEST);
       for (Site site : page) {
-        int offset = (int) (site.address() - start);
-        if (offset >= text.length) {
-          throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
-              "the code at 0x" + Long.toHexString(site.address()) + " cannot be read any more");
-        }
-        if (text[offset] != site.originalByte()) {
-          throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
-              "the code at 0x" + Long.toHexString(site.address()) + " changes while it is probed; try again");
-        }
+        checkUnchanged(site, text, (int) (site.address() - start));
       }
       for (Site site : page) {
         beforeWrite.accept(site);
-        text[(int) (site.address() - start)] = INT3;
+        memory.writeText(site.address(), INT3);
       }
-      memory.writeText(start, text);
     });
   }
 
+  private static void checkUnchanged(Site site, byte[] text, int offset) {
+    int length = site.instruction.length();
+    if (offset + length > text.length) {
+      throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
+          "the code at 0x" + Long.toHexString(site.address()) + " cannot be read any more");
+    }
+    if (!Arrays.equals(text, offset, offset + length, site.code, 0, length)) {
+      throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
+          "the code at 0x" + Long.toHexString(site.address()) + " changes while it is probed; try again");
+    }
+  }
+
   /**
-   * Puts the program's bytes back, except where something else is by now or nothing at all.
+   * Puts the program's bytes back wherever our breakpoints are by now: at the sites, where their bytes decide and not whose
+   * memory it is, and where that has been moved to.
    *
    * @param isSite tells the addresses of sites, which are not taken for places where another was moved to
    * @return the sites whose memory is mapped but could not be read or written
@@ -72,32 +78,31 @@ final class Breakpoints {
       LongPredicate isSite) {
     var left = new ArrayList<Site>();
     var here = new ArrayList<Site>();
+    var gone = new ArrayList<Site>();
     for (Site site : sites) {
-      if (isMapped(site, mappings)) {
-        here.add(site);
-      } else if (!isRemovedElsewhere(memory, site, mappings, isSite)) {
-        left.add(site);
-      }
+      (mappingAt(site.address(), mappings) == null ? gone : here).add(site);
     }
     forEachPage(here, (page, span) -> {
       long start = page[0].address();
       byte[] text = memory.readText(start, span + LONGEST);
-      byte[] restored = Arrays.copyOf(text, Math.min(span, text.length));
-      var ours = new ArrayList<Site>();
       for (Site site : page) {
         int offset = (int) (site.address() - start);
+        Site.Backing mapped = Site.Backing.of(Objects.requireNonNull(mappingAt(site.address(), mappings)),
+            site.address());
         if (offset >= text.length) {
           left.add(site);
         } else if (site
-            .isIn(Arrays.copyOfRange(text, offset, Math.min(text.length, offset + site.code.length)))) {
-          restored[offset] = site.originalByte();
-          ours.add(site);
+            .isIn(Arrays.copyOfRange(text, offset, Math.min(text.length, offset + site.code.length)),
+                mapped)) {
+          if (!isWritten(memory, site.address(), site.originalByte())) {
+            left.add(site);
+          }
+        } else if (!mapped.equals(site.backing)) {
+          gone.add(site);
         }
       }
-      if (!ours.isEmpty() && !isWritten(memory, start, restored)) {
-        left.addAll(ours);
-      }
     });
+    left.addAll(removeElsewhere(memory, gone, mappings, isSite));
     return left;
   }
 
@@ -113,38 +118,44 @@ final class Breakpoints {
     }
   }
 
-  /** mremap(2) moves private pages with the breakpoints in them. */
-  private static boolean isRemovedElsewhere(ProcessMemory memory, Site site, List<MemoryMapping> mappings,
+  /**
+   * mremap(2) moves private pages with the breakpoints in them, also those that were copied into anonymous memory before.
+   * Returns the sites that could not be restored.
+   */
+  private static Set<Site> removeElsewhere(ProcessMemory memory, List<Site> sites, List<MemoryMapping> mappings,
       LongPredicate isSite) {
-    Site.Backing backing = site.backing;
-    boolean removed = true;
+    var left = new LinkedHashSet<Site>();
     for (MemoryMapping mapping : mappings) {
-      if (mapping.isShared() || mapping.inode() != backing.inode()
-          || !mapping.device().equals(backing.device())) {
+      if (mapping.isShared()) {
         continue;
       }
-      if (!backing.isAnonymous()) {
-        long address = mapping.start() + backing.offset() - mapping.offset();
-        removed &= !mapping.contains(address) || isSite.test(address) || isRemovedAt(memory, site, address);
-      } else if (mapping.isExecutable() && !mapping.path().startsWith("[v")) {
-        // All but the vDSO and its like. The kernel moves whole pages.
-        for (long page = mapping.start(); page != mapping.end(); page += PAGE_BYTES) {
-          long address = page + (site.address() & PAGE_BYTES - 1);
-          removed &= isSite.test(address) || isRemovedAt(memory, site, address);
+      for (Site site : sites) {
+        if (!site.backing.isAnonymous() && site.backing.isOf(mapping)) {
+          long address = mapping.start() + site.backing.offset() - mapping.offset();
+          if (mapping.contains(address) && !isSite.test(address) && !isRemovedAt(memory, site, address)) {
+            left.add(site);
+          }
+        }
+      }
+      // All but the vDSO and its like. The kernel moves whole pages.
+      boolean code = mapping.inode() == 0 && mapping.isExecutable() && !mapping.path().startsWith("[v");
+      for (long page = mapping.start(); code && !sites.isEmpty() && page != mapping.end(); page += PAGE_BYTES) {
+        byte[] text = memory.readText(page, PAGE_BYTES);
+        for (Site site : sites) {
+          int offset = (int) (site.address() & PAGE_BYTES - 1);
+          if (offset >= text.length || text[offset] == INT3 && !isSite.test(page + offset)
+              && !isRemovedAt(memory, site, page + offset)) {
+            left.add(site);
+          }
         }
       }
     }
-    return removed;
+    return left;
   }
 
   private static boolean isRemovedAt(ProcessMemory memory, Site site, long address) {
     byte[] now = memory.readText(address, site.code.length);
     return now.length > 0 && (!site.resembles(now) || isWritten(memory, address, site.originalByte()));
-  }
-
-  static boolean isMapped(Site site, List<MemoryMapping> mappings) {
-    MemoryMapping mapping = mappingAt(site.address(), mappings);
-    return mapping != null && Site.Backing.of(mapping, site.address()).equals(site.backing);
   }
 
   static @Nullable MemoryMapping mappingAt(long address, List<MemoryMapping> mappings) {
@@ -175,7 +186,7 @@ final class Breakpoints {
     Arrays.sort(sorted, Comparator.comparing(Site::address, Long::compareUnsigned));
     for (int from = 0; from < sorted.length;) {
       int to = from + 1;
-      while (to < sorted.length && !sorted[from].writable
+      while (to < sorted.length
           && sorted[to].address() / PAGE_BYTES == sorted[from].address() / PAGE_BYTES) {
         to++;
       }

@@ -6,11 +6,8 @@ import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.elf.SymbolResolver;
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 
 /**
@@ -66,12 +63,8 @@ final class DynamicLinker {
   }
 
   static DynamicLinker of(TracedProcess process) {
-    try {
-      byte[] bytes = Files.readAllBytes(Path.of("/proc/" + process.pid() + "/auxv"));
-      return new DynamicLinker(process, ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
-    } catch (IOException e) {
-      throw new ProbeException(ProbeException.Reason.PROCESS_GONE, "process " + process.pid() + " has ended");
-    }
+    return new DynamicLinker(process,
+        ByteBuffer.wrap(process.auxiliaryVector()).order(ByteOrder.LITTLE_ENDIAN));
   }
 
   private long auxiliary(long key) {

@@ -97,6 +97,9 @@ final class Engine implements TraceHandler {
   /** Processes that run in the same memory until they execute another program or exit: children of vfork. */
   private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
 
+  /** Forked children that could not be cleaned, each with its thread, which is kept stopped. */
+  private final Map<TracedProcess, TracedThread> uncleaned = new LinkedHashMap<>();
+
   /** Threads in phase HANDLING. An identity map has no node for each entry, to be allocated for each hit. */
   private final Set<ThreadState> handling = Collections.newSetFromMap(new IdentityHashMap<>());
 
@@ -653,6 +656,9 @@ final class Engine implements TraceHandler {
       endInOtherCode(state, site);
       return;
     }
+    if (site != null && !site.isFresh(state.traced().process().memory())) {
+      site = refreshed(site);
+    }
     if (site != null) {
       trapHandler().afterTrap(state.traced());
       state.registers().rip(address);
@@ -694,6 +700,20 @@ final class Engine implements TraceHandler {
     state.registers().rip(site.address());
     state.writeRegistersIfChanged();
     state.traced().cont(0);
+  }
+
+  /** Displaces what the program has put behind a breakpoint, or ends its probes: the thread executes what is there then. */
+  private @Nullable Site refreshed(Site stale) {
+    Probe[] probes = stale.probes;
+    try {
+      return sites().refresh(stale);
+    } catch (ProbeException e) {
+      sites().withdraw(stale);
+      for (Probe probe : probes) {
+        failed(probe, e);
+      }
+      return null;
+    }
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -941,10 +961,12 @@ final class Engine implements TraceHandler {
     } else if (!sharesMemory) {
       // fork(2): the child has copies of the breakpoints and of the slots.
       try {
-        sites().clean(child, thread);
-      } catch (RuntimeException e) {
-        thread.detach(0);
-        throw e;
+        cleanInsistently(child, thread);
+      } catch (ProbeException | PtraceException e) {
+        uncleaned.put(child, thread);
+        LOGGER.log(System.Logger.Level.ERROR, child + ", a child of " + process()
+            + ", is kept stopped, because it would die of the breakpoints it has inherited: " + e.getMessage());
+        return;
       }
     }
     notifyUsers(user -> user.options().processListener().created(user, child.pid()));
@@ -954,6 +976,44 @@ final class Engine implements TraceHandler {
       // When the session departs it waits, so that somebody can unmap the slots: its creator cannot be stopped.
       thread.handleStop();
     }
+  }
+
+  /** What fails once is tried again. */
+  private void cleanInsistently(TracedProcess child, TracedThread thread) {
+    try {
+      sites().clean(child, thread);
+    } catch (ProbeException | PtraceException e) {
+      if (e instanceof PtraceException p && p.reason() == PtraceException.Reason.THREAD_GONE) {
+        throw e;
+      }
+      sites().clean(child, thread);
+    }
+  }
+
+  /** Lets children go that could not be cleaned before; one that still cannot be is left stopped by SIGSTOP. */
+  private @Nullable RuntimeException letGoOfUncleaned() {
+    RuntimeException first = null;
+    for (var each : uncleaned.entrySet()) {
+      TracedThread thread = each.getValue();
+      try {
+        try {
+          sites().clean(each.getKey(), thread);
+        } catch (ProbeException | PtraceException e) {
+          thread.send(Signals.SIGSTOP);
+          first = first != null ? first : new ProbeException(ProbeException.Reason.BREAKPOINT_LEFT, each.getKey()
+              + ", a child of " + process() + ", is left stopped (SIGSTOP), because it would die of the breakpoints"
+              + " it has inherited: " + e.getMessage());
+        }
+        thread.detach(0);
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+          first = first != null ? first : e;
+        }
+        // Killed meanwhile.
+      }
+    }
+    uncleaned.clear();
+    return first;
   }
 
   @Override
@@ -1131,6 +1191,7 @@ final class Engine implements TraceHandler {
     }
     if (thread.process() != process()) {
       borrowers.remove(thread.process());
+      uncleaned.remove(thread.process());
       finishCloseIfIdle();
       return;
     }
@@ -1274,10 +1335,10 @@ final class Engine implements TraceHandler {
       departures.addAll(next);
       fresh = new ArrayList<>(borrowers);
     }
-    // What could not be had before, if anything.
-    sites().removeAll();
+    RuntimeException first = sites().removeForGood();
+    RuntimeException child = letGoOfUncleaned();
+    first = first == null ? child : first;
     unmapSlots(departures);
-    RuntimeException first = null;
     for (Departure departure : departures) {
       try {
         departure.detachAll();
@@ -1285,7 +1346,6 @@ final class Engine implements TraceHandler {
         first = first == null ? e : first;
       }
     }
-    sites().checkAllRemoved();
     if (first != null) {
       throw first;
     }

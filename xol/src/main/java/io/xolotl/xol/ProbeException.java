@@ -70,6 +70,8 @@ public final class ProbeException extends RuntimeException {
     INSTRUCTION_REFUSED,
     /** A thread executes the bytes there as code of another kind, 32-bit or 64-bit, than that of the process's program. */
     OTHER_CODE,
+    /** The program has changed the probed code into something that cannot be probed. */
+    CODE_CHANGED,
     /** The technique that was asked for cannot execute this instruction. */
     TECHNIQUE_NOT_APPLICABLE,
     /** There is no room for the displaced instruction within reach. */
@@ -78,6 +80,8 @@ public final class ProbeException extends RuntimeException {
     PROCESS_GONE,
     /** The session has been closed. */
     CLOSED,
+    /** A breakpoint could not be taken out of memory: the process dies if a thread gets there. */
+    BREAKPOINT_LEFT,
     /** The kernel refused an operation for a reason this library does not know. */
     SYSTEM_ERROR
   }

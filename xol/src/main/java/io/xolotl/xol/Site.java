@@ -6,6 +6,7 @@ import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Registers;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -16,11 +17,8 @@ import org.jspecify.annotations.Nullable;
 final class Site {
 
   final Instruction instruction;
-  final Backing backing;
   /** The instruction and what follows it, as far as it can be executed: 1 to 15 bytes. */
   final byte[] code;
-  /** The program can write to its memory. */
-  final boolean writable;
   final RelocationPolicy policy;
   final Technique technique;
 
@@ -32,6 +30,9 @@ final class Site {
 
   /** Copied when it is changed: a hit goes through the probes it found. */
   Probe[] probes = {};
+
+  /** What was mapped at the address when it was last looked at. */
+  Backing backing;
 
   /** The breakpoint is in the program's memory. */
   boolean installed;
@@ -56,6 +57,11 @@ final class Site {
     boolean isAnonymous() {
       return inode == 0;
     }
+
+    /** Returns true if a mapping is one of the same file. */
+    boolean isOf(MemoryMapping mapping) {
+      return mapping.inode() == inode && mapping.device().equals(device);
+    }
   }
 
   Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
@@ -63,7 +69,6 @@ final class Site {
     this.instruction = instruction;
     backing = Backing.of(mapping, instruction.address());
     this.code = code;
-    writable = mapping.isWritable();
     this.policy = policy;
     this.technique = technique;
     this.copy = copy;
@@ -87,28 +92,37 @@ final class Site {
   }
 
   /**
-   * Tells whether bytes that are mapped where this site was put hold its breakpoint. Of other anonymous memory that is mapped
-   * there later nothing tells but that no byte behind the breakpoint is the same, however the program patches its code.
+   * Returns true if bytes at this address hold the site's breakpoint. It is there as long as nobody has written to the memory
+   * or mapped other memory, whose content alone tells then: a program may move its code to other memory at the same
+   * address, with the breakpoint in it.
    *
    * @param bytes at least one
+   * @param mapped what is mapped there now
    */
-  boolean isIn(byte[] bytes) {
-    if (bytes[0] != Breakpoints.INT3 || !backing.isAnonymous()) {
-      return bytes[0] == Breakpoints.INT3;
+  boolean isIn(byte[] bytes, Backing mapped) {
+    if (bytes[0] != Breakpoints.INT3) {
+      return false;
     }
-    boolean comparable = false;
+    boolean sameMemory = mapped.equals(backing);
+    if (sameMemory && !mapped.isAnonymous()) {
+      return true;
+    }
+    int comparable = 0;
+    int equal = 0;
     for (int i = 1; i < bytes.length; i++) {
-      if (bytes[i] == code[i] && code[i] != Breakpoints.INT3) {
-        return true;
+      if (code[i] != Breakpoints.INT3) {
+        comparable++;
+        equal += bytes[i] == code[i] ? 1 : 0;
       }
-      comparable |= code[i] != Breakpoints.INT3;
     }
-    return !comparable;
+    // Of other anonymous memory that was mapped there meanwhile nothing tells but that no byte is the same, however the
+    // program patches its code; of memory that is other for certain it takes more to believe that it is the same code.
+    return sameMemory ? equal > 0 || comparable == 0 : equal > 0 && equal >= comparable / 2;
   }
 
   /**
-   * Tells whether bytes are this code with a breakpoint in front, and perhaps others behind it. Of anonymous memory nothing
-   * but its content tells what it is.
+   * Returns true if bytes are this code with a breakpoint in front, and perhaps others behind it. Of memory that is not the
+   * site's own nothing but its content tells what it is.
    *
    * @param bytes as many as {@link #code} has, or fewer if they cannot be read
    */
@@ -125,6 +139,15 @@ final class Site {
       }
     }
     return bytes.length == code.length && equal >= bytes.length / 2;
+  }
+
+  /**
+   * Returns true if the instruction behind the breakpoint is still the one that was displaced: the program may have changed
+   * its operand, as inline caches and static calls are changed. One byte is the breakpoint alone.
+   */
+  boolean isFresh(ProcessMemory memory) {
+    int length = instruction.length();
+    return length == 1 || memory.matches(address() + 1, code, 1, length);
   }
 
   void add(Probe probe) {

@@ -20,6 +20,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
 final class Sites {
 
   private static final int LONGEST = 15;
+  private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
 
   private final TracedProcess process;
   private final ProcessMemory memory;
@@ -49,6 +51,12 @@ final class Sites {
   /** On the function that the dynamic linker calls for debuggers; null if nobody waits for a module. */
   private @Nullable Probe loaderProbe;
   private final List<Probe> waiting = new ArrayList<>();
+
+  /** The sites that were there when the session began to end. */
+  private final Set<Site> last = new HashSet<>();
+
+  /** Why breakpoints could not be looked for when that failed last. */
+  private @Nullable PtraceException obstacle;
 
   Sites(TracedProcess process, XolArea.InSomeThread threads) {
     this.process = process;
@@ -70,9 +78,23 @@ final class Sites {
     return sites.get(address);
   }
 
-  /** Tells whether there was a breakpoint of ours, and the program has put none of its own there since. */
+  /**
+   * Returns true if a thread has executed a breakpoint of ours that was removed since, and whose instruction is whole again.
+   * A program that moves its code into other memory may have copied the breakpoint before it was removed: that comes back
+   * with the code, and is removed now. In the same memory a breakpoint is one that the program has put there since.
+   */
   boolean wasRemovedFrom(TracedThread thread, long address) {
-    return removed.get(address) != null && !Breakpoints.isAt(thread.process().memory(), address);
+    Site site = removed.get(address);
+    if (site == null) {
+      return false;
+    }
+    TracedProcess home = thread.process();
+    if (!Breakpoints.isAt(home.memory(), address)) {
+      return true;
+    }
+    MemoryMapping mapping = Breakpoints.mappingAt(address, mappingsOf(home));
+    return mapping != null && !Site.Backing.of(mapping, address).equals(site.backing)
+        && restore(home, List.of(site)).isEmpty() && !Breakpoints.isAt(home.memory(), address);
   }
 
   /**
@@ -138,40 +160,84 @@ final class Sites {
     for (int i = 1 - LONGEST; i < LONGEST; i++) {
       Site site = sites.get(address + i);
       if (site != null && !isIntact(site, mappings)) {
-        retire(site);
+        retire(List.of(site));
       }
     }
   }
 
   /**
-   * The same library, loaded again at the same address, has the same backing but not our breakpoint. What cannot be read
-   * though it is mapped may have been unmapped just now: the next look tells.
+   * The same library, loaded again at the same address, has the same backing but not our breakpoint; code that the program
+   * has moved into other memory at the same address has it. What cannot be read though it is mapped may have been unmapped
+   * just now: the next look tells.
    */
   private boolean isIntact(Site site, List<MemoryMapping> mappings) {
-    if (!Breakpoints.isMapped(site, mappings)) {
+    MemoryMapping mapping = Breakpoints.mappingAt(site.address(), mappings);
+    if (mapping == null) {
       return false;
     }
+    Site.Backing mapped = Site.Backing.of(mapping, site.address());
     byte[] now = memory.readText(site.address(), site.code.length);
-    return now.length == 0 || site.isIn(now);
+    if (now.length == 0) {
+      return true;
+    }
+    if (!site.isIn(now, mapped)) {
+      return false;
+    }
+    site.backing = mapped;
+    return true;
   }
 
-  /** The memory of a site is unmapped: its probes are over, and whatever is mapped there later is left alone. */
-  private void retire(Site site) {
-    for (Probe probe : site.probes) {
-      probe.deactivate();
+  /** The memory of sites is unmapped: their probes are over, and whatever is mapped there later is left alone. */
+  private void retire(List<Site> gone) {
+    for (Site site : gone) {
+      for (Probe probe : site.probes) {
+        probe.deactivate();
+      }
+      site.probes = new Probe[0];
     }
-    site.probes = new Probe[0];
-    uninstall(List.of(site));
+    uninstall(gone);
+  }
+
+  /**
+   * A thread has hit a breakpoint behind which the program has changed its code: displaces what is there now.
+   *
+   * @return the site with the same probes as it is now; null if what is there is no breakpoint of ours
+   * @throws ProbeException if what is there now cannot be probed; nothing is changed then
+   */
+  @Nullable
+  Site refresh(Site stale) {
+    long address = stale.address();
+    List<MemoryMapping> mappings = process.mappings();
+    if (!isIntact(stale, mappings)) {
+      retire(List.of(stale));
+      return null;
+    }
+    try {
+      MemoryMapping mapping = checkMapping(address, mappings);
+      byte[] code = programText(address, executableFrom(address, mapping, mappings));
+      ProbeRequest request = stale.probes[0].request();
+      Instruction instruction = decode(address, code, request.policy());
+      checkNeighbours(instruction, new LongMap<>());
+      Site fresh = displace(request, instruction, mapping, code);
+      fresh.probes = stale.probes;
+      fresh.installed = true;
+      sites.put(address, fresh);
+      for (Probe probe : fresh.probes) {
+        probe.activate(fresh);
+      }
+      stale.installed = false;
+      releaseIfUnused(stale);
+      return fresh;
+    } catch (ProbeException e) {
+      throw new ProbeException(Reason.CODE_CHANGED, address,
+          "the program has changed the code at " + where(address) + ", and the probe is removed: " + e.getMessage());
+    }
   }
 
   /** Retires the sites whose memory is unmapped. */
   void retireUnmapped() {
     List<MemoryMapping> mappings = process.mappings();
-    for (Site site : sites.values()) {
-      if (!isIntact(site, mappings)) {
-        retire(site);
-      }
-    }
+    retire(sites.values().stream().filter(site -> !isIntact(site, mappings)).toList());
   }
 
   /** The probes that wait for their module. */
@@ -241,24 +307,28 @@ final class Sites {
     Instruction instruction = decode(address, code, target.request().policy());
     boundaries.check(target, instruction);
     checkNeighbours(instruction, fresh);
-    Classification classification = Classification.of(instruction, target.request().policy());
+    return displace(target.request(), instruction, mapping, code);
+  }
+
+  /** Decides how an instruction is executed, and takes its slot. */
+  private Site displace(ProbeRequest request, Instruction instruction, MemoryMapping mapping, byte[] code) {
+    long address = instruction.address();
+    Classification classification = Classification.of(instruction, request.policy());
     if (classification instanceof Classification.Refuse(Refusal refusal)) {
       throw refused(address, instruction.text(), refusal);
     }
-    Technique technique = Techniques.choose(instruction, classification, target.request());
+    Technique technique = Techniques.choose(instruction, classification, request);
     DisplacedCopy copy = null;
-    if (Techniques.needsCopy(classification, technique, target.request().policy(), instruction)) {
+    if (Techniques.needsCopy(classification, technique, request.policy(), instruction)) {
       Displacement displacement = displace(instruction, technique);
       copy = displacement.copy();
-      if (displacement.technique() != technique && target.request().technique().isPresent()) {
+      if (displacement.technique() != technique && request.technique().isPresent()) {
         area.release(copy.slot());
         throw Techniques.notApplicable(instruction, technique, displacement.technique());
       }
       technique = displacement.technique();
     }
-    var site = new Site(instruction, mapping, code, target.request().policy(),
-        classification,
-        technique, copy);
+    var site = new Site(instruction, mapping, code, request.policy(), classification, technique, copy);
     if (copy != null) {
       bySlot.put(copy.slot(), site);
     }
@@ -450,7 +520,7 @@ final class Sites {
     uninstall(unused);
     for (Site site : unused) {
       if (site.installed) {
-        throw notRestored(site);
+        throw notRestored(site, process);
       }
     }
   }
@@ -469,22 +539,43 @@ final class Sites {
     uninstall(all);
   }
 
-  private static ProbeException notRestored(Site site) {
-    return new ProbeException(Reason.SYSTEM_ERROR, site.address(),
-        "the breakpoint at " + where(site.address()) + " cannot be taken out of memory");
+  private ProbeException notRestored(Site site, TracedProcess target) {
+    PtraceException why = obstacle;
+    return new ProbeException(Reason.BREAKPOINT_LEFT, site.address(),
+        "the breakpoint at " + where(site.address()) + " cannot be taken out of the memory of " + target
+            + ", which dies of it if a thread gets there"
+            + (why == null ? ": the memory cannot be written" : ": " + why.getMessage()));
   }
 
   /** Ends all probes, and takes all breakpoints out of memory that can be had; others are tried again with the next call. */
   void removeAll() {
     waiting.forEach(Probe::deactivate);
-    withdraw(sites.values());
+    List<Site> all = sites.values();
+    last.addAll(all);
+    withdraw(all);
   }
 
-  /** Throws, if a breakpoint of ours is in memory still. */
-  void checkAllRemoved() {
-    for (Site site : sites.values()) {
-      throw notRestored(site);
+  /**
+   * Looks once more at every place where a breakpoint was when the session began to end, and where memory was moved since it
+   * was removed. All threads are stopped.
+   *
+   * @return what to tell if a breakpoint of ours is in memory still, or null
+   */
+  @Nullable
+  ProbeException removeForGood() {
+    removeAll();
+    var left = new ArrayList<>(sites.values());
+    List<MemoryMapping> mappings = mappingsOf(process);
+    var suspects = new ArrayList<Site>();
+    for (Site site : removed.values()) {
+      MemoryMapping mapping = Breakpoints.mappingAt(site.address(), mappings);
+      if (mapping != null
+          && (last.contains(site) || !Site.Backing.of(mapping, site.address()).equals(site.backing))) {
+        suspects.add(site);
+      }
     }
+    left.addAll(restore(process, suspects));
+    return left.isEmpty() ? null : notRestored(left.getFirst(), process);
   }
 
   /** Takes sites out whose breakpoints can be had; the others stay. */
@@ -505,15 +596,16 @@ final class Sites {
    * access: what could not be had is looked at once more.
    *
    * @param target the process, or one that has copies of its memory
-   * @return those that could not be restored though they are mapped
+   * @return those that could not be restored though they are mapped, or though nobody knows what is mapped
    */
   private List<Site> restore(TracedProcess target, List<Site> leaving) {
     List<Site> rest = leaving;
     for (int look = 0; look < 2 && !rest.isEmpty(); look++) {
-      List<MemoryMapping> mappings = mappingsOf(target);
-      // None has a thread that has just ended: the next look is through another, unless that was the last.
-      if (!mappings.isEmpty() || look > 0) {
-        rest = Breakpoints.remove(target.memory(), rest, mappings, address -> sites.get(address) != null);
+      try {
+        rest = Breakpoints.remove(target.memory(), rest, mappingsOf(target), address -> sites.get(address) != null);
+      } catch (PtraceException e) {
+        // What cannot be read is not gone.
+        obstacle = e;
       }
     }
     return rest;
@@ -526,7 +618,7 @@ final class Sites {
       if (e.reason() != PtraceException.Reason.THREAD_GONE) {
         throw e;
       }
-      // Its end is reported next; nothing is mapped any more.
+      // It has ended, as is reported next, and its memory with it.
       return List.of();
     }
   }
@@ -570,12 +662,13 @@ final class Sites {
    * too: the byte decides.
    */
   void clean(TracedProcess child, TracedThread thread) {
+    child.makeAccessible(thread);
     var all = new ArrayList<>(sites.values());
     all.addAll(removed.values());
     List<Site> rest = restore(child, all);
     area.unmapFrom(thread, mappingsOf(child));
     for (Site site : rest) {
-      throw notRestored(site);
+      throw notRestored(site, child);
     }
   }
 
@@ -585,7 +678,11 @@ final class Sites {
    */
   void leaveTo(Collection<TracedProcess> borrowers) {
     List<Site> all = sites.values();
-    borrowers.forEach(borrower -> restore(borrower, all));
+    for (TracedProcess borrower : borrowers) {
+      for (Site site : restore(borrower, all)) {
+        LOGGER.log(System.Logger.Level.ERROR, notRestored(site, borrower).getMessage());
+      }
+    }
     for (Site site : all) {
       for (Probe probe : site.probes) {
         probe.deactivate();

@@ -93,7 +93,7 @@ final class IndirectFunctions {
     }
     long address = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
     ModuleFile owner = fileAt.apply(address);
-    if (owner == null || owner.mappings().stream().noneMatch(m -> m.isExecutable() && m.contains(address))) {
+    if (owner == null || !owner.mayHaveCodeAt(address)) {
       return null;
     }
     LoadedModule instance = owner.instanceAt(address);

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A file with code that a process has mapped. It is opened when something about it is asked for. */
@@ -23,6 +24,8 @@ final class ModuleFile {
   private final String path;
   private final String name;
   private final List<MemoryMapping> mappings;
+  /** Other memory that may hold the code of this file. */
+  private final List<MemoryMapping> movedCode;
   private final MemoryReader memory;
   private final DebugFiles debugFiles;
 
@@ -34,11 +37,14 @@ final class ModuleFile {
 
   /**
    * @param mappings all mappings of the file, in ascending order; at least one
+   * @param movedCode other memory that may hold the code of this file, if none of them does
    * @param memory reads the process
    */
-  ModuleFile(int pid, List<MemoryMapping> mappings, MemoryReader memory, DebugFiles debugFiles) {
+  ModuleFile(int pid, List<MemoryMapping> mappings, List<MemoryMapping> movedCode, MemoryReader memory,
+      DebugFiles debugFiles) {
     this.pid = pid;
     this.mappings = List.copyOf(mappings);
+    this.movedCode = movedCode;
     this.memory = memory;
     this.debugFiles = debugFiles;
     MemoryMapping any = mappings.getFirst();
@@ -49,8 +55,8 @@ final class ModuleFile {
   }
 
   /** The same file after the mappings of the process changed: what is known of its content is kept. */
-  ModuleFile movedTo(List<MemoryMapping> changed) {
-    var moved = new ModuleFile(pid, changed, memory, debugFiles);
+  ModuleFile movedTo(List<MemoryMapping> changed, List<MemoryMapping> code) {
+    var moved = new ModuleFile(pid, changed, code, memory, debugFiles);
     moved.source = source;
     moved.image = image;
     moved.symbols = symbols;
@@ -70,8 +76,24 @@ final class ModuleFile {
     return name;
   }
 
-  List<MemoryMapping> mappings() {
-    return mappings;
+  boolean isMappedAs(List<MemoryMapping> group, List<MemoryMapping> code) {
+    return mappings.equals(group) && movedCode.equals(code);
+  }
+
+  /** Returns true if an address lies in memory that holds, or may hold, code of this file. */
+  boolean mayHaveCodeAt(long address) {
+    return Stream.concat(mappings.stream(), movedCode.stream())
+        .anyMatch(mapping -> mapping.isExecutable() && mapping.contains(address));
+  }
+
+  /** Returns true if the file is an ELF file that is mapped the way its program headers say. */
+  boolean isLoaded() {
+    try {
+      return !instances().isEmpty();
+    } catch (SymbolException e) {
+      // No ELF file, or not one that can be read: nothing shows that what lies beside it is its code.
+      return false;
+    }
   }
 
   ElfImage image() {
@@ -196,7 +218,7 @@ final class ModuleFile {
   /**
    * Every executable mapping that fits an executable segment votes for a load bias; the biases at which the most segments
    * begin where the file is mapped are the true ones. So a file that is mapped once more to be read, or by a loader of its
-   * own kind, makes no module.
+   * own kind, makes no module. Where the code was moved the other segments vote, and the code must be in its place.
    */
   private List<LoadedModule> place() {
     var places = new ArrayList<LoadedModule>();
@@ -219,7 +241,8 @@ final class ModuleFile {
     for (MemoryMapping mapping : mappings) {
       for (ElfImage.Segment segment : image().segments()) {
         long bias = mapping.start() - (segment.address() + (mapping.offset() - segment.offset()));
-        if (mapping.isExecutable() && segment.executable() && covers(segment, mapping.offset())
+        boolean isCode = mapping.isExecutable() && segment.executable();
+        if ((isCode || !segment.executable() && hasMovedCode(bias)) && covers(segment, mapping.offset())
             && bias % PAGE == 0
             && (bias == 0 || !image().hasFixedAddress())) {
           biases.add(bias);
@@ -227,6 +250,11 @@ final class ModuleFile {
       }
     }
     return biases;
+  }
+
+  private boolean hasMovedCode(long bias) {
+    return image().segments().stream().anyMatch(segment -> segment.executable() && movedCode.stream()
+        .anyMatch(code -> code.contains(bias + pageOf(segment.address()))));
   }
 
   /** A mapping begins at a page, so also in front of its segment, and it may be a later piece of it. */

@@ -4,18 +4,20 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Turns names of functions into addresses of a process, and addresses into names.
  *
- * <p>Modules are the files of which the process maps code. One is named by its full path, its file name, its
+ * <p>Modules are the files of which the process maps code, or has mapped it and moved into other memory in its place. One is named by its full path, its file name, its
  * {@code DT_SONAME}, or else by the beginning of exactly one file name up to a {@code '.'} or {@code '-'}: {@code libc}
  * for {@code libc.so.6}. A file is opened when one of its symbols is asked for; only a name that is neither a path nor a
  * file name makes the resolver open all of them, for their sonames.
@@ -70,7 +72,7 @@ public final class SymbolResolver {
     var grouped = new LinkedHashMap<String, List<MemoryMapping>>();
     var withCode = new HashSet<String>();
     for (MemoryMapping mapping : current) {
-      if (mapping.inode() != 0 && mapping.path().startsWith("/") || mapping.path().equals(ModuleFile.VDSO)) {
+      if (isOfFile(mapping)) {
         String key = key(mapping);
         grouped.computeIfAbsent(key, k -> new ArrayList<>()).add(mapping);
         if (mapping.isExecutable()) {
@@ -78,28 +80,81 @@ public final class SymbolResolver {
         }
       }
     }
-    grouped.keySet().retainAll(withCode);
+    Map<MemoryMapping, String> moved = moved(current);
+    Set<String> movedFrom = Set.copyOf(moved.values());
     var updated = new LinkedHashMap<String, ModuleFile>();
     for (var entry : grouped.entrySet()) {
-      updated.put(entry.getKey(), updated(files.get(entry.getKey()), entry.getValue()));
+      String key = entry.getKey();
+      if (withCode.contains(key)) {
+        updated.put(key, updated(files.get(key), entry.getValue(), List.of()));
+      } else if (movedFrom.contains(key)) {
+        List<MemoryMapping> code = current.stream().filter(mapping -> key.equals(moved.get(mapping))).toList();
+        ModuleFile file = updated(files.get(key), entry.getValue(), code);
+        if (file.isLoaded()) {
+          updated.put(key, file);
+        }
+      }
     }
     files = updated;
-    indexMappings(current);
+    indexMappings(current, moved);
   }
 
-  private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group) {
+  private static boolean isOfFile(MemoryMapping mapping) {
+    return mapping.inode() != 0 && mapping.path().startsWith("/") || mapping.path().equals(ModuleFile.VDSO);
+  }
+
+  /**
+   * Code in other memory right behind or in front of mappings of a file, each with the file: some programs copy their code to
+   * memory with huge pages at the same address, and what is there is that of the module still.
+   */
+  private static Map<MemoryMapping, String> moved(List<MemoryMapping> current) {
+    var moved = new HashMap<MemoryMapping, String>();
+    for (int i = 0; i < current.size(); i++) {
+      MemoryMapping mapping = current.get(i);
+      if (mapping.isExecutable() && !mapping.path().startsWith("[v")) {
+        String neighbour = neighbour(current, i, -1);
+        neighbour = neighbour != null ? neighbour : neighbour(current, i, 1);
+        if (neighbour != null && !(isOfFile(mapping) && neighbour.equals(key(mapping)))) {
+          moved.put(mapping, neighbour);
+        }
+      }
+    }
+    return moved;
+  }
+
+  /** The file of the nearest mapping on one side that is not code and has no gap in between, or null. */
+  private static @Nullable String neighbour(List<MemoryMapping> current, int from, int step) {
+    for (int i = from + step; i >= 0 && i < current.size(); i += step) {
+      MemoryMapping lower = current.get(Math.min(i, i - step));
+      MemoryMapping upper = current.get(Math.max(i, i - step));
+      if (lower.end() != upper.start()) {
+        return null;
+      }
+      MemoryMapping mapping = current.get(i);
+      if (isOfFile(mapping)) {
+        return key(mapping);
+      }
+      if (!mapping.isExecutable()) {
+        return null;
+      }
+    }
+    return null;
+  }
+
+  private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group, List<MemoryMapping> code) {
     // Inodes are used again: a library that was rebuilt and loaded anew may look like the one before.
     if (known == null || !known.isCurrent()) {
-      return new ModuleFile(pid, group, memory, debugFiles);
+      return new ModuleFile(pid, group, code, memory, debugFiles);
     }
-    return known.mappings().equals(group) ? known : known.movedTo(group);
+    return known.isMappedAs(group, code) ? known : known.movedTo(group, code);
   }
 
-  private void indexMappings(List<MemoryMapping> current) {
+  private void indexMappings(List<MemoryMapping> current, Map<MemoryMapping, String> moved) {
     var ofFiles = new ArrayList<MemoryMapping>();
     var theirFiles = new ArrayList<ModuleFile>();
     for (MemoryMapping mapping : current) {
       ModuleFile file = files.get(key(mapping));
+      file = file != null ? file : files.get(moved.get(mapping));
       if (file != null) {
         ofFiles.add(mapping);
         theirFiles.add(file);
