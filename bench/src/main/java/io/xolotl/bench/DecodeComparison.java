@@ -11,7 +11,6 @@ import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.function.LongSupplier;
@@ -72,9 +71,7 @@ public final class DecodeComparison {
   static Result[] compare(int warmUpRounds, int rounds) throws IOException {
     var benchmark = new DecodeBenchmark();
     benchmark.findInstructions();
-    Path library = library();
-    try (ZydisLoop c = ZydisLoop.start(library, FixtureProgram.STATIC.path(), DecodeBenchmark.start(),
-        DecodeBenchmark.INSTRUCTIONS, Decoder.forThisCpu().vendor() == CpuVendor.AMD)) {
+    try (ZydisLoop c = startLoop()) {
       LongSupplier control = () -> fromC(c, ZydisLoop.Work.DECODE, benchmark);
       return new Result[]{
           compare("C: decode operands", control, () -> fromC(c, ZydisLoop.Work.OPERANDS, benchmark),
@@ -85,21 +82,26 @@ public final class DecodeComparison {
           compare("decode", control, () -> here(benchmark::decode), warmUpRounds, rounds),
           compare("decode operands", control, () -> here(benchmark::decodeOperands), warmUpRounds, rounds),
           compare("classify", control, () -> here(benchmark::classify), warmUpRounds, rounds)};
-    } finally {
-      Files.delete(library);
     }
   }
 
-  /** The library that the decoder itself has loaded from its jar. */
-  private static Path library() throws IOException {
-    Path file = Files.createTempFile("xolotl-bench-zydis", ".so");
+  /** With the library that the decoder itself has loaded from its jar. */
+  private static ZydisLoop startLoop() throws IOException {
+    // Only its owner can look into it (mode 0700), so nobody else can replace what the program loads.
+    Path directory = Files.createTempDirectory("xolotl-bench-");
+    Path library = directory.resolve("libZydis.so");
     try (InputStream packed = Decoder.class.getResourceAsStream("linux-x86-64/libZydis.so")) {
       if (packed == null) {
         throw new FileNotFoundException("the decoder's jar has no libZydis.so");
       }
-      Files.copy(packed, file, StandardCopyOption.REPLACE_EXISTING);
+      Files.copy(packed, library);
+      return ZydisLoop.start(library, FixtureProgram.STATIC.path(), DecodeBenchmark.start(),
+          DecodeBenchmark.INSTRUCTIONS, Decoder.forThisCpu().vendor() == CpuVendor.AMD);
+    } finally {
+      // Loaded, it lives on without a name.
+      Files.deleteIfExists(library);
+      Files.delete(directory);
     }
-    return file;
   }
 
   private static Result compare(String name, LongSupplier control, LongSupplier measured, int warmUpRounds,

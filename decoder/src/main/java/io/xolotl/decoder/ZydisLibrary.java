@@ -11,8 +11,8 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Loads Zydis, once, and makes sure that it is the library that the bindings were made for.
@@ -25,7 +25,8 @@ final class ZydisLibrary {
 
   static final String PROPERTY = "xolotl.zydis.library";
 
-  private static final String RESOURCE = "linux-x86-64/libZydis.so";
+  private static final String FILE_NAME = "libZydis.so";
+  private static final String RESOURCE = "linux-x86-64/" + FILE_NAME;
   private static final int SUPPORTED_MAJOR = 4;
   private static final List<String> SYSTEM_NAMES = List.of("libZydis.so.4.1", "libZydis.so.4.0");
   private static final List<Path> SYSTEM_DIRECTORIES = List.of(Path.of("/usr/local/lib"),
@@ -73,8 +74,11 @@ final class ZydisLibrary {
   }
 
   private static void load() {
+    String denial = NativeAccess.denial();
+    if (denial != null) {
+      throw new DecoderUnavailableException(Reason.NATIVE_ACCESS_DENIED, denial, null);
+    }
     String given = System.getProperty(PROPERTY);
-    String origin;
     if (given != null && !given.isBlank()) {
       Path path = Path.of(given).toAbsolutePath();
       if (!Files.isRegularFile(path)) {
@@ -82,25 +86,20 @@ final class ZydisLibrary {
             "There is no file " + path + ", which -D" + PROPERTY + " names. Correct or remove the property",
             null);
       }
-      origin = path.toString();
-      load(path, origin);
+      check(loadFile(path));
     } else {
-      try (InputStream packed = ZydisLibrary.class.getResourceAsStream(RESOURCE)) {
-        if (packed != null) {
-          origin = "the Zydis library of Xolotl's own jar";
-          loadCopy(packed, origin);
-        } else {
-          Path path = systemLibrary();
-          origin = path.toString();
-          load(path, origin);
-        }
-      } catch (IOException e) {
-        throw new DecoderUnavailableException(Reason.NOT_LOADABLE, "The Zydis library could not be copied to "
-            + System.getProperty("java.io.tmpdir") + ": " + e + ". Make room there, or set -Djava.io.tmpdir",
-            e);
-      }
+      byte[] packed = packedLibrary();
+      check(packed == null ? loadFile(systemLibrary()) : loadPacked(packed));
     }
-    check(origin);
+  }
+
+  private static byte @Nullable [] packedLibrary() {
+    try (InputStream packed = ZydisLibrary.class.getResourceAsStream(RESOURCE)) {
+      return packed == null ? null : packed.readAllBytes();
+    } catch (IOException e) {
+      throw new DecoderUnavailableException(Reason.NOT_LOADABLE,
+          "The Zydis library in Xolotl's jar cannot be read: " + e, e);
+    }
   }
 
   private static Path systemLibrary() {
@@ -116,33 +115,27 @@ final class ZydisLibrary {
         "No Zydis library in Xolotl's jar or in the system. " + HOW_TO_GET_ONE, null);
   }
 
-  private static void loadCopy(InputStream packed, String origin) throws IOException {
-    // Only its owner can read or replace it (mode 600); mapped, it lives on without a name.
-    Path copy = Files.createTempFile("xolotl-zydis", ".so");
+  private static String loadPacked(byte[] packed) {
     try {
-      Files.copy(packed, copy, StandardCopyOption.REPLACE_EXISTING);
-      load(copy, origin);
-    } finally {
-      Files.deleteIfExists(copy);
+      PackedLibrary.load(packed, FILE_NAME);
+    } catch (PackedLibrary.NotLoadedException e) {
+      throw new DecoderUnavailableException(Reason.NOT_LOADABLE,
+          "The Zydis library of Xolotl's own jar can be loaded " + e.getMessage()
+              + ". Set -Djava.io.tmpdir to a directory with room that is not mounted noexec, or -D" + PROPERTY
+              + " to a libZydis.so of version 4",
+          e);
     }
+    return "the Zydis library of Xolotl's own jar";
   }
 
-  private static void load(Path file, String origin) {
+  private static String loadFile(Path file) {
     try {
       System.load(file.toString());
-    } catch (IllegalCallerException e) {
-      Module module = ZydisLibrary.class.getModule();
-      throw new DecoderUnavailableException(Reason.NATIVE_ACCESS_DENIED,
-          "Java may not call native code here. Start it "
-              + "with --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED"),
-          e);
     } catch (UnsatisfiedLinkError e) {
       throw new DecoderUnavailableException(Reason.NOT_LOADABLE,
-          "Cannot load " + origin + ": " + e.getMessage() + ". "
-              + HOW_TO_GET_ONE + "; if programs in " + file.getParent()
-              + " may not be executed, set -Djava.io.tmpdir",
-          e);
+          "Cannot load " + file + ": " + e.getMessage() + ". " + HOW_TO_GET_ONE, e);
     }
+    return file.toString();
   }
 
   private static void check(String origin) {

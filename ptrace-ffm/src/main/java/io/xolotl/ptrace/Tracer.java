@@ -117,11 +117,9 @@ public final class Tracer implements AutoCloseable {
    * @throws PtraceException as {@link #start(String)}
    */
   public static Tracer start(String name, TracerAffinity affinity, IdleCpus idleCpus) {
-    Module module = Tracer.class.getModule();
-    if (!module.isNativeAccessEnabled()) {
-      String flag = module.isNamed() ? module.getName() : "ALL-UNNAMED";
-      throw new PtraceException(Reason.NATIVE_ACCESS_DENIED,
-          "native access is not enabled: start java with --enable-native-access=" + flag);
+    String denial = NativeAccess.denial();
+    if (denial != null) {
+      throw new PtraceException(Reason.NATIVE_ACCESS_DENIED, denial);
     }
     WakeSignal.install();
     var tracer = new Tracer(name, affinity, idleCpus);

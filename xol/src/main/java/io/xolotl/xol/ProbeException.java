@@ -146,7 +146,12 @@ public final class ProbeException extends RuntimeException {
   }
 
   static ProbeException of(DecoderUnavailableException e) {
-    return new ProbeException(Reason.DECODER_UNAVAILABLE, 0, null, null, String.valueOf(e.getMessage()), e);
+    Reason reason = switch (e.reason()) {
+      case NATIVE_ACCESS_DENIED -> Reason.NATIVE_ACCESS_DENIED;
+      case LIBRARY_NOT_FOUND, NOT_LOADABLE, NOT_ZYDIS, WRONG_VERSION, WRONG_LAYOUT ->
+        Reason.DECODER_UNAVAILABLE;
+    };
+    return new ProbeException(reason, 0, null, null, String.valueOf(e.getMessage()), e);
   }
 
   /** What kept it from being done. */

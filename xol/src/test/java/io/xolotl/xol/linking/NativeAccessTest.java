@@ -1,0 +1,130 @@
+package io.xolotl.xol.linking;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.xolotl.decoder.Decoder;
+import io.xolotl.ptrace.Tracer;
+import java.io.File;
+import java.io.IOException;
+import java.lang.module.ModuleFinder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What a JVM without the flag, or with half of it, is told: the same by whichever module it meets first. */
+@Timeout(180)
+class NativeAccessTest {
+
+  private static final String FLAG = "--enable-native-access=";
+  private static final String BOTH = "io.xolotl.decoder,io.xolotl.ptrace";
+  private static final String MENDS_BOTH = " may not call native code: start java with " + FLAG + BOTH;
+  private static final List<String> WELL = List.of("decoder: 0x0: ret", "ptrace: started", "xol: registered");
+
+  /** Xolotl as an application has it: its modules, and what they require. */
+  private static ModuleFinder modules() {
+    return ModuleFinder.of(ModuleLayer.boot().configuration().modules().stream()
+        .filter(module -> module.name().startsWith("io.xolotl.") || module.name().equals("net.fornwall.jelf"))
+        .map(module -> Path.of(module.reference().location().orElseThrow())).toArray(Path[]::new));
+  }
+
+  private static String path() {
+    return String.join(File.pathSeparator, modules().findAll().stream()
+        .map(module -> Path.of(module.location().orElseThrow()).toString()).toList());
+  }
+
+  private static List<String> onTheModulePath(String... flags) throws Exception {
+    var options = new ArrayList<>(List.of(flags));
+    options.addAll(List.of("--module-path", path(), "--add-modules", "io.xolotl.xol", "-cp", tests()));
+    return attempt(options);
+  }
+
+  private static List<String> onTheClassPath(String... flags) throws Exception {
+    var options = new ArrayList<>(List.of(flags));
+    options.addAll(List.of("-cp", path() + File.pathSeparator + tests()));
+    return attempt(options);
+  }
+
+  private static String tests() {
+    return Path.of("target", "test-classes").toAbsolutePath().toString();
+  }
+
+  private static List<String> attempt(List<String> options) throws IOException, InterruptedException {
+    var command = new ArrayList<>(
+        List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:TieredStopAtLevel=1"));
+    command.addAll(options);
+    command.add(NativeAccessAttempt.class.getName());
+    // What the JVM itself would warn of is among the lines, because nothing may be left for it to warn of.
+    Process child = new ProcessBuilder(command).redirectErrorStream(true).start();
+    try {
+      List<String> lines = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines()
+          .toList();
+      assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      return lines;
+    } finally {
+      child.destroyForcibly();
+    }
+  }
+
+  private static List<String> denied(String message) {
+    return List.of("decoder: NATIVE_ACCESS_DENIED " + message, "ptrace: NATIVE_ACCESS_DENIED " + message,
+        "xol: NATIVE_ACCESS_DENIED " + message);
+  }
+
+  @Test
+  void withoutTheFlagBothModulesAreNamedAndOneFlagMendsBoth() throws Exception {
+    assertThat(onTheModulePath()).isEqualTo(denied("io.xolotl.decoder and io.xolotl.ptrace" + MENDS_BOTH));
+    assertThat(onTheModulePath(FLAG + BOTH)).isEqualTo(WELL);
+  }
+
+  @Test
+  void theFlagOfTheClassPathIsNotThatOfTheModulePath() throws Exception {
+    assertThat(onTheModulePath(FLAG + "ALL-UNNAMED"))
+        .isEqualTo(denied("io.xolotl.decoder and io.xolotl.ptrace" + MENDS_BOTH));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"io.xolotl.decoder, io.xolotl.ptrace, decoder: 0x0: ret",
+      "io.xolotl.ptrace, io.xolotl.decoder, ptrace: started"})
+  void withHalfOfTheFlagTheOtherModuleIsNamed(String given, String lacking, String well) throws Exception {
+    var expected = new ArrayList<>(denied(lacking + MENDS_BOTH));
+    expected.set(given.endsWith("decoder") ? 0 : 1, well);
+    assertThat(onTheModulePath(FLAG + given)).isEqualTo(expected);
+    // Whether it is added or replaces the one that was given.
+    assertThat(onTheModulePath(FLAG + given, FLAG + BOTH)).isEqualTo(WELL);
+  }
+
+  @Test
+  void onTheClassPathItIsAllUnnamed() throws Exception {
+    assertThat(onTheClassPath()).isEqualTo(
+        denied("Xolotl on the class path may not call native code: start java with " + FLAG + "ALL-UNNAMED"));
+    assertThat(onTheClassPath(FLAG + "ALL-UNNAMED")).isEqualTo(WELL);
+  }
+
+  /** A container's plug-in, for instance: the flag is only for modules that the JVM was started with. */
+  @Test
+  void inALayerOfItsOwnItIsTheController() throws Exception {
+    var configuration = ModuleLayer.boot().configuration().resolve(modules(), ModuleFinder.of(),
+        Set.of("io.xolotl.xol"));
+    ModuleLayer.Controller controller = ModuleLayer.defineModulesWithOneLoader(configuration,
+        List.of(ModuleLayer.boot()), ClassLoader.getPlatformClassLoader());
+    var decoder = Class
+        .forName(controller.layer().findModule("io.xolotl.decoder").orElseThrow(), Decoder.class.getName())
+        .getMethod("forThisCpu");
+    var tracer = Class
+        .forName(controller.layer().findModule("io.xolotl.ptrace").orElseThrow(), Tracer.class.getName())
+        .getMethod("start", String.class);
+    String message = "io.xolotl.decoder and io.xolotl.ptrace may not call native code: "
+        + "call enableNativeAccess for each on the ModuleLayer.Controller of their layer";
+    assertThatThrownBy(() -> tracer.invoke(null, "tracer")).rootCause().hasMessage(message);
+    assertThatThrownBy(() -> decoder.invoke(null)).rootCause().hasMessage(message);
+  }
+}
