@@ -70,6 +70,16 @@ public final class ProbeException extends RuntimeException {
     INSTRUCTION_REFUSED,
     /** A thread executes the bytes there as code of another kind, 32-bit or 64-bit, than that of the process's program. */
     OTHER_CODE,
+    /**
+     * The instruction is in a restartable sequence (rseq(2)), and the kernel would not notice that a thread which executes it
+     * elsewhere is in the middle of one. What is in front of the sequence, behind it and in its abort handler may be probed.
+     */
+    RESTARTABLE_SEQUENCE,
+    /**
+     * The instruction is one of those that return from signal handlers, which debuggers and unwinders know by their bytes.
+     * The handler itself may be probed.
+     */
+    SIGNAL_TRAMPOLINE,
     /** The technique that was asked for cannot execute this instruction. */
     TECHNIQUE_NOT_APPLICABLE,
     /** There is no room for the displaced instruction within reach. */
