@@ -261,7 +261,7 @@ class RemoteCallTest {
     try (var traced = Traced.attach(target.pid(), new Recorder())) {
       List<TracedThread> threads = new java.util.ArrayList<>(traced.tracer.call(traced.process::threads));
       threads.remove(traced.mainThread());
-      for (int inside = 0; inside < 100;) {
+      for (int inside = 0; inside < 30;) {
         for (TracedThread thread : threads) {
           inside += traced.stopped(thread, stopped -> {
             var registers = new Registers();

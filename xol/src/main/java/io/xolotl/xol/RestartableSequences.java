@@ -61,6 +61,9 @@ final class RestartableSequences {
 
   /** Whether the module that starts at an address was found to have no sequences but known ones, in this registration. */
   private final Map<Long, Boolean> free = new HashMap<>();
+  /** The same of the mapping that was asked about last: many probes are registered together, and near to each other. */
+  private @Nullable MemoryMapping lastMapping;
+  private boolean lastFree;
 
   /** Named by the areas of threads. */
   private final Set<RestartableSequence> seen = new LinkedHashSet<>();
@@ -88,6 +91,7 @@ final class RestartableSequences {
     known = Set.of();
     index();
     mappings = List.of();
+    lastMapping = null;
     ownSignature = false;
   }
 
@@ -101,6 +105,7 @@ final class RestartableSequences {
       seen.removeIf(sequence -> !isExecutable(sequence));
     }
     free.clear();
+    lastMapping = null;
     var read = new HashSet<>(seen);
     int left = MOST_RECORDS;
     for (LoadedSection section : sections) {
@@ -179,7 +184,8 @@ final class RestartableSequences {
     return new ProbeException(Reason.RESTARTABLE_SEQUENCE, address, hex(address)
         + " is in the restartable sequence from " + hex(sequence.start()) + " to " + hex(sequence.end())
         + (module == null ? "" : " of " + module.name())
-        + ", which a hit would break without the kernel noticing" + consequence + "; probe what is in front of "
+        + ", which a hit would break without the kernel noticing" + consequence
+        + "; probe what is in front of "
         + hex(sequence.start()) + ", " + hex(sequence.end()) + " or what is behind, or its abort handler at "
         + hex(sequence.abortHandler()));
   }
@@ -200,16 +206,13 @@ final class RestartableSequences {
     if (ownSignature) {
       return false;
     }
-    LoadedModule module = modules.moduleAt(address);
-    if (module == null) {
-      return false;
+    MemoryMapping before = lastMapping;
+    if (before == null || !before.contains(address)) {
+      LoadedModule module = modules.moduleAt(address);
+      lastFree = module != null && free.computeIfAbsent(module.start(), start -> examine(module, address));
+      lastMapping = Breakpoints.mappingAt(address, mappings);
     }
-    Boolean decided = free.get(module.start());
-    if (decided == null) {
-      decided = examine(module, address);
-      free.put(module.start(), decided);
-    }
-    return decided;
+    return lastFree;
   }
 
   private boolean examine(LoadedModule module, long address) {

@@ -328,7 +328,8 @@ class RestartableSequencesTest {
         // Version and flags, start, length, abort handler.
         {0, start, -1, abort}, {0, start, Long.MAX_VALUE, abort}, {0, start, 1L << 40, abort},
         {0, start, 0, abort}, {1, start, 12, abort}, {0, stack, 64, abort}, {0, 0, 1L << 46, -1},
-        {0, start, 64, start + 3}, {0, -1, Long.MIN_VALUE, abort}, {-1, -1, -1, -1}, {0, start - (1 << 20), 1 << 21, 16}};
+        {0, start, 64, start + 3}, {0, -1, Long.MIN_VALUE, abort}, {-1, -1, -1, -1},
+        {0, start - (1 << 20), 1 << 21, 16}};
     try (ProbedProcess process = ProbedProcess.attach(target.pid(), options)) {
       for (long[] fields : hostile) {
         ByteBuffer bytes = ByteBuffer.allocate(RestartableSequence.BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -353,8 +354,10 @@ class RestartableSequencesTest {
     try (ProbedProcess process = ProbedProcess.launch(LaunchRequest.of(List.of(PERCPU.path().toString())),
         options, ProbedProcess.LaunchStop.FIRST_INSTRUCTION)) {
       for (String label : INSIDE) {
-        assertThat(refused(process, ProbeRequest.at("percpu", "percpu_" + label, hit -> {}).trustingBoundary())
-            .reason()).as(label).isEqualTo(Reason.RESTARTABLE_SEQUENCE);
+        assertThat(
+            refused(process, ProbeRequest.at("percpu", "percpu_" + label, hit -> {}).trustingBoundary())
+                .reason())
+            .as(label).isEqualTo(Reason.RESTARTABLE_SEQUENCE);
       }
       process.register(ProbeRequest.at("percpu", "percpu_end", hit -> {}));
     }
@@ -366,7 +369,8 @@ class RestartableSequencesTest {
     try (ProbedProcess process = ProbedProcess.attach(target.pid(), options)) {
       Probe inside = process
           .register(ProbeRequest.at("libplug.so", "percpu_commit", hit -> {}).whenItIsMapped());
-      Probe behind = process.register(ProbeRequest.at("libplug.so", "percpu_end", hit -> {}).whenItIsMapped());
+      Probe behind = process
+          .register(ProbeRequest.at("libplug.so", "percpu_end", hit -> {}).whenItIsMapped());
       target.send("load");
       target.awaitOk();
       assertThat(((ProbeException) ended.get(inside)).reason()).isEqualTo(Reason.RESTARTABLE_SEQUENCE);
