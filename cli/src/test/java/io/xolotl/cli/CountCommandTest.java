@@ -2,6 +2,7 @@ package io.xolotl.cli;
 
 import static io.xolotl.fixtures.FixtureProgram.CALLS;
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
+import static io.xolotl.fixtures.FixtureProgram.PERCPU;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -71,6 +72,19 @@ class CountCommandTest {
             "--for", "0s", "--", CALLS.path().toString(), "1", "1")
         .done().json().get("probes").get(0);
     assertThat(probe.get("technique").textValue()).isEqualTo(technique);
+  }
+
+  /** What a pattern matches and cannot be probed is left out, and said; what is named alone is an error. */
+  @Test
+  void restartableSequences(@RunsFixture(value = PERCPU, args = {"1", "file"}) TargetProcess target) {
+    String pid = Integer.toString(target.pid());
+    Cli pattern = Cli.run("count", "-p", pid, "-e", "percpu:percpu_*", "--for", "0s");
+    assertThat(pattern.status()).isEqualTo(Xolotl.DONE);
+    assertThat(pattern.messages()).containsPattern("skipped 6 of the [0-9]+ functions")
+        .contains(": 6 restartable-sequence");
+    assertThat(pattern.output()).contains("percpu_end").doesNotContain("percpu_commit");
+    assertThat(Cli.run("count", "-p", pid, "-e", "percpu:percpu_commit", "--for", "0s").refused())
+        .contains("restartable sequence").contains("abort handler");
   }
 
   @ParameterizedTest

@@ -1,8 +1,6 @@
 package io.xolotl.ptrace;
 
 import io.xolotl.ptrace.PtraceException.Reason;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -33,11 +31,6 @@ final class RemoteCall {
    * blocks it: then the kernel would reset its action (force_sig_info_to_task() in kernel/signal.c).
    */
   private static final long ALL_BUT_TRAPS = ~(1L << Signals.SIGTRAP - 1 | 1L << Signals.SIGSYS - 1);
-
-  // struct rseq: cpu_id_start 4, cpu_id 4, rseq_cs 8. struct rseq_cs: version and flags 8, start_ip 8,
-  // post_commit_offset 8, abort_ip 8 (include/uapi/linux/rseq.h).
-  private static final int RSEQ_CS = 8;
-  private static final int RSEQ_CS_BYTES = 32;
 
   private final TracedThread thread;
   private final Registers saved = new Registers();
@@ -182,21 +175,9 @@ final class RemoteCall {
    * middle of one that was interrupted. So the abort is made now, as it would have been made anyway.
    */
   private void abortRestartableSequence() {
-    long area = thread.restartableSequences();
-    byte[] sequence = new byte[RSEQ_CS_BYTES];
-    ProcessMemory memory = thread.process().memory();
-    if (area == 0 || memory.tryRead(area + RSEQ_CS, sequence, 0, 8) < 8) {
-      return;
-    }
-    ByteBuffer fields = ByteBuffer.wrap(sequence).order(ByteOrder.LITTLE_ENDIAN);
-    long current = fields.getLong(0);
-    if (current == 0 || memory.tryRead(current, sequence, 0, RSEQ_CS_BYTES) < RSEQ_CS_BYTES) {
-      return;
-    }
-    long start = fields.getLong(8);
-    long length = fields.getLong(16);
-    if (Long.compareUnsigned(saved.rip() - start, length) < 0) {
-      saved.rip(fields.getLong(24));
+    RestartableSequence sequence = thread.restartableSequence();
+    if (sequence != null && sequence.contains(saved.rip())) {
+      saved.rip(sequence.abortHandler());
     }
   }
 

@@ -25,6 +25,8 @@ final class Scratch {
   final MemorySegment dispatch;
   /** Room for the largest XSAVE state there is (AMX: 11 KiB). */
   final MemorySegment xstate;
+  /** A {@code struct rseq_cs}. */
+  final byte[] sequence = new byte[RestartableSequence.BYTES];
 
   Scratch(Arena arena) {
     state = arena.allocate(Libc.callState());

@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * thread can be killed at any moment.
  */
 public final class TracedThread {
+
+  /** Where {@code struct rseq} has the address of a record. */
+  private static final int RSEQ_CS = 8;
 
   private final TracedProcess process;
   private final int tid;
@@ -28,6 +33,9 @@ public final class TracedThread {
   /** Detached, ended, or replaced by exec: the id may be that of another thread by now. */
   private boolean gone;
   private @Nullable Object attachment;
+  /** Address of its {@code struct rseq} when somebody last asked, or 0. */
+  private long sequenceArea;
+  private int sequenceSignature;
 
   TracedThread(TracedProcess process, int tid, boolean started) {
     this.process = process;
@@ -463,15 +471,49 @@ public final class TracedThread {
     request(s, Ptrace.SET_SYSCALL_USER_DISPATCH_CONFIG, s.dispatch.byteSize(), s.dispatch.address());
   }
 
-  /** The thread's registration of restartable sequences: address of its {@code struct rseq}, or 0. */
-  long restartableSequences() {
+  /** Looks up what the thread has registered with rseq(2). It must be stopped; what it registers while it runs is not seen. */
+  private void lookUpSequenceArea() {
     Scratch s = scratch();
     if (gone || Libc.ptrace(s.state, Ptrace.GET_RSEQ_CONFIGURATION, tid, s.rseq.byteSize(),
         s.rseq.address()) < 0) {
       // EIO: a kernel before 5.13, or one without restartable sequences. ESRCH is told by the next request.
-      return 0;
+      sequenceArea = 0;
+    } else {
+      // struct ptrace_rseq_configuration: u64 rseq_abi_pointer; u32 rseq_abi_size; u32 signature
+      sequenceArea = s.rseq.get(JAVA_LONG, 0);
+      sequenceSignature = s.rseq.get(JAVA_INT, 12);
     }
-    return s.rseq.get(JAVA_LONG, 0);
+  }
+
+  /**
+   * The restartable sequence that the thread is in, was in last or is about to enter, by what it has registered with rseq(2):
+   * of a stopped thread as it is now, of one that runs where it was when somebody last asked while it was stopped. Whether the
+   * thread is in it, rip tells.
+   *
+   * @return null if it names none, or the kernel would refuse the one it names
+   */
+  public @Nullable RestartableSequence restartableSequence() {
+    if (stop != null) {
+      lookUpSequenceArea();
+    }
+    ProcessMemory memory = process.memory();
+    byte[] record = scratch().sequence;
+    if (sequenceArea == 0
+        || memory.tryRead(sequenceArea + RSEQ_CS, record, 0, Long.BYTES) < Long.BYTES) {
+      return null;
+    }
+    long address = ByteBuffer.wrap(record).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
+    return address == 0 || memory.tryRead(address, record, 0, record.length) < record.length
+        ? null
+        : RestartableSequence.of(record);
+  }
+
+  /**
+   * Returns true if the thread was seen, by {@link #restartableSequence}, to have registered another signature for abort
+   * handlers than {@link RestartableSequence#SIGNATURE}.
+   */
+  public boolean hasOwnSequenceSignature() {
+    return sequenceArea != 0 && sequenceSignature != RestartableSequence.SIGNATURE;
   }
 
   /**

@@ -251,6 +251,36 @@ class RemoteCallTest {
     }
   }
 
+  /** Threads count on several CPUs while calls are made in those that are in the middle of counting. */
+  @Test
+  void restartableSequencesKeepWhatTheyGuarantee(
+      @RunsFixture(value = FixtureProgram.PERCPU, args = {"4", "file"}) TargetProcess target) {
+    assumeTrue(target.awaitLine("area ").equals("area yes"),
+        "this kernel or C library has no restartable sequences");
+    target.send("go");
+    try (var traced = Traced.attach(target.pid(), new Recorder())) {
+      List<TracedThread> threads = new java.util.ArrayList<>(traced.tracer.call(traced.process::threads));
+      threads.remove(traced.mainThread());
+      for (int inside = 0; inside < 30;) {
+        for (TracedThread thread : threads) {
+          inside += traced.stopped(thread, stopped -> {
+            var registers = new Registers();
+            stopped.readRegisters(registers);
+            RestartableSequence sequence = stopped.restartableSequence();
+            boolean in = sequence != null && sequence.contains(registers.rip());
+            assertThat(stopped.systemCall(SYS_GETPID)).isEqualTo(target.pid());
+            stopped.readRegisters(registers);
+            assertThat(in && registers.rip() != sequence.abortHandler()).isFalse();
+            return in ? 1 : 0;
+          });
+        }
+      }
+    }
+    target.send("stop");
+    target.awaitLine("calls ");
+    target.awaitOk();
+  }
+
   @Test
   void stopSignalThatArrivesDuringTheCallIsNotLost(
       @RunsFixture(value = FixtureProgram.FOREVER, args = "2") TargetProcess target) {

@@ -325,6 +325,8 @@ final class Engine implements TraceHandler {
       } catch (RuntimeException e) {
         absent.forEach(Probe::deactivate);
         throw e;
+      } finally {
+        sites().endInSequences(Engine::failed);
       }
       targets.forEach(target -> user.registered(target.probe()));
       absent.forEach(user::registered);
@@ -349,6 +351,7 @@ final class Engine implements TraceHandler {
         failed(probe, ProbeException.of(e));
       }
     }
+    sites().endInSequences(Engine::failed);
   }
 
   /** A probe that waited for its module is refused now that it is mapped. Tracer thread. */
@@ -541,16 +544,36 @@ final class Engine implements TraceHandler {
       departure(thread.process()).letGo(thread);
       return;
     }
+    sites().bringIntoSequence(state);
     switch (status) {
-      case WaitStatus.Signal(int signal) -> signalled(state, signal);
+      case WaitStatus.Signal(int signal) -> {
+        if (signal != Signals.SIGTRAP) {
+          observeSequence(thread);
+        }
+        signalled(state, signal);
+      }
+      case WaitStatus.Interrupted _ -> {
+        observeSequence(thread);
+        resume(state);
+      }
       case WaitStatus.GroupStop _ -> thread.listen();
       case WaitStatus.Created _ -> {
         // From vfork(2) it comes back when nobody may trace it any more.
         sites().noteStop(state);
         resume(state);
       }
-      case WaitStatus.Interrupted _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
-        resume(state);
+      case WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> resume(state);
+    }
+  }
+
+  /**
+   * A stopped thread names the restartable sequence that it is in. That is looked at where no hit pays for it, and at hits
+   * only where it may be the only sign.
+   */
+  private void observeSequence(TracedThread thread) {
+    if (!closing) {
+      sites().observe(thread);
+      sites().endInSequences(Engine::failed);
     }
   }
 
@@ -625,6 +648,10 @@ final class Engine implements TraceHandler {
       trapHandler().afterTrap(thread);
       Site site = Objects.requireNonNull(state.site);
       if (outOfLine().trapped(state, site)) {
+        if (site.watched) {
+          // In front of a sequence it would be aborted, and come back here, each time.
+          observeSequence(thread);
+        }
         leaveSite(state);
         sites().unpin(site);
         OutOfLine.goOn(state, site);
@@ -656,6 +683,10 @@ final class Engine implements TraceHandler {
       endInOtherCode(state, site);
       return;
     }
+    if (site != null && site.watched && sites().endInSequence(state.traced(), site, Engine::failed)) {
+      goOnAt(state, address);
+      return;
+    }
     if (site != null && !site.isFresh(state.traced().process().memory())) {
       site = refreshed(site);
     }
@@ -672,14 +703,19 @@ final class Engine implements TraceHandler {
       return;
     }
     if (sites().wasRemovedFrom(state.traced(), address) || sites().wasMovedTo(address)) {
-      // The thread executed our int3 before it was taken out; the instruction is whole again.
-      trapHandler().afterTrap(state.traced());
-      state.registers().rip(address);
-      state.writeRegistersIfChanged();
-      state.resume(0);
+      // The thread executed our int3 before it was taken out.
+      goOnAt(state, address);
     } else {
       deliverTrap(state.traced());
     }
+  }
+
+  /** A thread has executed an int3 of ours, and the instruction is whole again. */
+  private void goOnAt(ThreadState state, long address) {
+    trapHandler().afterTrap(state.traced());
+    state.registers().rip(address);
+    state.writeRegistersIfChanged();
+    state.resume(0);
   }
 
   /**
@@ -697,9 +733,7 @@ final class Engine implements TraceHandler {
               + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
               + "-bit code: the probe is removed"));
     }
-    state.registers().rip(site.address());
-    state.writeRegistersIfChanged();
-    state.traced().cont(0);
+    goOnAt(state, site.address());
   }
 
   /** Displaces what the program has put behind a breakpoint, or ends its probes: the thread executes what is there then. */

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.elf.FunctionRange;
+import io.xolotl.xol.elf.LoadedModule;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.elf.SymbolResolver;
 import java.util.ArrayList;
@@ -59,7 +60,20 @@ final class Locator {
         absent.add(probe);
       }
     }
+    readAhead(targets);
     return targets;
+  }
+
+  /** Whole files are read for {@link RestartableSequences}, which is on the tracer thread, and finds them read then. */
+  private void readAhead(List<Engine.Target> targets) {
+    LoadedModule module = null;
+    for (Engine.Target target : targets) {
+      if (module == null || Long.compareUnsigned(target.address() - module.start(),
+          module.end() - module.start()) >= 0) {
+        symbols.abortHandlers(target.address());
+        module = symbols.moduleAt(target.address());
+      }
+    }
   }
 
   private Optional<FunctionRange> functionAround(long address) {

@@ -72,6 +72,16 @@ public final class ProbeException extends RuntimeException {
     OTHER_CODE,
     /** The program has changed the probed code into something that cannot be probed. */
     CODE_CHANGED,
+    /**
+     * The instruction is in a restartable sequence (rseq(2)), and the kernel would not notice that a thread which executes it
+     * elsewhere is in the middle of one. What is in front of the sequence, behind it and in its abort handler may be probed.
+     */
+    RESTARTABLE_SEQUENCE,
+    /**
+     * The instruction is one of those that return from signal handlers, which debuggers and unwinders know by their bytes.
+     * The handler itself may be probed.
+     */
+    SIGNAL_TRAMPOLINE,
     /** The technique that was asked for cannot execute this instruction. */
     TECHNIQUE_NOT_APPLICABLE,
     /** There is no room for the displaced instruction within reach. */

@@ -37,6 +37,12 @@ final class Site {
   /** The breakpoint is in the program's memory. */
   boolean installed;
 
+  /** A hit may be in a restartable sequence that is not known: the thread that hits is asked. */
+  boolean watched;
+
+  /** The next instruction is the first of a restartable sequence. */
+  boolean entersSequence;
+
   /** Threads between their hit and the end of the displaced instruction; while there are any the slot stays. */
   int pins;
 

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
+import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Refusal;
@@ -11,6 +12,7 @@ import io.xolotl.decoder.Undecodable;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.RestartableSequence;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.ProbeException.Reason;
@@ -21,6 +23,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,6 +41,7 @@ final class Sites {
   private final ProcessMemory memory;
   private final XolArea area;
   private final XolArea.InSomeThread threads;
+  private final RestartableSequences sequences;
 
   private final LongMap<Site> sites = new LongMap<>();
   private final LongMap<Site> bySlot = new LongMap<>();
@@ -63,6 +67,7 @@ final class Sites {
     this.threads = threads;
     memory = process.memory();
     area = new XolArea(process);
+    sequences = new RestartableSequences(process);
   }
 
   /** What is mapped in a process is taken for code of the kind of its program; a hit in other code finds out. */
@@ -124,7 +129,12 @@ final class Sites {
     var chosen = new ArrayList<Site>(targets.size());
     var added = new ArrayList<Probe>(targets.size());
     try {
+      sequences.update(mappings);
+      if (targets.stream().anyMatch(target -> !sequences.isFree(target.address()))) {
+        process.threads().forEach(sequences::observe);
+      }
       for (Engine.Target target : targets) {
+        sequences.check(target.address());
         forgetOverwritten(target.address(), mappings);
         Site known = siteAt(target.address(), fresh);
         if (known == null) {
@@ -215,6 +225,7 @@ final class Sites {
     try {
       MemoryMapping mapping = checkMapping(address, mappings);
       byte[] code = programText(address, executableFrom(address, mapping, mappings));
+      SignalTrampolines.check(process.abi(), address, code, memory);
       ProbeRequest request = stale.probes[0].request();
       Instruction instruction = decode(address, code, request.policy());
       checkNeighbours(instruction, new LongMap<>());
@@ -272,6 +283,78 @@ final class Sites {
     waiting.addAll(absent);
   }
 
+  // Restartable sequences: see the class of that name.
+
+  /** Takes note of what a stopped thread says of restartable sequences. */
+  void observe(TracedThread thread) {
+    sequences.observe(thread);
+  }
+
+  /**
+   * Takes out the sites for which there is no place any more, since sequences have become known.
+   *
+   * @param ended is given the probes of each, and why
+   */
+  void endInSequences(BiConsumer<Probe, ProbeException> ended) {
+    if (!sequences.takeNews()) {
+      return;
+    }
+    for (Site site : sites.values()) {
+      RestartableSequence sequence = sequences.containing(site.address());
+      site.watched = !sequences.isFree(site.address());
+      site.entersSequence = sequences.startsAt(site.instruction.nextAddress());
+      if (sequence != null) {
+        end(site, sequences.refusal(sequence, site.address(), "; the probe is removed"), ended);
+      } else if (site.entersSequence && !Techniques.goesOnInto(site.technique, site.emulation)) {
+        end(site, RestartableSequences.cannotBeEntered(site.instruction, site.technique), ended);
+      }
+    }
+  }
+
+  /**
+   * Takes out the sites of a restartable sequence that a thread was found in by a hit, whether or not it can be noted.
+   *
+   * @param ended is given the probes of each, and why
+   * @return true if the thread is in one, and can go on at the instruction: the kernel aborts it then
+   */
+  boolean endInSequence(TracedThread thread, Site hit, BiConsumer<Probe, ProbeException> ended) {
+    RestartableSequence sequence = thread.restartableSequence();
+    if (sequence == null || !sequence.contains(hit.address())) {
+      return false;
+    }
+    for (Site site : sites.values()) {
+      if (sequence.contains(site.address())) {
+        end(site, sequences.refusal(sequence, site.address(), "; the probe is removed"), ended);
+      }
+    }
+    return true;
+  }
+
+  private void end(Site site, ProbeException why, BiConsumer<Probe, ProbeException> ended) {
+    Probe[] probes = site.probes;
+    withdraw(site);
+    for (Probe probe : probes) {
+      ended.accept(probe, why);
+    }
+  }
+
+  /**
+   * A thread has stopped that may be in a slot behind the copy of the instruction in front of a sequence: it is brought to
+   * the sequence, whose abort the kernel would forget if it found the thread elsewhere.
+   */
+  void bringIntoSequence(ThreadState state) {
+    Site site = state.site;
+    if (state.phase == ThreadState.Phase.BOOSTED && site != null && site.entersSequence) {
+      state.readRegisters();
+      DisplacedCopy copy = Objects.requireNonNull(site.copy);
+      if (state.registers().rip() == copy.slot() + copy.length()) {
+        state.registers().rip(site.instruction.nextAddress());
+        state.writeRegistersIfChanged();
+        leaveBoosted(state, site);
+      }
+    }
+  }
+
   private void install(List<Site> fresh) {
     Breakpoints.install(memory, fresh, site -> {
       // In the map first: from the moment the byte is written any thread may stop there.
@@ -304,6 +387,7 @@ final class Sites {
     long address = target.address();
     MemoryMapping mapping = checkMapping(address, mappings);
     byte[] code = programText(address, executableFrom(address, mapping, mappings));
+    SignalTrampolines.check(process.abi(), address, code, memory);
     Instruction instruction = decode(address, code, target.request().policy());
     boundaries.check(target, instruction);
     checkNeighbours(instruction, fresh);
@@ -318,6 +402,11 @@ final class Sites {
       throw refused(address, instruction.text(), refusal);
     }
     Technique technique = Techniques.choose(instruction, classification, request);
+    boolean entersSequence = sequences.startsAt(instruction.nextAddress());
+    Emulation emulation = classification instanceof Classification.Emulate(Emulation e) ? e : null;
+    if (entersSequence && !Techniques.goesOnInto(technique, emulation)) {
+      throw RestartableSequences.cannotBeEntered(instruction, technique);
+    }
     DisplacedCopy copy = null;
     if (Techniques.needsCopy(classification, technique, request.policy(), instruction)) {
       Displacement displacement = displace(instruction, technique);
@@ -326,9 +415,15 @@ final class Sites {
         area.release(copy.slot());
         throw Techniques.notApplicable(instruction, technique, displacement.technique());
       }
+      if (displacement.technique() != technique && entersSequence) {
+        area.release(copy.slot());
+        throw noSpace(address);
+      }
       technique = displacement.technique();
     }
     var site = new Site(instruction, mapping, code, request.policy(), classification, technique, copy);
+    site.entersSequence = entersSequence;
+    site.watched = !sequences.isFree(address);
     if (copy != null) {
       bySlot.put(copy.slot(), site);
     }
@@ -710,6 +805,7 @@ final class Sites {
       bySlot.remove(java.util.Objects.requireNonNull(site.copy).slot());
     }
     area.clear();
+    sequences.forget();
   }
 
   /** Unmaps the slots; no thread may be in one. */

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The one place where the technique of a site is chosen.
@@ -67,6 +68,20 @@ final class Techniques {
           case SINGLE_STEPPED -> !(emulation instanceof Emulation.PopFlags);
         };
       case Classification.FixUp _,Classification.Refuse _ -> false;
+    };
+  }
+
+  /**
+   * Returns true if a thread gets from an instruction into a restartable sequence that begins behind it. The kernel aborts the
+   * sequence if the thread was stopped since the instruction was executed, or has begun to be, so that it would come back to
+   * the instruction for ever. Only a boosted copy runs on without a stop; and a jump goes elsewhere.
+   */
+  static boolean goesOnInto(Technique technique, @Nullable Emulation emulation) {
+    return technique == Technique.BOOSTED || switch (emulation) {
+      case Emulation.Jump _,Emulation.IndirectJump _,Emulation.Return _ -> true;
+      case Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Call _,Emulation.IndirectCall _,Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PushFlags _,Emulation.PopFlags _ ->
+        false;
+      case null -> false;
     };
   }
 

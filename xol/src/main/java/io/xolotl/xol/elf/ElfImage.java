@@ -50,6 +50,7 @@ final class ElfImage {
   private final @Nullable String buildId;
   private final @Nullable DebugLink debugLink;
 
+  private volatile long @Nullable [] abortHandlers;
   private @Nullable SymbolTable symbols;
   private @Nullable ElfImage symbolsDebugImage;
   private @Nullable List<RelocationSlot> relocations;
@@ -283,6 +284,17 @@ final class ElfImage {
     return null;
   }
 
+  /** The first section with a name that is in the memory of a process. */
+  @Nullable
+  Section loadedSection(String name) {
+    for (Section section : sections) {
+      if (section.isLoaded() && section.name().equals(name)) {
+        return section;
+      }
+    }
+    return null;
+  }
+
   /** The executable section around an address of the file. */
   @Nullable
   Section executableSection(long fileAddress) {
@@ -354,6 +366,19 @@ final class ElfImage {
     if (known == null) {
       known = guarded(source, reader -> SymbolParser.relocations(this, reader));
       relocations = known;
+    }
+    return known;
+  }
+
+  /**
+   * The places in the code where abort handlers of restartable sequences may be. Not under the monitor, where symbols may
+   * be parsed for long: two threads that look at the same time find the same.
+   */
+  long[] abortHandlers(ElfSource source) {
+    long[] known = abortHandlers;
+    if (known == null) {
+      known = guarded(source, reader -> SequenceSigns.abortHandlers(this, reader));
+      abortHandlers = known;
     }
     return known;
   }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -138,6 +139,14 @@ final class ModuleFile {
 
   List<RelocationSlot> relocations() {
     return image().relocations(source());
+  }
+
+  long[] abortHandlers() {
+    return image().abortHandlers(source());
+  }
+
+  Map<Long, Long> relativeWords(Section section) {
+    return ElfImage.guarded(source(), reader -> SequenceSigns.relativeWords(image(), reader, section));
   }
 
   private ElfSource locate() {

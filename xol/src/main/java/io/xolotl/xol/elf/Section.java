@@ -48,6 +48,11 @@ record Section(int index, String name, int type, long flags, long address, long 
     return (flags & (FLAG_ALLOC | FLAG_EXECUTABLE)) == (FLAG_ALLOC | FLAG_EXECUTABLE);
   }
 
+  /** Returns true if it is in the memory of a process that has the file loaded. */
+  boolean isLoaded() {
+    return (flags & FLAG_ALLOC) != 0;
+  }
+
   /** Tells whether an address of the file lies in the section. */
   boolean contains(long fileAddress) {
     return Long.compareUnsigned(fileAddress - address, size) < 0;

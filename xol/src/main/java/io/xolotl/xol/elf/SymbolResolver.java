@@ -4,6 +4,7 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -266,6 +267,62 @@ public final class SymbolResolver {
    */
   public LoadedModule module(String module) {
     return instance(file(module));
+  }
+
+  /**
+   * Finds the module around an address.
+   *
+   * @param address an address in the process, unsigned
+   * @return null if there is none, or its file cannot be read
+   */
+  public @Nullable LoadedModule moduleAt(long address) {
+    ModuleFile file = fileAt(address);
+    try {
+      return file == null ? null : file.instanceAt(address);
+    } catch (SymbolException e) {
+      return null;
+    }
+  }
+
+  /**
+   * The sections with a name, of all modules at all their places: the first of each file, since linkers make one. A module
+   * that cannot be read has none.
+   *
+   * @param name the section's name
+   */
+  public List<LoadedSection> sections(String name) {
+    var result = new ArrayList<LoadedSection>();
+    for (ModuleFile file : files.values()) {
+      try {
+        Section section = file.image().loadedSection(name);
+        if (section != null) {
+          file.instances().forEach(module -> result.add(new LoadedSection(file, module, section)));
+        }
+      } catch (SymbolException e) {
+        // Who names the module learns what is wrong with it.
+      }
+    }
+    return result;
+  }
+
+  /**
+   * The addresses in the code of a module at which, by the signature in front of them, abort handlers of restartable
+   * sequences may begin.
+   *
+   * @param address any address in the module
+   * @return addresses in the process, in no order; null if there is no module or its file cannot be read, so that nobody
+   *     knows
+   */
+  public long @Nullable [] abortHandlers(long address) {
+    ModuleFile file = fileAt(address);
+    try {
+      LoadedModule module = file == null ? null : file.instanceAt(address);
+      return file == null || module == null
+          ? null
+          : Arrays.stream(file.abortHandlers()).map(handler -> module.bias() + handler).toArray();
+    } catch (SymbolException e) {
+      return null;
+    }
   }
 
   private FunctionRange implementation(ModuleFile file, LoadedModule instance, SymbolEntry entry) {

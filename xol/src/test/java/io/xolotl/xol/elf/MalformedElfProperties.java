@@ -76,6 +76,11 @@ class MalformedElfProperties {
       SymbolTable symbols = image.symbols(source,
           new DebugFiles.DebugFile(debugSource, ElfImage.of(debugSource)));
       image.relocations(source);
+      assertThat(image.abortHandlers(source)).isEmpty();
+      Section data = image.loadedSection(".data");
+      if (data != null) {
+        ElfImage.guarded(source, reader -> SequenceSigns.relativeWords(image, reader, data));
+      }
       for (SymbolTable.Code function : symbols.functions()) {
         assertThat(function.names()).isNotEmpty();
         symbols.functionContaining(function.start());
