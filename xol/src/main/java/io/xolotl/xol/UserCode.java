@@ -6,6 +6,7 @@ import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -43,6 +44,8 @@ final class UserCode {
   private static final long PATIENCE = 1_000_000_000L;
 
   private static final int FRAMES = 32;
+
+  private static final Set<String> CALLERS = Set.of("runHandler", "accepts", "reportError", "inUserCode");
 
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
   private static final VarHandle STATE;
@@ -133,11 +136,11 @@ final class UserCode {
    *     task context and waits for the JVM to exit
    */
   boolean look(@Nullable Probe awaited) {
-    long run = Math.abs(state);
+    long run = run();
     Object whose = subject;
     // With the same run before and behind it, the subject is that run's.
     VarHandle.loadLoadFence();
-    if (run == 0 || awaited != null && awaited != whose || Math.abs(state) != run) {
+    if (run == 0 || awaited != null && awaited != whose || run() != run) {
       return false;
     }
     String message;
@@ -149,7 +152,7 @@ final class UserCode {
         due = PATIENCE;
         return false;
       }
-      if (now - since < due || !STATE.compareAndSet(this, run, -run) && state != -run) {
+      if (now - since < due || run() != run) {
         return false;
       }
       Thread running = Objects.requireNonNull(thread);
@@ -159,9 +162,11 @@ final class UserCode {
       }
       boolean first = due == PATIENCE;
       due *= 2;
+      // Before it may get out of there.
       message = first ? "" : describe(running, now - since);
-      flagged |= !running.isInterrupted();
-      running.interrupt();
+      if (!interrupt(run)) {
+        return false;
+      }
     }
     if (message.isEmpty()) {
       return false;
@@ -174,25 +179,45 @@ final class UserCode {
     return true;
   }
 
+  /** The run that is under way; 0 if none is. Any thread. */
+  long run() {
+    return Math.abs(state);
+  }
+
+  /** Interrupts the thread of a run; false if that is over. Any thread. */
+  synchronized boolean interrupt(long run) {
+    if (!STATE.compareAndSet(this, run, -run) && state != -run) {
+      return false;
+    }
+    // It cannot end before this method does.
+    Thread running = Objects.requireNonNull(thread);
+    flagged |= !running.isInterrupted();
+    running.interrupt();
+    return true;
+  }
+
   private static boolean isInExit(Thread running) {
     return Arrays.stream(running.getStackTrace()).anyMatch(
         frame -> frame.getClassName().equals("java.lang.Runtime") && frame.getMethodName().equals("exit"));
   }
 
+  /** Where the engine calls such code; from there on the frames are ours. */
+  private static boolean isCaller(StackTraceElement frame) {
+    return frame.getClassName().equals(Engine.class.getName()) && CALLERS.contains(frame.getMethodName());
+  }
+
   private String describe(Thread running, long nanos) {
     StackTraceElement[] stack = running.getStackTrace();
-    // From where the engine calls it on, the frames are ours.
-    String frames = Arrays.stream(stack)
-        .takeWhile(frame -> !frame.getClassName().equals(Engine.class.getName())).limit(FRAMES)
+    String frames = Arrays.stream(stack).takeWhile(frame -> !isCaller(frame)).limit(FRAMES)
         .map(frame -> "\n    at " + frame).collect(Collectors.joining());
     return kind.text + subject + " has not returned for " + TimeUnit.NANOSECONDS.toSeconds(nanos)
-        + " s, though its thread '" + running.getName() + "' was interrupted, and is waited for. "
+        + " s, though its thread '" + running.getName() + "' was interrupted, and is waited for\n  "
         + (onTracerThread
-            ? "Until it returns no hit is handled, and the process cannot be let go; if this JVM is killed meanwhile, "
-                + "breakpoints stay in the process, which dies of the next one."
+            ? "until it returns no hit is handled, and the process cannot be let go; if this JVM is killed meanwhile,\n"
+                + "  breakpoints stay in the process, which dies of the next one"
             : exiting
-                ? "This JVM exits: the thread that it holds goes on as if the handler had not been called."
-                : "The thread of the process that has hit the probe stays stopped meanwhile.")
-        + " It is here:" + frames;
+                ? "this JVM exits: the thread that has hit the probe goes on as if the handler had not been called"
+                : "the thread that has hit the probe stays stopped meanwhile")
+        + "\n  it is here:" + frames;
   }
 }

@@ -1,0 +1,78 @@
+package io.xolotl.xol;
+
+import static io.xolotl.fixtures.FixtureProgram.FOREVER;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.xolotl.fixtures.RunsFixture;
+import io.xolotl.fixtures.TargetProcess;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Of a handler that does not return when it is interrupted people are told, again and again, while they wait. */
+@Timeout(120)
+class StubbornHandlersTest {
+
+  @ParameterizedTest
+  @CsvSource({"INTERRUPT,close", "INTERRUPT,unregister", "INTERRUPT,register", "TASK,close", "TASK,unregister"})
+  void areNamed(HandlerContext context, String wait,
+      @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+    long site = target.address("work_push");
+    Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
+    target.send("go");
+    try (ChildJvm jvm = ChildJvm.start(StubbornJvm.class, Integer.toString(target.pid()),
+        "0x" + Long.toHexString(site), context.toString(), wait)) {
+      String message = jvm.awaitText("at io.xolotl.xol.StubbornJvm.stubborn");
+      assertThat(message).contains("WARNING",
+          "the handler of the probe at 0x" + Long.toHexString(site) + " in process " + target.pid() + " has not returned",
+          context == HandlerContext.INTERRUPT ? "breakpoints stay in the process" : "stays stopped").doesNotContain("went on");
+      jvm.awaitText("at io.xolotl.xol.StubbornJvm.stubborn");
+      jvm.send("release");
+      assertThat(jvm.awaitText("closed after ")).contains("went on");
+      assertThat(jvm.status()).isZero();
+    }
+    before.assertNoTrace();
+    target.send("stop");
+    target.awaitOk();
+  }
+
+  /** Handlers in task context are abandoned when the JVM exits; until then the exit waits, and says for whom. */
+  @Test
+  void areAbandonedAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+    long site = target.address("work_push");
+    Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
+    target.send("go");
+    try (ChildJvm jvm = ChildJvm.start(StubbornJvm.class, Integer.toString(target.pid()),
+        "0x" + Long.toHexString(site), "TASK", "unregister")) {
+      jvm.awaitText("stays stopped");
+      jvm.signal("TERM");
+      jvm.awaitText("goes on as if the handler had not been called");
+      assertThat(jvm.status()).isEqualTo(143);
+    }
+    before.assertNoTrace();
+    target.send("stop");
+    target.awaitOk();
+  }
+
+  /** And one that blocks the tracer thread is waited for: it returns in the end, and nothing is lost. */
+  @Test
+  void areWaitedForAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+    long site = target.address("work_push");
+    Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
+    target.send("go");
+    try (ChildJvm jvm = ChildJvm.start(StubbornJvm.class, Integer.toString(target.pid()),
+        "0x" + Long.toHexString(site), "INTERRUPT", "unregister")) {
+      jvm.awaitText("it is here:");
+      jvm.signal("TERM");
+      // The one before may still be on its way.
+      jvm.awaitText("it is here:");
+      jvm.send("release");
+      assertThat(jvm.status()).isEqualTo(143);
+    }
+    before.assertNoTrace();
+    target.send("stop");
+    target.awaitOk();
+  }
+}
