@@ -24,7 +24,6 @@ final class Main {
     // Not System.out: it swallows what goes wrong with a write.
     var shell = new Shell(new FileOutputStream(FileDescriptor.out), messages, Main::isTerminal,
         Interruption.install());
-    SecondSignal.install(shell::say);
     System.exit(Xolotl.run(shell, args));
   }
 

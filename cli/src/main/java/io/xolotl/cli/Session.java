@@ -29,9 +29,6 @@ final class Session implements AutoCloseable {
     this.process = process;
     this.program = program;
     end = process.end();
-    SecondSignal.opened(this);
-    // However it is closed: the library does it too, when this JVM exits.
-    end.thenRun(() -> SecondSignal.closed(this));
   }
 
   static Session attach(int pid, ProbingOptions options) {

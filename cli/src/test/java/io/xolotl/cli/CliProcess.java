@@ -44,26 +44,16 @@ final class CliProcess implements AutoCloseable {
 
   /** Starts it behind another program, for instance setpriv with its options. */
   static CliProcess start(List<String> prefix, String modulePath, String... args) throws IOException {
-    return run(prefix, List.of("--enable-native-access=io.xolotl.decoder,io.xolotl.ptrace,io.xolotl.fixtures",
-        "--illegal-native-access=deny", "--module-path", modulePath, "--module",
-        "io.xolotl.cli/io.xolotl.cli.Main"), args);
-  }
-
-  /** Starts a class of the tests as if it were a command. */
-  static CliProcess start(Class<?> main, String... args) throws IOException {
-    return run(List.of(), List.of("--enable-native-access=ALL-UNNAMED", "--class-path",
-        System.getProperty("java.class.path"), main.getName()), args);
-  }
-
-  private static CliProcess run(List<String> prefix, List<String> program, String... args) throws IOException {
     Path directory = Files.createTempDirectory("xolotl-cli");
     // A shell that runs the tests in the background lets them ignore SIGINT, and their children too.
     var command = new ArrayList<>(List.of("env", "--default-signal=INT"));
     command.addAll(prefix);
     command.addAll(
         List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1"));
-    command.addAll(program);
+            "-XX:TieredStopAtLevel=1",
+            "--enable-native-access=io.xolotl.decoder,io.xolotl.ptrace,io.xolotl.fixtures",
+            "--illegal-native-access=deny", "--module-path", modulePath, "--module",
+            "io.xolotl.cli/io.xolotl.cli.Main"));
     command.addAll(List.of(args));
     var builder = new ProcessBuilder(command).redirectInput(new File("/dev/null"))
         .redirectOutput(directory.resolve("out").toFile()).redirectError(directory.resolve("err").toFile());
@@ -97,11 +87,6 @@ final class CliProcess implements AutoCloseable {
   /** The standard output so far. */
   String output() {
     return read("out");
-  }
-
-  /** The standard error so far. */
-  String messages() {
-    return read("err");
   }
 
   private String read(String name) {

@@ -126,7 +126,8 @@ public final class Probe {
    * process has ended.
    *
    * <p>When it returns outside a handler, no handler of this probe runs and none will. Within a handler, of whatever
-   * probe, it does not wait for those that run at the same time.
+   * probe, it does not wait for those that run at the same time. One that it has waited for for a second is
+   * {@linkplain ProbeHandler#onHit interrupted}.
    */
   public void unregister() {
     process.unregister(List.of(this));

@@ -1,10 +1,12 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.Signals;
 import java.lang.System.Logger.Level;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -44,6 +46,9 @@ final class UserCode {
   private static final long PATIENCE = 1_000_000_000L;
 
   private static final int FRAMES = 32;
+
+  /** What makes a JVM exit, and has no effect on one that does. */
+  private static final List<Integer> ENDING = List.of(Signals.SIGHUP, Signals.SIGINT, Signals.SIGTERM);
 
   private static final Set<String> CALLERS = Set.of("runHandler", "accepts", "reportError", "inUserCode");
 
@@ -172,6 +177,10 @@ final class UserCode {
       return false;
     }
     if (exiting) {
+      if (onTracerThread) {
+        // The JVM takes no notice of signals any more. People know what they do from now on.
+        ENDING.forEach(Signals::restoreDefault);
+      }
       System.err.println(message);
     } else {
       LOGGER.log(Level.WARNING, message);
@@ -211,10 +220,13 @@ final class UserCode {
     String frames = Arrays.stream(stack).takeWhile(frame -> !isCaller(frame)).limit(FRAMES)
         .map(frame -> "\n    at " + frame).collect(Collectors.joining());
     return kind.text + subject + " has not returned for " + TimeUnit.NANOSECONDS.toSeconds(nanos)
-        + " s, though its thread '" + running.getName() + "' was interrupted, and is waited for\n  "
+        + " s, though its " + (running.getName().isEmpty() ? "thread" : "thread '" + running.getName() + "'")
+        + " was interrupted, and is waited for\n  "
         + (onTracerThread
-            ? "until it returns no hit is handled, and the process cannot be let go; if this JVM is killed meanwhile,\n"
-                + "  breakpoints stay in the process, which dies of the next one"
+            ? "until it returns no hit is handled, and the process cannot be let go; "
+                + (exiting ? "another Ctrl-C or SIGTERM ends this JVM," : "if this JVM is killed,")
+                + "\n  and then the breakpoints stay in the process, which dies of the next one, and the thread that is stopped at"
+                + "\n  one goes on in the middle of an instruction"
             : exiting
                 ? "this JVM exits: the thread that has hit the probe goes on as if the handler had not been called"
                 : "the thread that has hit the probe stays stopped meanwhile")

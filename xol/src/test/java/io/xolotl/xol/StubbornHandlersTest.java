@@ -56,6 +56,42 @@ class StubbornHandlersTest {
     target.awaitOk();
   }
 
+  /** The second is heeded when it has been said what it costs, and not before. */
+  @ParameterizedTest
+  @CsvSource({"INT,INT,130", "INT,TERM,143", "TERM,INT,130", "TERM,HUP,129"})
+  void areLeftToASecondSignal(String first, String second, int status,
+      @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+    long site = target.address("work_push");
+    target.send("go");
+    try (ChildJvm jvm = ChildJvm.start(StubbornJvm.class, Integer.toString(target.pid()),
+        "0x" + Long.toHexString(site), "INTERRUPT", "none")) {
+      jvm.await("entered");
+      jvm.signal(first);
+      String said = jvm.awaitText("it is here:");
+      assertThat(said).contains("another Ctrl-C or SIGTERM ends this JVM", "process " + target.pid(), "dies of the next one");
+      jvm.signal(second);
+      assertThat(jvm.status()).isEqualTo(status);
+    }
+  }
+
+  @Test
+  void impatienceCostsNothing(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+    long site = target.address("work_push");
+    Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
+    target.send("go");
+    try (ChildJvm jvm = ChildJvm.start(StubbornJvm.class, Integer.toString(target.pid()),
+        "0x" + Long.toHexString(site), "INTERRUPT", "none")) {
+      jvm.await("entered");
+      String kill = "kill -INT " + jvm.process().pid();
+      assertThat(new ProcessBuilder("sh", "-c", kill + "; " + kill).start().waitFor()).isZero();
+      jvm.send("release");
+      assertThat(jvm.status()).isEqualTo(130);
+    }
+    before.assertNoTrace();
+    target.send("stop");
+    target.awaitOk();
+  }
+
   /** And one that blocks the tracer thread is waited for: it returns in the end, and nothing is lost. */
   @Test
   void areWaitedForAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
