@@ -86,6 +86,7 @@ final class UserCode {
   private long seen;
   private long since;
   private long due;
+  private boolean saidAtExit;
   /** Its thread's flag was set here, and not by somebody whom it concerns. */
   private boolean flagged;
 
@@ -137,8 +138,8 @@ final class UserCode {
    * Called about every {@link #INTERVAL} by who waits, and may wait for this. Any thread.
    *
    * @param awaited the probe whose handler it waits for, or null for whatever runs
-   * @return whether it is given up: it has not ended although it was interrupted, and this has been said now; or it is in
-   *     task context and waits for the JVM to exit
+   * @return whether it is past help: it has not ended although it was interrupted, and this has been said; or it is in task
+   *     context and waits for the JVM to exit
    */
   boolean look(@Nullable Probe awaited) {
     long run = run();
@@ -155,10 +156,14 @@ final class UserCode {
         seen = run;
         since = now;
         due = PATIENCE;
+        saidAtExit = false;
         return false;
       }
-      if (now - since < due || run() != run) {
-        return false;
+      boolean said = due > 2 * PATIENCE;
+      // Of what was said before, by whichever waiter, people hear at once what it means for the exit.
+      boolean news = said && exiting && !saidAtExit;
+      if (run() != run || now - since < due && !news) {
+        return said && run() == run;
       }
       Thread running = Objects.requireNonNull(thread);
       if (exiting && !onTracerThread && isInExit(running)) {
@@ -166,15 +171,18 @@ final class UserCode {
         return true;
       }
       boolean first = due == PATIENCE;
-      due *= 2;
       // Before it may get out of there.
       message = first ? "" : describe(running, now - since);
-      if (!interrupt(run)) {
+      if (now - since >= due) {
+        due *= 2;
+        if (!interrupt(run)) {
+          return false;
+        }
+      }
+      if (first) {
         return false;
       }
-    }
-    if (message.isEmpty()) {
-      return false;
+      saidAtExit = exiting;
     }
     if (exiting) {
       if (onTracerThread) {
@@ -224,8 +232,8 @@ final class UserCode {
         + " was interrupted, and is waited for\n  "
         + (onTracerThread
             ? "until it returns no hit is handled, and the process cannot be let go; "
-                + (exiting ? "another Ctrl-C or SIGTERM ends this JVM," : "if this JVM is killed,")
-                + "\n  and then the breakpoints stay in the process, which dies of the next one, and the thread that is stopped at"
+                + (exiting ? "another Ctrl-C or SIGTERM ends this JVM, and then" : "if this JVM is killed,")
+                + "\n  the breakpoints stay in the process, which dies of the next one, and the thread that is stopped at"
                 + "\n  one goes on in the middle of an instruction"
             : exiting
                 ? "this JVM exits: the thread that has hit the probe goes on as if the handler had not been called"
