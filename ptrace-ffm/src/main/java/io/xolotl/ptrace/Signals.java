@@ -1,8 +1,18 @@
 package io.xolotl.ptrace;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.xolotl.ptrace.PtraceException.Reason;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
 /** Signal numbers of Linux on x86-64 and their names. */
 public final class Signals {
 
+  /** The terminal is gone. */
+  public static final int SIGHUP = 1;
+  /** Ctrl-C. */
+  public static final int SIGINT = 2;
   /** Illegal instruction. */
   public static final int SIGILL = 4;
   /** Breakpoint or trace trap. */
@@ -15,6 +25,8 @@ public final class Signals {
   public static final int SIGKILL = 9;
   /** Invalid memory access. */
   public static final int SIGSEGV = 11;
+  /** End, please. */
+  public static final int SIGTERM = 15;
   /** Continue a stopped process. */
   public static final int SIGCONT = 18;
   /** Stop; cannot be caught or blocked. */
@@ -28,6 +40,8 @@ public final class Signals {
   /** Bad system call, from seccomp. */
   public static final int SIGSYS = 31;
 
+  private static final long SIG_IGN = 1;
+
   private static final String[] NAMES = {"0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT",
       "SIGBUS",
       "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT",
@@ -37,6 +51,28 @@ public final class Signals {
       "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS"};
 
   private Signals() {}
+
+  /**
+   * Gives a signal its default effect on this JVM again; one that is ignored stays so. For a JVM that is held up in its exit:
+   * until then its own handler takes no notice of SIGHUP, SIGINT and SIGTERM.
+   *
+   * @param signal the number
+   * @throws PtraceException with {@link Reason#SYSTEM_ERROR} if there is no such signal, or it cannot be caught
+   */
+  public static void restoreDefault(int signal) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.callState());
+      MemorySegment action = arena.allocate(WakeSignal.SIGACTION_BYTES, 8);
+      MemorySegment old = arena.allocate(WakeSignal.SIGACTION_BYTES, 8);
+      // All zero: SIG_DFL, no flags, nothing masked.
+      if (Libc.sigaction(state, signal, MemorySegment.NULL, old) == 0
+          && (old.get(JAVA_LONG, 0) == SIG_IGN || Libc.sigaction(state, signal, action, MemorySegment.NULL) == 0)) {
+        return;
+      }
+      int errno = Libc.errno(state);
+      throw new PtraceException(Reason.SYSTEM_ERROR, errno, "sigaction of " + name(signal) + " failed with " + Errno.name(errno));
+    }
+  }
 
   /**
    * Tells whether the kernel raises a signal for what an instruction did; somebody may send such a signal, too.

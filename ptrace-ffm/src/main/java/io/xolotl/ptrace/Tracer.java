@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.lang.foreign.Arena;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -15,6 +16,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -44,6 +47,8 @@ public final class Tracer implements AutoCloseable {
   private static final int BATCH = 64;
 
   private static final int RECENT = 256;
+
+  private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
 
   /** How long to look out for stops and work before the thread sleeps, in nanoseconds. */
   private static final long SPIN = 50_000;
@@ -143,6 +148,18 @@ public final class Tracer implements AutoCloseable {
    * @throws PtraceException with {@link Reason#CLOSED} if the tracer is closed
    */
   public <T extends @Nullable Object> T call(Callable<T> task) {
+    return call(task, FOREVER, () -> {});
+  }
+
+  /**
+   * As {@link #call(Callable)}, for a caller that looks after what holds the tracer thread up.
+   *
+   * @param task what to run
+   * @param interval how long the caller waits between two looks
+   * @param look what it does then, in its own thread
+   * @throws PtraceException as {@link #call(Callable)}
+   */
+  public <T extends @Nullable Object> T call(Callable<T> task, Duration interval, Runnable look) {
     if (isTracerThread()) {
       try {
         return task.call();
@@ -165,7 +182,9 @@ public final class Tracer implements AutoCloseable {
     try {
       while (true) {
         try {
-          return result.get();
+          return result.get(interval.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+          look.run();
         } catch (InterruptedException e) {
           // The task may already be half done: its result is waited for, and the interrupt kept.
           interrupted = true;
@@ -227,6 +246,16 @@ public final class Tracer implements AutoCloseable {
    */
   @Override
   public void close() {
+    close(FOREVER, () -> {});
+  }
+
+  /**
+   * As {@link #close()}, for a caller that looks after what holds the tracer thread up.
+   *
+   * @param interval how long the caller waits between two looks
+   * @param look what it does then, in its own thread
+   */
+  public void close(Duration interval, Runnable look) {
     synchronized (work) {
       if (!closed) {
         // In this order: the thread takes work without the lock, and what it takes last must find it closed.
@@ -241,7 +270,9 @@ public final class Tracer implements AutoCloseable {
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {
-        thread.join();
+        if (!thread.join(interval)) {
+          look.run();
+        }
       } catch (InterruptedException e) {
         interrupted = true;
       }

@@ -20,7 +20,7 @@ final class WakeSignal {
   private static final int SIG_UNBLOCK = 1;
 
   // glibc's struct sigaction on x86-64: handler 8, mask 128, flags 4 (and padding), restorer 8.
-  private static final long SIGACTION_BYTES = 152;
+  static final long SIGACTION_BYTES = 152;
   private static final long SIGSET_BYTES = 128;
 
   /**

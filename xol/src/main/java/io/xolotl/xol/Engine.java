@@ -30,6 +30,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -67,9 +68,6 @@ final class Engine implements TraceHandler {
     }
   }
 
-  /** How long a JVM that exits waits for handlers that run, in milliseconds. */
-  private static final long HANDLERS_AT_EXIT = 1_000;
-
   private static final Probe[] NONE = {};
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
 
@@ -83,6 +81,12 @@ final class Engine implements TraceHandler {
 
   /** The sessions that the tracer serves, this one among them: a child that is followed stays with its parent's. */
   private final Set<Engine> family;
+
+  /** What runs of the users' on the tracer thread. */
+  private final UserCode userCode;
+
+  /** All threads that handlers may run for on the executor. Written by the tracer thread, read by those who wait. */
+  private final Set<ThreadState> states = ConcurrentHashMap.newKeySet();
 
   // Set once by the first work on the tracer thread, before anyone else sees this object.
   private @Nullable TracedProcess process;
@@ -113,9 +117,10 @@ final class Engine implements TraceHandler {
   /** What could not be undone at the end; for the first who waits for it. Written before {@link #released} completes. */
   private final AtomicReference<@Nullable RuntimeException> failure = new AtomicReference<>();
 
-  private Engine(Tracer tracer, Set<Engine> family) {
+  private Engine(Tracer tracer, Set<Engine> family, UserCode userCode) {
     this.tracer = tracer;
     this.family = family;
+    this.userCode = userCode;
     family.add(this);
   }
 
@@ -151,10 +156,10 @@ final class Engine implements TraceHandler {
     // Before anything is attached to.
     Objects.requireNonNull(Decoder.forThisCpu());
     Tracer tracer = Tracer.start(name, options.tracerAffinity(), options.idleCpus());
-    var engine = new Engine(tracer, new LinkedHashSet<>());
+    var engine = new Engine(tracer, new LinkedHashSet<>(), new UserCode(true));
     ProbedProcess user;
     try {
-      user = tracer.call(() -> {
+      user = engine.call(() -> {
         engine.use(how.apply(engine));
         if (!engine.held) {
           // Only now, since it hands out stops.
@@ -245,8 +250,22 @@ final class Engine implements TraceHandler {
 
   // For ProbedProcess and Probe. Any thread.
 
-  Tracer tracer() {
-    return tracer;
+  /** Does something on the tracer thread, and looks after what holds that up. */
+  <T extends @Nullable Object> T call(Callable<T> action) {
+    return tracer.call(action, UserCode.INTERVAL, this::lookAtTracer);
+  }
+
+  private void lookAtTracer() {
+    userCode.look(null);
+  }
+
+  /** Looks at handlers on the executor; true if one is given up. */
+  private boolean lookAtTasks(@Nullable Probe awaited) {
+    boolean said = false;
+    for (ThreadState state : states) {
+      said |= state.task.look(awaited);
+    }
+    return said;
   }
 
   int pid() {
@@ -275,11 +294,11 @@ final class Engine implements TraceHandler {
   }
 
   List<Integer> threadIds() {
-    return tracer.call(() -> process().threads().stream().map(TracedThread::tid).toList());
+    return call(() -> process().threads().stream().map(TracedThread::tid).toList());
   }
 
   void start() {
-    tracer.call(() -> {
+    call(() -> {
       if (held && !closing) {
         process().threads().getFirst().cont(0);
         held = false;
@@ -304,7 +323,7 @@ final class Engine implements TraceHandler {
    * @param absent probes that are activated later, when their module is mapped
    */
   void register(ProbedProcess user, List<Target> targets, List<Probe> absent) {
-    tracer.call(() -> {
+    call(() -> {
       if (users.contains(user) && process().threads().isEmpty()) {
         throw gone();
       }
@@ -355,9 +374,9 @@ final class Engine implements TraceHandler {
   }
 
   /** A probe that waited for its module is refused now that it is mapped. Tracer thread. */
-  private static void failed(Probe probe, ProbeException refusal) {
+  private void failed(Probe probe, ProbeException refusal) {
     probe.deactivate();
-    reportError(probe, refusal);
+    reportError(userCode, probe, refusal);
   }
 
   void unregister(Collection<Probe> probes) {
@@ -367,8 +386,12 @@ final class Engine implements TraceHandler {
       return true;
     });
     if (mayWait()) {
-      probes.forEach(Probe::awaitHandlers);
+      probes.forEach(this::awaitHandlers);
     }
+  }
+
+  private void awaitHandlers(Probe probe) {
+    probe.awaitHandlers(UserCode.INTERVAL, () -> lookAtTasks(probe));
   }
 
   /** Ends the use by one user, and the session with the last. */
@@ -382,12 +405,12 @@ final class Engine implements TraceHandler {
       List<Probe> own = user.registrations();
       sites().unregister(own);
       sites().await(List.of(), this::mappingsChanged);
-      tracer.unpinned(user::detached);
+      inUserCode(UserCode.Kind.END, this, user::detached);
       own.addAll(user.unawaited());
       return own;
     });
     if (mayWait()) {
-      left.ifPresentOrElse(own -> own.forEach(Probe::awaitHandlers), this::awaitEnd);
+      left.ifPresentOrElse(own -> own.forEach(this::awaitHandlers), this::awaitEnd);
     }
   }
 
@@ -413,6 +436,7 @@ final class Engine implements TraceHandler {
 
     @Override
     public void start() {
+      UserCode.jvmExits();
       if (!tracer.isTracerThread()) {
         super.start();
         return;
@@ -434,16 +458,15 @@ final class Engine implements TraceHandler {
       beginClose();
       return true;
     });
-    try {
-      released.get(HANDLERS_AT_EXIT, TimeUnit.MILLISECONDS);
-    } catch (TimeoutException e) {
-      unlessEnded(() -> {
-        abandonHandlers();
-        return true;
-      });
-    } catch (InterruptedException | ExecutionException e) {
-      // Nobody interrupts this thread, and nothing completes it exceptionally.
-      throw new IllegalStateException(e);
+    while (!isReleased()) {
+      lookAtTracer();
+      if (lookAtTasks(null)) {
+        unlessEnded(() -> {
+          abandonHandlers();
+          return true;
+        });
+        break;
+      }
     }
     awaitEnd();
   }
@@ -490,7 +513,7 @@ final class Engine implements TraceHandler {
   /** Does something on the tracer thread; nothing if the session has ended, and its probes with it. */
   private <T extends @Nullable Object> Optional<T> unlessEnded(Callable<T> action) {
     try {
-      return Optional.ofNullable(tracer.call(action));
+      return Optional.ofNullable(call(action));
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.CLOSED) {
         throw e;
@@ -510,9 +533,35 @@ final class Engine implements TraceHandler {
       throw new ProbeException(ProbeException.Reason.CLOSED,
           "the session with process " + pid() + " is closing, and waits for this handler");
     }
-    released.join();
+    while (!isReleased()) {
+      lookAtTracer();
+      lookAtTasks(null);
+    }
     if (lastOfTracer) {
-      tracer.close();
+      // A listener that has closed the session may still run.
+      tracer.close(UserCode.INTERVAL, this::lookAtTracer);
+    }
+  }
+
+  /** Waits a while for the process to be let go. */
+  private boolean isReleased() {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          return released.get(UserCode.INTERVAL.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+          return false;
+        } catch (InterruptedException e) {
+          interrupted = true;
+        } catch (ExecutionException e) {
+          throw new IllegalStateException("nothing completes it exceptionally", e);
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -533,6 +582,7 @@ final class Engine implements TraceHandler {
     }
     var state = new ThreadState(this, thread);
     thread.attachment(state);
+    states.add(state);
     return state;
   }
 
@@ -759,7 +809,7 @@ final class Engine implements TraceHandler {
       }
       long number = probe.countHit();
       switch (probe.context()) {
-        case INTERRUPT -> runHandler(state, probe, number);
+        case INTERRUPT -> runHandler(userCode, state, probe, number);
         case TASK -> {
           if (handOver(state, probe, number)) {
             return;
@@ -771,7 +821,7 @@ final class Engine implements TraceHandler {
   }
 
   /** Tells whether the hit concerns a probe that is limited to threads or by a condition. */
-  private static boolean accepts(Probe probe, ThreadState state) {
+  private boolean accepts(Probe probe, ThreadState state) {
     ProbeRequest request = probe.request();
     if (!request.threads().isEmpty() && !request.threads().contains(state.traced().tid())) {
       return false;
@@ -779,22 +829,27 @@ final class Engine implements TraceHandler {
     if (request.condition().isEmpty()) {
       return true;
     }
+    Throwable thrown;
+    userCode.enter(UserCode.Kind.CONDITION, probe);
     try {
       return request.condition().get().test(state.registers());
     } catch (Throwable t) {
       // As with handlers: it must not stop the process that it looks at.
-      reportError(probe, t);
-      return false;
+      thrown = t;
+    } finally {
+      userCode.exit();
     }
+    reportError(userCode, probe, thrown);
+    return false;
   }
 
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
     try {
       // An executor may start a thread for it.
-      tracer.unpinned(() -> probe.process().options().taskExecutor().execute(() -> {
+      inUserCode(UserCode.Kind.EXECUTOR, probe, () -> probe.process().options().taskExecutor().execute(() -> {
         try {
-          runHandler(state, probe, number);
+          runHandler(state.task, state, probe, number);
         } finally {
           probe.handlerReturned();
           returned(state);
@@ -804,7 +859,7 @@ final class Engine implements TraceHandler {
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
       probe.handlerReturned();
-      reportError(probe, e);
+      reportError(userCode, probe, e);
       return false;
     }
   }
@@ -842,13 +897,27 @@ final class Engine implements TraceHandler {
     nextHandler(state);
   }
 
-  private static void reportError(Probe probe, Throwable thrown) {
+  /** Does something of a user's on the tracer thread that may start threads. */
+  private void inUserCode(UserCode.Kind kind, Object whose, Runnable action) {
+    userCode.enter(kind, whose);
+    try {
+      tracer.unpinned(action);
+    } finally {
+      userCode.exit();
+    }
+  }
+
+  private static void reportError(UserCode code, Probe probe, Throwable thrown) {
+    // A run of its own: it is not to be interrupted for what the handler did.
+    code.enter(UserCode.Kind.ERROR_LISTENER, probe);
     try {
       probe.process().options().errorListener().accept(probe, thrown);
     } catch (Throwable t) {
       // A listener must not stop the process either.
       ProbingOptions.log(probe, thrown);
       ProbingOptions.log(probe, t);
+    } finally {
+      code.exit();
     }
   }
 
@@ -863,16 +932,25 @@ final class Engine implements TraceHandler {
     }
   }
 
-  private void runHandler(ThreadState state, Probe probe, long number) {
+  private static void runHandler(UserCode code, ThreadState state, Probe probe, long number) {
     ProbeHit hit = state.hit;
     hit.begin(probe, number);
     boolean outer = IN_HANDLER.get();
     IN_HANDLER.set(true);
+    Throwable thrown = null;
     try {
-      probe.handler().onHit(hit);
-    } catch (Throwable t) {
-      // Whatever a handler throws, an Error too, must not stop the process that it looks at.
-      reportError(probe, t);
+      code.enter(UserCode.Kind.HANDLER, probe);
+      try {
+        probe.handler().onHit(hit);
+      } catch (Throwable t) {
+        // Whatever a handler throws, an Error too, must not stop the process that it looks at.
+        thrown = t;
+      } finally {
+        code.exit();
+      }
+      if (thrown != null) {
+        reportError(code, probe, thrown);
+      }
     } finally {
       IN_HANDLER.set(outer);
       hit.end();
@@ -892,6 +970,7 @@ final class Engine implements TraceHandler {
         state.phase = Phase.FREE;
       }
       if (state.ended) {
+        states.remove(state);
         state.site = null;
         sites().unpin(site);
       } else if (closing || !site.installed || state.registers().rip() != site.address()) {
@@ -919,7 +998,7 @@ final class Engine implements TraceHandler {
    * instance: the thread goes on without that. The other registers are left as they are meanwhile, since PTRACE_SETREGSET
    * sets what lies in front of that which it refuses.
    */
-  private static void flushWhatMayBeRefused(ThreadState state) {
+  private void flushWhatMayBeRefused(ThreadState state) {
     try {
       state.hit.flushVectorState();
     } catch (PtraceException e) {
@@ -948,12 +1027,12 @@ final class Engine implements TraceHandler {
     }
   }
 
-  private static void refused(ThreadState state, String what, PtraceException e) {
+  private void refused(ThreadState state, String what, PtraceException e) {
     if (e.reason() == PtraceException.Reason.THREAD_GONE) {
       throw e;
     }
     long address = Objects.requireNonNull(state.site).address();
-    reportError(state.chain[state.next - 1],
+    reportError(userCode, state.chain[state.next - 1],
         new ProbeException(ProbeException.Reason.SYSTEM_ERROR, address,
             "what handlers have made of the " + what + " of thread " + state.traced().tid() + " at 0x"
                 + Long.toHexString(address) + " is refused, and dropped: " + e.getMessage()));
@@ -1091,7 +1170,7 @@ final class Engine implements TraceHandler {
       thread.detach(0);
       return;
     }
-    var engine = new Engine(tracer, family);
+    var engine = new Engine(tracer, family, userCode);
     if (!engine.restoreAtShutdown()) {
       family.remove(engine);
       thread.detach(0);
@@ -1153,7 +1232,7 @@ final class Engine implements TraceHandler {
   /** Whatever a listener throws must not stop the process that it hears of. */
   private void notified(Runnable call) {
     try {
-      tracer.unpinned(call);
+      inUserCode(UserCode.Kind.PROCESS_LISTENER, this, call);
     } catch (Throwable t) {
       LOGGER.log(System.Logger.Level.ERROR, "a listener failed", t);
     }
@@ -1215,6 +1294,9 @@ final class Engine implements TraceHandler {
       state.phase = Phase.FREE;
       sites().unpin(site);
     }
+    if (state.phase != Phase.HANDLING) {
+      states.remove(state);
+    }
   }
 
   @Override
@@ -1232,7 +1314,7 @@ final class Engine implements TraceHandler {
     closing = true;
     restoreForBorrowers();
     sites().removeAll();
-    tracer.unpinned(() -> end.complete(switch (status) {
+    inUserCode(UserCode.Kind.END, this, () -> end.complete(switch (status) {
       case WaitStatus.Exited(int code) -> new ProcessEnd.Exited(code);
       case WaitStatus.Killed(int signal, boolean _) -> new ProcessEnd.Killed(signal);
     }));
@@ -1343,7 +1425,7 @@ final class Engine implements TraceHandler {
     family.remove(this);
     lastOfTracer = family.isEmpty();
     // What users hang on it may start threads.
-    tracer.unpinned(() -> end.complete(new ProcessEnd.Detached()));
+    inUserCode(UserCode.Kind.END, this, () -> end.complete(new ProcessEnd.Detached()));
     released.complete(true);
     if (lastOfTracer) {
       tracer.close();
@@ -1387,5 +1469,10 @@ final class Engine implements TraceHandler {
 
   private Departure departure(TracedProcess target) {
     return new Departure(target, this::state, sites(), outOfLine());
+  }
+
+  @Override
+  public String toString() {
+    return "process " + pid();
   }
 }

@@ -1,7 +1,9 @@
 package io.xolotl.xol;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -124,7 +126,8 @@ public final class Probe {
    * process has ended.
    *
    * <p>When it returns outside a handler, no handler of this probe runs and none will. Within a handler, of whatever
-   * probe, it does not wait for those that run at the same time.
+   * probe, it does not wait for those that run at the same time. One that it has waited for for a second is
+   * {@linkplain ProbeHandler#onHit interrupted}.
    */
   public void unregister() {
     process.unregister(List.of(this));
@@ -179,13 +182,27 @@ public final class Probe {
     }
   }
 
-  /** Waits until no handler of this probe runs on the executor. None is scheduled any more once it is inactive. */
-  void awaitHandlers() {
+  /**
+   * Waits until no handler of this probe runs on the executor. None is scheduled any more once it is inactive.
+   *
+   * @param interval how long to wait between two looks at what holds it up
+   * @param look done then
+   */
+  void awaitHandlers(Duration interval, Runnable look) {
     boolean interrupted = false;
-    synchronized (running) {
-      while (running.get() != 0) {
+    long begin = System.nanoTime();
+    while (isHandling()) {
+      long left = interval.toNanos() - (System.nanoTime() - begin);
+      if (left <= 0) {
+        look.run();
+        begin = System.nanoTime();
+        continue;
+      }
+      synchronized (running) {
         try {
-          running.wait();
+          if (isHandling()) {
+            TimeUnit.NANOSECONDS.timedWait(running, left);
+          }
         } catch (InterruptedException e) {
           interrupted = true;
         }

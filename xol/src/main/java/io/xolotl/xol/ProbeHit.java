@@ -65,7 +65,7 @@ public final class ProbeHit {
     current();
     VectorState state = vectorState;
     if (state == null) {
-      state = engine.tracer().call(thread.traced()::readVectorState);
+      state = engine.call(thread.traced()::readVectorState);
       vectorState = state;
     }
     return state;

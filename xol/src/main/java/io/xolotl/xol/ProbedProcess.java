@@ -27,7 +27,9 @@ import org.jspecify.annotations.Nullable;
  * notice one another: each has its own probes and its own options, and the session ends with the last of them.
  *
  * <p>Any thread may use it, handlers included. A session closes when {@link #close} is called, and when the JVM exits by
- * itself, by SIGTERM or by SIGINT; handlers that run then are waited for a second. A JVM that is killed by SIGKILL cannot restore anything: the breakpoints stay and
+ * itself, by SIGTERM or by SIGINT; handlers that run then are
+ * {@linkplain ProbeHandler#onHit interrupted} after a second, and abandoned after another one if they run in
+ * {@link HandlerContext#TASK}; those on the tracer thread are waited for. A JVM that is killed by SIGKILL cannot restore anything: the breakpoints stay and
  * the process dies of the next one.
  *
  * <p>Every method that needs the process throws {@link ProbeException}: with {@link ProbeException.Reason#PROCESS_GONE}
@@ -140,7 +142,8 @@ public final class ProbedProcess implements AutoCloseable {
 
   /**
    * Completes when the process ends or this is closed. What depends on it without an executor of its own runs on the thread
-   * that serves the session, and holds it up.
+   * that serves the session, and holds it up; when somebody waits for that for a second, it is
+   * {@linkplain ProbeHandler#onHit interrupted} as a handler is.
    */
   public CompletableFuture<ProcessEnd> end() {
     return end.copy();
@@ -303,7 +306,8 @@ public final class ProbedProcess implements AutoCloseable {
    * Ends this use of the process: its probes are unregistered, as {@link Probe#unregister} does. If nobody else in this JVM
    * uses the process, the session ends: threads that execute a displaced instruction are brought out first, and the process
    * runs on as if it had never been probed. A launched program that was never started starts. Waits for handlers that are
-   * running, unless it is called by one; then the session ends when they have returned. Idempotent.
+   * running, unless it is called by one; then the session ends when they have returned. Those that take longer than a
+   * second are {@linkplain ProbeHandler#onHit interrupted}. Idempotent.
    *
    * @throws ProbeException with {@link ProbeException.Reason#SYSTEM_ERROR} if something could not be undone, which the
    *     message names; everything else is, and the process is let go

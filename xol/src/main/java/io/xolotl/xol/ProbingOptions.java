@@ -8,8 +8,10 @@ import java.util.function.BiConsumer;
 /**
  * How a user of a process wants to be served.
  *
- * @param taskExecutor runs handlers in {@link HandlerContext#TASK}; it must not run them in the thread that hands them over
- * @param errorListener is told what a handler threw, in the thread of the handler
+ * @param taskExecutor runs handlers in {@link HandlerContext#TASK}; it must not run them in the thread that hands them over.
+ *     A handler that is waited for for a second is {@linkplain ProbeHandler#onHit interrupted} there, and the flag is cleared
+ *     behind it
+ * @param errorListener is told what a handler threw, in the thread of the handler, and is interrupted as a handler is
  * @param forkPolicy what becomes of processes that the process creates
  * @param processListener is told of such processes, and of programs that the process executes
  * @param tracerAffinity on which CPU the tracer thread runs, if this user opens the session; with

@@ -4,7 +4,8 @@ package io.xolotl.xol;
  * Is told what a probed process does as a whole. How it ends is told by {@link ProbedProcess#end}.
  *
  * <p>Every method runs on the tracer thread, and what it is about is stopped meanwhile: it must be short and must not
- * block, but it may register and unregister probes, and close sessions. What it throws goes to {@link System.Logger} and
+ * block, but it may register and unregister probes, and close sessions. One that blocks is
+ * {@linkplain ProbeHandler#onHit interrupted} as a handler is. What it throws goes to {@link System.Logger} and
  * changes nothing for the process.
  */
 public interface ProcessListener {

@@ -45,6 +45,9 @@ final class ThreadState {
   final SignalInfo signal = new SignalInfo();
   final ProbeHit hit;
 
+  /** Handlers of its hits on the executor. */
+  final UserCode task = new UserCode(false);
+
   Phase phase = Phase.FREE;
 
   /** The site that was hit, from the hit until the displaced instruction is executed; it is pinned meanwhile. */

@@ -10,7 +10,7 @@ final class ExitingJvm {
 
   private ExitingJvm() {}
 
-  /** Arguments: how to exit (return, exit, throw, handler, interrupt, condition, wait, block), whether to follow (follow, leave), the processes. */
+  /** Arguments: how to exit (return, exit, throw, handler, interrupt, condition, wait, block, blockTracer, spin), whether to follow (follow, leave), the processes. */
   public static void main(String[] arguments) throws InterruptedException {
     String way = arguments[0];
     ProbingOptions options = arguments[1].equals("follow")
@@ -25,8 +25,15 @@ final class ExitingJvm {
       String module = process.modules().stream().filter(name -> name.matches("forever|forker")).findFirst()
           .orElseThrow();
       probes.add(process.register(ProbeRequest.at(module, "work", hit -> {
-        if (way.equals("interrupt")) {
-          System.exit(7);
+        switch (way) {
+          case "interrupt" -> System.exit(7);
+          case "blockTracer" -> {
+            System.out.println("hit");
+            never.await();
+          }
+          default -> {
+            // The other ways are main's.
+          }
         }
       }).when(registers -> {
         if (way.equals("condition")) {
@@ -37,6 +44,11 @@ final class ExitingJvm {
       probes.add(other.register(ProbeRequest.at(module, "work_rip_load", hit -> {
         switch (way) {
           case "block" -> never.await();
+          case "spin" -> {
+            while (never.getCount() > 0) {
+              Thread.onSpinWait();
+            }
+          }
           case "handler" -> System.exit(7);
           default -> {
             // The other ways are main's.
@@ -47,7 +59,7 @@ final class ExitingJvm {
       other.register(ProbeRequest.at(module, "work_mov", hit -> {}).with(Technique.TRAPPED));
     }
     System.out.println("probing");
-    if (!arguments[1].equals("stopped")) {
+    if (!arguments[1].equals("stopped") && !way.equals("blockTracer")) {
       Await.until(() -> probes.stream().allMatch(probe -> probe.hits() > 0), () -> "hits");
       System.out.println("hit");
     }
@@ -57,7 +69,13 @@ final class ExitingJvm {
       }
       case "exit" -> System.exit(7);
       case "throw" -> throw new IllegalStateException("thrown by main");
-      default -> never.await();
+      default -> {
+        // Nothing comes, or "exit".
+        if (new java.util.Scanner(System.in).hasNextLine()) {
+          System.exit(9);
+        }
+        never.await();
+      }
     }
   }
 }

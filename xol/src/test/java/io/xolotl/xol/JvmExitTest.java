@@ -6,16 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
-import java.io.BufferedReader;
-import java.io.File;
-import java.io.IOException;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,62 +19,14 @@ class JvmExitTest {
 
   private static final List<String> SITES = List.of("work", "work_mov", "work_rip_load", "work_add");
 
-  /** A JVM with {@link ExitingJvm}; it is killed when this is closed. */
-  private record Jvm(Process process, BufferedReader output) implements AutoCloseable {
-
-    static Jvm start(String... arguments) throws IOException {
-      var command = new ArrayList<>(
-          List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-              "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp",
-              classPath(),
-              ExitingJvm.class.getName()));
-      command.addAll(List.of(arguments));
-      Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-      return new Jvm(process, process.inputReader());
-    }
-
-    /** The modules of the tests and the class path alike: the child has only the latter. */
-    private static String classPath() {
-      Stream<String> modules = ModuleLayer.boot().configuration().modules().stream()
-          .flatMap(module -> module.reference().location().stream())
-          .filter(uri -> uri.getScheme().equals("file"))
-          .map(uri -> Path.of(uri).toString());
-      Stream<String> own = Stream.of(
-          ExitingJvm.class.getProtectionDomain().getCodeSource().getLocation().getPath(),
-          System.getProperty("java.class.path"));
-      Stream<String> tests = Stream.of(Path.of("target/test-classes").toAbsolutePath().toString());
-      return Stream.of(tests, modules, own).flatMap(each -> each).filter(each -> !each.isEmpty())
-          .collect(Collectors.joining(File.pathSeparator));
-    }
-
-    void await(String line) throws IOException {
-      for (String next = output.readLine(); !line.equals(next); next = output.readLine()) {
-        assertThat(next).as("output before \"%s\"", line).isNotNull();
-      }
-    }
-
-    void signal(String name) throws Exception {
-      assertThat(new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor())
-          .isZero();
-    }
-
-    int status() throws InterruptedException {
-      assertThat(process.waitFor(60, TimeUnit.SECONDS)).as("the JVM exits").isTrue();
-      return process.exitValue();
-    }
-
-    @Override
-    public void close() {
-      process.destroyForcibly();
-    }
-  }
-
   private static Aftermath before(TargetProcess target) {
     return Aftermath.expectedOf(target.pid(), SITES.stream().map(target::address).toList());
   }
 
-  private static void end(Jvm jvm, String signal, int status) throws Exception {
-    if (!signal.isEmpty()) {
+  private static void end(ChildJvm jvm, String signal, int status) throws Exception {
+    if (signal.equals("exit")) {
+      jvm.send("exit");
+    } else if (!signal.isEmpty()) {
       jvm.signal(signal);
     }
     assertThat(jvm.status()).isEqualTo(status);
@@ -92,7 +36,7 @@ class JvmExitTest {
   @CsvSource({"return,'',0", "exit,'',7", "throw,'',1", "handler,'',7", "interrupt,'',7",
       "condition,'',7", "wait,TERM,143", "wait,INT,130",
       "wait,HUP,129",
-      "block,TERM,143", "block,INT,130"})
+      "block,TERM,143", "block,INT,130", "blockTracer,TERM,143", "blockTracer,exit,9", "spin,TERM,143"})
   void whileThreadsHit(String way, String signal, int status) throws Exception {
     try (TargetProcess one = TargetProcess.start(FOREVER, "8");
         TargetProcess two = TargetProcess.start(FOREVER, "2")) {
@@ -100,7 +44,7 @@ class JvmExitTest {
       Aftermath beforeTwo = before(two);
       one.send("go");
       two.send("go");
-      try (Jvm jvm = Jvm.start(way, "leave", Integer.toString(one.pid()), Integer.toString(two.pid()))) {
+      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, way, "leave", Integer.toString(one.pid()), Integer.toString(two.pid()))) {
         if (!Set.of("handler", "interrupt", "condition").contains(way)) {
           jvm.await("hit");
         }
@@ -120,7 +64,7 @@ class JvmExitTest {
   void withChildrenThatAreFollowed(String signal, int status) throws Exception {
     try (TargetProcess target = TargetProcess.start(FORKER, "fork")) {
       Aftermath before = before(target);
-      try (Jvm jvm = Jvm.start("wait", "follow", Integer.toString(target.pid()))) {
+      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, "wait", "follow", Integer.toString(target.pid()))) {
         jvm.await("probing");
         target.send("hold");
         int child = Integer.parseInt(target.awaitLine("child ").substring("child ".length()).strip());
@@ -145,7 +89,7 @@ class JvmExitTest {
       target.send("go");
       target.signal("STOP");
       ProcFs.awaitState(target.pid(), "T");
-      try (Jvm jvm = Jvm.start("wait", "stopped", Integer.toString(target.pid()))) {
+      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, "wait", "stopped", Integer.toString(target.pid()))) {
         jvm.await("probing");
         end(jvm, "TERM", 143);
       }
