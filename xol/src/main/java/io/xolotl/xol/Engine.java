@@ -345,7 +345,7 @@ final class Engine implements TraceHandler {
         absent.forEach(Probe::deactivate);
         throw e;
       } finally {
-        sites().endInSequences(Engine::failed);
+        sites().endInSequences(this::failed);
       }
       targets.forEach(target -> user.registered(target.probe()));
       absent.forEach(user::registered);
@@ -370,7 +370,7 @@ final class Engine implements TraceHandler {
         failed(probe, ProbeException.of(e));
       }
     }
-    sites().endInSequences(Engine::failed);
+    sites().endInSequences(this::failed);
   }
 
   /** A probe that waited for its module is refused now that it is mapped. Tracer thread. */
@@ -623,7 +623,7 @@ final class Engine implements TraceHandler {
   private void observeSequence(TracedThread thread) {
     if (!closing) {
       sites().observe(thread);
-      sites().endInSequences(Engine::failed);
+      sites().endInSequences(this::failed);
     }
   }
 
@@ -733,7 +733,7 @@ final class Engine implements TraceHandler {
       endInOtherCode(state, site);
       return;
     }
-    if (site != null && site.watched && sites().endInSequence(state.traced(), site, Engine::failed)) {
+    if (site != null && site.watched && sites().endInSequence(state.traced(), site, this::failed)) {
       goOnAt(state, address);
       return;
     }
