@@ -63,7 +63,8 @@ class HandlerTest {
       process.register(
           sites.stream().map(site -> ProbeRequest.at(site, hit -> hit.registers().set(register, value))
               .in(context)).toList());
-      assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Detached());
+      assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .isEqualTo(new ProcessEnd.Detached());
       process.close();
       before.assertNoTrace();
     }
@@ -124,7 +125,7 @@ class HandlerTest {
       }).in(context));
       target.send("go");
       for (int i = 0; i < 1_000; i++) {
-        long[] hit = seen.poll(20, TimeUnit.SECONDS);
+        long[] hit = seen.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         assertThat(hit).isNotNull();
         assertThat(hit[0]).isEqualTo(target.address("work")).isEqualTo(hit[1]);
         assertThat(process.describe(hit[2])).startsWith("forever:");
@@ -146,7 +147,7 @@ class HandlerTest {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe blocking = process.register(ProbeRequest.at("forever", "work_pop", hit -> {
         // Reached only if all four threads run the same handler at the same time.
-        allInside.await(20, TimeUnit.SECONDS);
+        allInside.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         release.await();
       }).in(HandlerContext.TASK));
       target.send("go");
@@ -175,7 +176,7 @@ class HandlerTest {
       }).in(context)));
       Probe second = process.register(ProbeRequest.at("forever", "work", hit -> {}).in(context));
       target.send("go");
-      assertThat(thrown.poll(20, TimeUnit.SECONDS)).isSameAs(error);
+      assertThat(thrown.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isSameAs(error);
       io.xolotl.fixtures.Await.until(() -> second.hits() > 100, () -> "hits " + second.hits());
     }
     target.send("stop");
@@ -189,7 +190,7 @@ class HandlerTest {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe probe = process.register(ProbeRequest.at("forever", "work", kept::add).in(HandlerContext.TASK));
       target.send("go");
-      ProbeHit hit = kept.poll(20, TimeUnit.SECONDS);
+      ProbeHit hit = kept.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
       probe.unregister();
       assertThat(hit).isNotNull();
       org.assertj.core.api.Assertions.assertThatThrownBy(hit::registers)

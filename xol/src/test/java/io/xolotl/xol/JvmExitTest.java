@@ -4,6 +4,7 @@ import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import java.io.BufferedReader;
@@ -17,12 +18,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** A JVM that probes processes exits without having closed them: they run on as if they had never been probed. */
-@Timeout(120)
 class JvmExitTest {
 
   private static final List<String> SITES = List.of("work", "work_mov", "work_rip_load", "work_add");
@@ -67,7 +66,7 @@ class JvmExitTest {
     }
 
     int status() throws InterruptedException {
-      assertThat(process.waitFor(60, TimeUnit.SECONDS)).as("the JVM exits").isTrue();
+      assertThat(process.waitFor(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).as("the JVM exits").isTrue();
       return process.exitValue();
     }
 
