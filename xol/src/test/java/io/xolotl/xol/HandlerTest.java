@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -130,7 +129,7 @@ class HandlerTest {
         assertThat(hit[0]).isEqualTo(target.address("work")).isEqualTo(hit[1]);
         assertThat(process.describe(hit[2])).startsWith("forever:");
       }
-      io.xolotl.fixtures.Await.until(() -> threads.size() == 4, () -> "threads seen: " + threads);
+      Await.until(() -> threads.size() == 4, () -> "threads seen: " + threads);
       assertThat(ids).containsAll(threads);
       probe.unregister();
       assertThat(seen.stream().map(h -> h[3]).distinct().count()).isEqualTo(seen.size());
@@ -142,22 +141,23 @@ class HandlerTest {
   @Test
   void aTaskHandlerHoldsOnlyItsOwnThread(@RunsFixture(value = FOREVER, args = "4") TargetProcess target)
       throws Exception {
-    var allInside = new CyclicBarrier(4);
+    var allInside = new CountDownLatch(4);
     var release = new CountDownLatch(1);
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe blocking = process.register(ProbeRequest.at("forever", "work_pop", hit -> {
-        // Reached only if all four threads run the same handler at the same time.
-        allInside.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        allInside.countDown();
         release.await();
       }).in(HandlerContext.TASK));
       target.send("go");
-      io.xolotl.fixtures.Await.until(() -> blocking.hits() == 4, () -> "hits " + blocking.hits());
+      // Only if all four threads run the same handler at the same time.
+      assertThat(allInside.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+      assertThat(blocking.hits()).isEqualTo(4);
       // The tracer is free while four handlers block.
       Probe other = process.register(ProbeRequest.at("forever", "work_ret", hit -> {}));
       assertThat(other.hits()).isZero();
       release.countDown();
       blocking.unregister();
-      io.xolotl.fixtures.Await.until(() -> other.hits() > 100, () -> "hits " + other.hits());
+      Await.until(() -> other.hits() > 100, () -> "hits " + other.hits());
     }
     target.send("stop");
     target.awaitOk();
@@ -177,7 +177,7 @@ class HandlerTest {
       Probe second = process.register(ProbeRequest.at("forever", "work", hit -> {}).in(context));
       target.send("go");
       assertThat(thrown.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isSameAs(error);
-      io.xolotl.fixtures.Await.until(() -> second.hits() > 100, () -> "hits " + second.hits());
+      Await.until(() -> second.hits() > 100, () -> "hits " + second.hits());
     }
     target.send("stop");
     target.awaitOk();

@@ -171,6 +171,7 @@ class SignalsTest {
       @RunsFixture(SYSBLOCK) TargetProcess target)
       throws Exception {
     for (int i = 0; i < 30; i++) {
+      ProcFs.threads(target.pid()).forEach(tid -> ProcFs.awaitState(tid, "S"));
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         process.register(ProbeRequest.at("libc.so.6", "malloc", hit -> {}));
       }
