@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Refusal;
 import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
@@ -184,6 +185,7 @@ class I386Test {
       @RunsFixture(value = I386, args = "sysblock") TargetProcess target)
       throws Exception {
     for (int i = 0; i < 20; i++) {
+      ProcFs.threads(target.pid()).forEach(tid -> ProcFs.awaitState(tid, "S"));
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         process.register(at(target, "work_load"));
         if (displaced) {
