@@ -3,8 +3,8 @@
  *   i386 check                         ends at once: the kernel runs 32-bit programs
  *   i386 calls N_THREADS N_CALLS       as `calls`
  *   i386 forever N_THREADS             as `forever`
- *   i386 signals HZ ROUNDS             as `signals`, with ROUNDS times 100 calls of work() in the main program, and two
- *                                      handlers, which return by sigreturn and by rt_sigreturn
+ *   i386 signals HZ COUNT              as `signals`, until COUNT signals of the timer have been handled; the two handlers
+ *                                      return by sigreturn and by rt_sigreturn
  *   i386 insns TIMES                   as `insns`, all kinds
  *   i386 fork | vfork | clone_vm | exec   as `forker`
  *   i386 sysblock                      as `sysblock`
@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-    SYS_exit = 1, SYS_fork = 2, SYS_read = 3, SYS_write = 4, SYS_waitpid = 7, SYS_execve = 11, SYS_getpid = 20,
+    SYS_exit = 1, SYS_fork = 2, SYS_read = 3, SYS_write = 4, SYS_open = 5, SYS_waitpid = 7, SYS_execve = 11, SYS_getpid = 20,
     SYS_pipe = 42, SYS_setitimer = 104, SYS_sched_yield = 158, SYS_nanosleep = 162, SYS_poll = 168,
     SYS_rt_sigaction = 174, SYS_rt_sigprocmask = 175, SYS_rt_sigqueueinfo = 178, SYS_sigaltstack = 186, SYS_gettid = 224,
     SYS_futex = 240, SYS_set_thread_area = 243, SYS_exit_group = 252, SYS_epoll_create = 254, SYS_epoll_ctl = 255,
@@ -339,7 +339,7 @@ static void set_timer(int microseconds)
     CALL(SYS_setitimer, 0, timer, NULL);
 }
 
-static volatile int sent, received, errors, pid;
+static volatile int sent, received, errors, goal, pid;
 
 static void check_work(unsigned x)
 {
@@ -354,6 +354,9 @@ static void on_alarm(int signal)
     check_work((unsigned)sent);
     struct info info = {.signal = SIGQUEUED, .code = -1, .pid = pid, .value = ++sent};
     CALL(SYS_rt_sigqueueinfo, pid, SIGQUEUED, &info);
+    if (sent == goal) {
+        set_timer(0);
+    }
 }
 
 static void on_queued(int signal, struct info *info, void *context)
@@ -366,7 +369,7 @@ static void on_queued(int signal, struct info *info, void *context)
     }
 }
 
-static void signals(unsigned hz, unsigned rounds)
+static void signals(unsigned hz, unsigned count)
 {
     pid = CALL(SYS_getpid, 0);
     handle(SIGALRM, (void *)on_alarm, SA_RESTART);
@@ -375,14 +378,13 @@ static void signals(unsigned hz, unsigned rounds)
     for (;;) {
         await_command("go");
         unsigned n = 0;
-        int sent_before = sent;
+        goal = sent + (int)count;
         set_timer((int)(1000000 / hz));
         do {
             for (unsigned i = 0; i < 100; i++) {
                 check_work(n++);
             }
-        } while (n < rounds * 100 || sent == sent_before);
-        set_timer(0);
+        } while (sent < goal);
         CALL(SYS_getpid, 0);
         say("calls %u", n);
         say("handled %u", (unsigned)(sent + received));
@@ -393,42 +395,111 @@ static void signals(unsigned hz, unsigned rounds)
 /* ---- instructions */
 
 static int pipe_ends[2];
-static int alarms;
 
-/* A read that two alarms interrupt, of which the second makes it return. */
-static void on_second_alarm(int signal)
+/* What interrupter() does now: that many signals, and then a byte, if the call is restarted. */
+static unsigned n_signals;
+static bool restarted, returned;
+static unsigned n_handled;
+
+/* A system call at an instruction that is not probed. */
+static long unprobed_call(long number, const void *a, long b, long c)
 {
-    (void)signal;
-    if (++alarms == 2) {
-        set_timer(0);
-        CALL(SYS_write, pipe_ends[1], "x", 1);
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c), "S"(0) : "memory");
+    return result;
+}
+
+static size_t read_file(const char *path, char *to, size_t most)
+{
+    long fd = unprobed_call(SYS_open, path, 0, 0);
+    long n = unprobed_call(SYS_read, (void *)fd, (long)to, (long)most);
+    unprobed_call(SYS_close, (void *)fd, 0, 0);
+    if (fd < 0 || n <= 0) {
+        die(path);
+    }
+    return (size_t)n;
+}
+
+/* True if the main thread sleeps in read(2). While it is stopped by a tracer `syscall` names the call as well. */
+static bool reads(void)
+{
+    char call[256], stat[512];
+    size_t n = read_file("/proc/self/syscall", call, sizeof call);
+    if (n < 2 || call[0] != '3' || call[1] != ' ') {
+        return false;
+    }
+    n = read_file("/proc/self/stat", stat, sizeof stat);
+    for (size_t i = 0; i + 2 < n; i++) {
+        if (stat[i] == ')' && stat[i + 1] == ' ') {
+            return stat[i + 2] == 'S';
+        }
+    }
+    return false;
+}
+
+static void await_read(void)
+{
+    while (!reads() && !__atomic_load_n(&returned, __ATOMIC_ACQUIRE)) {
+        unprobed_call(SYS_sched_yield, NULL, 0, 0);
     }
 }
 
-static unsigned blocked_call(unsigned flags)
+static void interrupter(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        unsigned n;
+        while ((n = __atomic_load_n(&n_signals, __ATOMIC_ACQUIRE)) == 0) {
+            unprobed_call(SYS_futex, &n_signals, 128, 0);
+        }
+        for (unsigned i = 1; i <= n; i++) {
+            await_read();
+            unprobed_call(SYS_tgkill, (void *)insn_pid, (long)insn_pid, SIGALRM);
+            while (__atomic_load_n(&n_handled, __ATOMIC_ACQUIRE) < i) {
+                unprobed_call(SYS_sched_yield, NULL, 0, 0);
+            }
+        }
+        if (restarted) {
+            await_read();
+            unprobed_call(SYS_write, (void *)pipe_ends[1], (long)"x", 1);
+        }
+        __atomic_store_n(&n_signals, 0, __ATOMIC_RELEASE);
+        unprobed_call(SYS_futex, &n_signals, 129, 1);
+    }
+}
+
+static void on_interruption(int signal)
+{
+    (void)signal;
+    __atomic_add_fetch(&n_handled, 1, __ATOMIC_RELEASE);
+}
+
+/* A read that signals interrupt, each while the thread sleeps in it. */
+static unsigned blocked_call(unsigned flags, unsigned signals)
 {
     char byte;
-    handle(SIGALRM, (void *)on_second_alarm, flags);
-    alarms = 0;
-    set_timer(5000);
+    handle(SIGALRM, (void *)on_interruption, flags);
+    restarted = flags & SA_RESTART;
+    returned = false;
+    n_handled = 0;
+    __atomic_store_n(&n_signals, signals, __ATOMIC_RELEASE);
+    futex_wake(&n_signals);
     long result = CALL(SYS_read, pipe_ends[0], &byte, 1);
-    while (alarms < 2) {
-        CALL(SYS_sched_yield, 0);
+    __atomic_store_n(&returned, true, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&n_signals, __ATOMIC_ACQUIRE) != 0) {
+        futex_wait(&n_signals, signals);
     }
-    if (result != 1) {
-        CALL(SYS_read, pipe_ends[0], &byte, 1);
-    }
-    return (unsigned)result;
+    return n_handled == signals ? (unsigned)result : 0;
 }
 
 unsigned restarted_call(void)
 {
-    return blocked_call(SA_RESTART);
+    return blocked_call(SA_RESTART, 2);
 }
 
 unsigned interrupted_call(void)
 {
-    return blocked_call(0);
+    return blocked_call(0, 1);
 }
 
 /* struct ucontext: flags, link and stack, 20 bytes; then the registers, of which the 15th is eip. */
@@ -475,6 +546,9 @@ static void insns(unsigned times)
         die("pipe");
     }
     insn_pid = (unsigned)CALL(SYS_getpid, 0);
+    if (start_thread(stacks[0] + sizeof stacks[0], interrupter, NULL) < 0) {
+        die("clone");
+    }
     say_ready();
     for (;;) {
         await_command("go");

@@ -38,7 +38,7 @@
 
 #define PAGE 4096
 #define MAGIC 0x31656c6361726fUL /* "oracle1" */
-#define HANG_TICKS 50
+#define HANG_TICKS 20
 #define TICK_MICROSECONDS 100000
 #define PAGE_FAULT 14
 #define FETCH 0x10
@@ -217,7 +217,7 @@ static const int general[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG
 /* Called by signal_entry. Never returns to the code, except from a tick of the clock. */
 __attribute__((used)) void on_signal(int number, siginfo_t *info, void *context)
 {
-    if (number == SIGALRM) {
+    if (number == SIGPROF) {
         if (!running) {
             return;
         }
@@ -235,7 +235,7 @@ __attribute__((used)) void on_signal(int number, siginfo_t *info, void *context)
     running = false;
     ucontext_t *user = context;
     greg_t *registers = user->uc_mcontext.gregs;
-    *word(result, OUT_OUTCOME) = number == SIGALRM ? OUTCOME_HANG : OUTCOME_SIGNAL;
+    *word(result, OUT_OUTCOME) = number == SIGPROF ? OUTCOME_HANG : OUTCOME_SIGNAL;
     *word(result, OUT_SIGNAL) = (uint32_t)number;
     *word(result, OUT_CODE) = (uint32_t)info->si_code;
     *quad(result, OUT_ADDRESS) = (uint64_t)info->si_addr;
@@ -273,10 +273,11 @@ static void execute(unsigned char *in, unsigned char *out)
     }
 }
 
+/* Ticks of CPU time: code that is executed for long has not hung while others have the CPU, or while it is stopped. */
 static void clock(long microseconds)
 {
     struct itimerval interval = {{0, microseconds}, {0, microseconds}};
-    check(call3(SYS_setitimer, ITIMER_REAL, (long)&interval, 0), "setitimer");
+    check(call3(SYS_setitimer, ITIMER_PROF, (long)&interval, 0), "setitimer");
 }
 
 static void run(void)
@@ -440,7 +441,7 @@ static void set_up_signals(void)
     /* SA_NODEFER: the handler leaves without sigreturn, which would unblock the signal. */
     struct kernel_sigaction action = {signal_entry,
                                       SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART | 0x04000000, restorer, 0};
-    const int signals[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGALRM};
+    const int signals[] = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGPROF};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         check(call(SYS_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0), "rt_sigaction");
     }

@@ -124,14 +124,27 @@ class CountCommandTest {
           () -> runs(target, program)
               && Cli.run("list", "-p", pid, "libc.so.6:malloc").status() == Xolotl.DONE,
           () -> program + " runs and has loaded its libc");
-      JsonNode probe = Cli.run("count", "-p", pid, "-e", "libc.so.6:malloc", "--for", "1s", "--json").done()
-          .json()
-          .get("probes").get(0);
-      assertThat(probe.get("hits").longValue()).isPositive();
-      assertUntouched(target, Long.parseUnsignedLong(probe.get("address").textValue(), 2,
-          probe.get("address").textValue().length(), 16));
+      long address = Long.decode(Cli.run("list", "-p", pid, "libc.so.6:malloc", "--json").done().json()
+          .get("functions").get(0).get("address").textValue());
+      var interruption = new Interruption();
+      var counted = CompletableFuture.supplyAsync(
+          () -> Cli.run(interruption, "count", "-p", pid, "-e", "libc.so.6:malloc", "--json"));
+      Await.until(() -> ProcFs.memory(target.pid(), address, 1)[0] == (byte) 0xcc || counted.isDone(),
+          () -> "a breakpoint at malloc");
+      // The program waits for nothing itself: from now on it gives the CPU up where it hits the probe.
+      long before = switches(target);
+      Await.until(() -> switches(target) > before + 100 || counted.isDone(), () -> "hits");
+      interruption.request();
+      JsonNode probe = counted.join().done().json().get("probes").get(0);
+      assertThat(probe.get("hits").longValue()).isGreaterThan(10);
+      assertThat(probe.get("address").textValue()).isEqualTo("0x" + Long.toHexString(address));
+      assertUntouched(target, address);
       assertThat(target.isAlive()).isTrue();
     }
+  }
+
+  private static long switches(TargetProcess target) {
+    return Long.parseLong(ProcFs.status(target.pid(), "voluntary_ctxt_switches"));
   }
 
   private static boolean runs(TargetProcess target, String program) {

@@ -125,7 +125,7 @@ class DecoderUnavailableTest {
     try {
       List<String> lines = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8)
           .lines().toList();
-      assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      assertThat(child.waitFor(5, TimeUnit.MINUTES)).isTrue();
       return lines;
     } finally {
       child.destroyForcibly();

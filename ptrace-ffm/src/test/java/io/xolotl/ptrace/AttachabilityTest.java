@@ -18,11 +18,9 @@ import java.util.Objects;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What cannot be attached to, with the reason for programs and the sentence for people. */
-@Timeout(60)
 class AttachabilityTest {
 
   private final Tracer tracer = Tracer.start("tracer of a test");

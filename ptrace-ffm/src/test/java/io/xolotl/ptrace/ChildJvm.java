@@ -1,5 +1,6 @@
 package io.xolotl.ptrace;
 
+import io.xolotl.fixtures.Await;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -45,7 +46,7 @@ final class ChildJvm {
       try {
         List<String> lines = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines()
             .toList();
-        if (!child.waitFor(60, TimeUnit.SECONDS) || child.exitValue() != 0) {
+        if (!child.waitFor(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS) || child.exitValue() != 0) {
           throw new AssertionError(command + ": " + lines);
         }
         return lines;

@@ -140,7 +140,7 @@ class CreationTest {
 
   private static void await(CountDownLatch latch) {
     try {
-      if (!latch.await(30, TimeUnit.SECONDS)) {
+      if (!latch.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
         throw new IllegalStateException("not released");
       }
     } catch (InterruptedException e) {

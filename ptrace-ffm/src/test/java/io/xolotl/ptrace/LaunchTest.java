@@ -21,11 +21,9 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Programs that are started under control. */
-@Timeout(60)
 class LaunchTest {
 
   private static final Stream NOTHING = new Stream.File(Path.of("/dev/null"), false);

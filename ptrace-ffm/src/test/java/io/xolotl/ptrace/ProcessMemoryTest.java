@@ -19,10 +19,8 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /** Memory of a running process. */
-@Timeout(60)
 class ProcessMemoryTest {
 
   private static final int SYS_MPROTECT = 10;

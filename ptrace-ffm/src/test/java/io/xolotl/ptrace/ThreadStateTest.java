@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
@@ -18,11 +19,9 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Registers, vector state and signal information: read as the program set them, changed as the program sees it. */
-@Timeout(60)
 class ThreadStateTest {
 
   private static final byte BREAKPOINT = (byte) 0xcc;
@@ -134,7 +133,7 @@ class ThreadStateTest {
   }
 
   private static void awaitHit(TargetProcess target, Breakpoints handler, CompletableFuture<?> hit) {
-    io.xolotl.fixtures.Await.until(hit::isDone, () -> "a hit in " + target + ", which is in state "
+    Await.until(hit::isDone, () -> "a hit in " + target + ", which is in state "
         + ProcFs.state(target.pid()) + " after stops " + handler.statuses + " and has printed "
         + target.output());
     hit.join();
@@ -178,7 +177,7 @@ class ThreadStateTest {
       });
       target.send("go");
       awaitHit(target, handler, hit);
-      assertThat(seen.get(20, TimeUnit.SECONDS)).isEqualTo(7.0);
+      assertThat(seen.get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isEqualTo(7.0);
       target.awaitLine("half 10.5");
     }
   }
@@ -202,7 +201,7 @@ class ThreadStateTest {
       try (var traced = Traced.attach(target.pid(), new Recorder())) {
         long go = Long.parseUnsignedLong(target.output().getFirst().split(" ")[2], 16);
         // Its registers are loaded when it says so: no call comes in between.
-        io.xolotl.fixtures.Await.until(() -> traced.process.memory().readInt(go) == 1,
+        Await.until(() -> traced.process.memory().readInt(go) == 1,
             () -> "registers are loaded");
         traced.stopped(thread -> {
           VectorState state = thread.readVectorState();

@@ -8,14 +8,12 @@
 #include <unistd.h>
 
 static volatile long value = 4711;
-static volatile int main_thread_ended;
+static pthread_t main_thread;
 
 static void *live_on(void *unused)
 {
     int c;
-    while (!main_thread_ended) {
-        usleep(1000);
-    }
+    pthread_join(main_thread, NULL);
     while ((c = getchar()) != EOF) {
         if (c == '\n') {
             printf("value %ld\n", value);
@@ -31,6 +29,7 @@ int main(int argc, char **argv)
     pthread_t thread;
     (void)argv;
     setvbuf(stdin, NULL, _IONBF, 0);
+    main_thread = pthread_self();
     pthread_create(&thread, NULL, live_on, NULL);
     printf("ready %d %lx\n", getpid(), (unsigned long)&value);
     fflush(stdout);
@@ -38,6 +37,5 @@ int main(int argc, char **argv)
         while (getchar() != '\n') {
         }
     }
-    main_thread_ended = 1;
     pthread_exit(NULL);
 }

@@ -13,13 +13,11 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Processes that a probed process creates run free; a program that it executes is not probed. */
-@Timeout(120)
 class ChildrenTest {
 
   private static List<Probe> probeWork(ProbedProcess process, TargetProcess target) {
@@ -107,7 +105,7 @@ class ChildrenTest {
           handler.complete(null);
         }).in(HandlerContext.TASK));
         target.send("go");
-        assertThat(handled.await(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(handled.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
         target.send("exec");
         target.awaitLine("ready ");
         var again = new CountDownLatch(1);
@@ -118,7 +116,7 @@ class ChildrenTest {
           Await.until(() -> inNew.hits() == 1, () -> "hits " + inNew.hits());
         }
         old.countDown();
-        handler.get(20, TimeUnit.SECONDS);
+        handler.get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         // Behind what the handler's return has queued for the tracer.
         assertThat(process.threadIds()).contains(target.pid());
         again.countDown();
@@ -148,9 +146,10 @@ class ChildrenTest {
           }
         }).in(HandlerContext.TASK), ProbeRequest.at("forker", "work_rip_load", hit -> {})));
         target.send("go");
-        int pid = child.get(20, TimeUnit.SECONDS);
+        int pid = child.get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         target.signal("KILL");
-        assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Killed(9));
+        assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+            .isEqualTo(new ProcessEnd.Killed(9));
         assertThat(ProcFs.memory(pid, work, 1)).isEqualTo(new byte[]{0x53});
         release.countDown();
         ProcFs.awaitGone(pid);
@@ -199,7 +198,7 @@ class ChildrenTest {
         Probe probe = process.register(ProbeRequest.at("forever", "work_rip_load", hit -> {}));
         io.xolotl.fixtures.Await.until(() -> probe.hits() > 10, () -> "hits");
         target.signal("KILL");
-        assertThat(process.end().get(20, java.util.concurrent.TimeUnit.SECONDS))
+        assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
             .isEqualTo(new ProcessEnd.Killed(9));
         assertThat(probe.isActive()).isFalse();
         probe.unregister();

@@ -8,13 +8,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Programs that the kernel lets map or unmap nothing, by seccomp or by a limit: what needs no slot works all the same. */
-@Timeout(120)
 class ConfinedTest {
 
   private static final String SOURCE = """

@@ -10,19 +10,16 @@ import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Sessions end as they should, whatever calls for it and whatever the handlers do at that time. */
-@Timeout(60)
 class EndingTest {
 
   @TempDir
@@ -57,11 +54,12 @@ class EndingTest {
     target.send("go");
     Await.until(() -> probe.hits() == 8, () -> "hits " + probe.hits());
     target.signal("KILL");
-    assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Killed(9));
+    assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+        .isEqualTo(new ProcessEnd.Killed(9));
     var closed = closing(process);
     assertThat(closed).isNotDone();
     release.countDown();
-    closed.get(20, TimeUnit.SECONDS);
+    closed.get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     probe.unregister();
   }
 
@@ -79,7 +77,7 @@ class EndingTest {
         target.send("go");
         Await.until(() -> probe.hits() == 1, () -> "hits " + probe.hits());
         release.countDown();
-        closing(process).get(20, TimeUnit.SECONDS);
+        closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
       }
     }
   }
@@ -90,7 +88,7 @@ class EndingTest {
       throws Exception {
     ProbedProcess process = ProbedProcess.attach(target.pid());
     process.end().thenRun(process::close);
-    closing(process).get(20, TimeUnit.SECONDS);
+    closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     target.send("go");
     target.send("stop");
     target.awaitOk();
@@ -110,9 +108,9 @@ class EndingTest {
     target.send("go");
     Await.until(() -> probe.hits() == 2, () -> "hits " + probe.hits());
     target.signal("KILL");
-    called.get(20, TimeUnit.SECONDS);
+    called.get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     release.countDown();
-    closing(process).get(20, TimeUnit.SECONDS);
+    closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
   }
 
   @ParameterizedTest
@@ -128,7 +126,7 @@ class EndingTest {
     }).in(context));
     target.send("go");
     Await.until(() -> probe.hits() > 20, () -> "hits " + probe.hits());
-    closing(process).get(20, TimeUnit.SECONDS);
+    closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     target.send("stop");
     target.awaitOk();
   }
@@ -144,7 +142,7 @@ class EndingTest {
     Probe probe = process.register(ProbeRequest.at("forever", "work", hit -> {}).in(HandlerContext.TASK));
     target.send("go");
     Await.until(() -> probe.hits() > 20, () -> "hits " + probe.hits());
-    closing(process).get(20, TimeUnit.SECONDS);
+    closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     target.send("stop");
     target.awaitOk();
   }

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
@@ -12,7 +13,6 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -23,7 +23,6 @@ import java.util.spi.ToolProvider;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -31,13 +30,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The programs in {@code examples/}, run as their comments say: from source, in a JVM of their own. */
-@Timeout(180)
 class ExamplesTest {
 
   private static final Path EXAMPLES = Path.of("..", "examples");
-
-  /** A JVM starts and compiles an example in a second or two, if nothing else needs the processors. */
-  private static final Duration LONG = Duration.ofSeconds(90);
 
   /** What the java command of a JVM that was terminated by SIGTERM exits with. */
   private static final ExitStatus TERMINATED = new ExitStatus.Exited(128 + 15);
@@ -56,14 +51,15 @@ class ExamplesTest {
 
   /** Waits for the end of an example that must have nothing to complain of, and for the end of what it prints. */
   private static List<String> outputOf(TargetProcess example, ExitStatus expected) {
-    assertThat(example.exitStatus(LONG)).as(example::stderr).isEqualTo(expected);
+    assertThat(example.exitStatus()).as(example::stderr).isEqualTo(expected);
     assertThat(example.stderr()).isEmpty();
     return wholeOutput(example);
   }
 
   /** What an example that has ended printed: its last lines may still be on their way. */
   private static List<String> wholeOutput(TargetProcess example) {
-    assertThatThrownBy(() -> example.awaitLine(line -> false, LONG)).hasMessageStartingWith("no line");
+    assertThatThrownBy(() -> example.awaitLine(line -> false, Await.PATIENCE))
+        .hasMessageStartingWith("no line");
     return example.output();
   }
 
@@ -116,10 +112,10 @@ class ExamplesTest {
   @Test
   void tracesTheArgumentsOfEachCallUntilTheProcessEnds(
       @RunsFixture(value = FixtureProgram.CALLS, args = {"2",
-          "50"}, timeoutSeconds = 150) TargetProcess target) {
+          "50"}) TargetProcess target) {
     List<Integer> threads = ProcFs.threads(target.pid());
     try (TargetProcess example = run("TraceArguments", target.pid(), "calls:work")) {
-      example.awaitLine("Tracing calls:work in process " + target.pid() + ".", LONG);
+      example.awaitLine("Tracing calls:work in process " + target.pid() + ".");
       target.send("go");
       target.awaitOk();
       target.send("exit");
@@ -147,13 +143,13 @@ class ExamplesTest {
 
   @Test
   void fixesAResultAsLongAsItRuns(
-      @RunsFixture(value = FixtureProgram.ALTER, timeoutSeconds = 150) TargetProcess target)
+      @RunsFixture(FixtureProgram.ALTER) TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("add")));
     target.send("go");
     target.awaitLine("add 5");
     try (TargetProcess example = run("FixBug", target.pid(), "alter:add", "-0x2a")) {
-      example.awaitLine("Fixing alter:add in process " + target.pid() + ".", LONG);
+      example.awaitLine("Fixing alter:add in process " + target.pid() + ".");
       for (int i = 0; i < 3; i++) {
         target.send("go");
         assertThat(target.awaitLine("add ")).isEqualTo("add -42");
@@ -192,8 +188,8 @@ class ExamplesTest {
           + "The command exited with status 7\\.\n");
 
   private static long failedSize(TargetProcess example, long number) {
-    String printed = example.awaitLine("failed 1 last ", LONG);
-    assertThat(example.exitStatus(LONG)).isEqualTo(ExitStatus.SUCCESS);
+    String printed = example.awaitLine("failed 1 last ");
+    assertThat(example.exitStatus()).isEqualTo(ExitStatus.SUCCESS);
     Matcher report = FAILED.matcher(example.stderr());
     assertThat(report.matches()).as(example.stderr()).isTrue();
     assertThat(report.group(1)).isEqualTo(Long.toString(number));
@@ -217,8 +213,8 @@ class ExamplesTest {
   void letsACommandAloneThatAllocatesLess() throws Exception {
     Path program = compiled("allocates", ALLOCATES);
     try (TargetProcess example = run("FailAllocation", "1000000", "--", program)) {
-      example.awaitLine("failed 0 last 0", LONG);
-      assertThat(example.exitStatus(LONG)).isEqualTo(ExitStatus.SUCCESS);
+      example.awaitLine("failed 0 last 0");
+      assertThat(example.exitStatus()).isEqualTo(ExitStatus.SUCCESS);
       Matcher report = Pattern.compile("There were only (\\d+) calls of malloc; all went on as usual\\.\n"
           + "The command exited with status 8\\.\n").matcher(example.stderr());
       assertThat(report.matches()).as(example.stderr()).isTrue();
@@ -237,7 +233,7 @@ class ExamplesTest {
         }
         """);
     try (TargetProcess example = run("FailAllocation", "--", program)) {
-      assertThat(example.exitStatus(LONG)).as(example::stderr).isEqualTo(ExitStatus.SUCCESS);
+      assertThat(example.exitStatus()).as(example::stderr).isEqualTo(ExitStatus.SUCCESS);
       assertThat(example.stderr()).startsWith("Call 100, malloc(")
           .endsWith(" returned 0.\nThe command was killed by signal 11.\n");
     }
@@ -276,7 +272,7 @@ class ExamplesTest {
     double maximum = Double.parseDouble(report.group(4));
     assertThat(median).isGreaterThanOrEqualTo(20_000).isLessThan(maximum);
     assertThat(mean).isBetween((20_000.0 + 20_000 + 300_000) / 3, maximum);
-    assertThat(maximum).isBetween(300_000.0, LONG.toNanos() / 1e3);
+    assertThat(maximum).isBetween(300_000.0, Await.PATIENCE.toNanos() / 1e3);
   }
 
   @Test
@@ -284,7 +280,7 @@ class ExamplesTest {
     try (TargetProcess target = TargetProcess.start(List.of(compiled("naps", NAPS).toString()));
         TargetProcess example = run("TimeFunction", target.pid(), "naps:nap", "6")) {
       target.awaitLine("ready");
-      example.awaitLine("Timing naps:nap in process " + target.pid() + ".", LONG);
+      example.awaitLine("Timing naps:nap in process " + target.pid() + ".");
       for (int i = 0; i < 2; i++) {
         target.send("go");
         assertThat(target.awaitLine("failures ")).isEqualTo("failures 0");
@@ -302,7 +298,7 @@ class ExamplesTest {
     try (TargetProcess target = TargetProcess.start(List.of(compiled("naps", NAPS).toString()));
         TargetProcess example = run("TimeFunction", target.pid(), "naps:nap")) {
       target.awaitLine("ready");
-      example.awaitLine("Timing naps:nap", LONG);
+      example.awaitLine("Timing naps:nap");
       target.send("go");
       assertThat(target.awaitLine("failures ")).isEqualTo("failures 0");
       if (process) {
@@ -317,9 +313,9 @@ class ExamplesTest {
 
   @Test
   void saysThatNoCallHasReturned(
-      @RunsFixture(value = FixtureProgram.SLEEPER, timeoutSeconds = 150) TargetProcess target) {
+      @RunsFixture(FixtureProgram.SLEEPER) TargetProcess target) {
     try (TargetProcess example = run("TimeFunction", target.pid(), "libc.so.6:malloc")) {
-      example.awaitLine("Timing", LONG);
+      example.awaitLine("Timing");
       target.send("exit");
       assertThat(outputOf(example, ExitStatus.SUCCESS)).last().isEqualTo("No call has returned.");
     }
@@ -333,11 +329,11 @@ class ExamplesTest {
       FailAllocation | -- /nowhere/program  | /nowhere/program
       """)
   void refusesInASentence(String example, String arguments, String sentence,
-      @RunsFixture(value = FixtureProgram.ALTER, timeoutSeconds = 150) TargetProcess target)
+      @RunsFixture(FixtureProgram.ALTER) TargetProcess target)
       throws Exception {
     String pid = Integer.toString(target.pid());
     try (TargetProcess refused = run(example, (Object[]) arguments.replace("PID", pid).split(" "))) {
-      assertThat(refused.exitStatus(LONG)).isEqualTo(new ExitStatus.Exited(1));
+      assertThat(refused.exitStatus()).isEqualTo(new ExitStatus.Exited(1));
       assertThat(wholeOutput(refused)).isEmpty();
       assertThat(refused.stderr()).contains(sentence).doesNotContain("Exception").hasLineCount(1);
     }
@@ -355,7 +351,7 @@ class ExamplesTest {
       """)
   void saysHowToUseIt(String example, String arguments, String usage) {
     try (TargetProcess refused = run(example, (Object[]) arguments.split(" "))) {
-      assertThat(refused.exitStatus(LONG)).isEqualTo(new ExitStatus.Exited(2));
+      assertThat(refused.exitStatus()).isEqualTo(new ExitStatus.Exited(2));
       assertThat(wholeOutput(refused)).isEmpty();
       assertThat(refused.stderr()).isEqualTo(usage + "\n");
     }

@@ -23,7 +23,6 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -31,7 +30,6 @@ import org.junit.jupiter.params.provider.EnumSource;
  * Each single call that attaching, launching, registering, unregistering and closing make of the C library fails once, or
  * finds the process killed. The operation says so or succeeds all the same, and nothing is left behind, there and here.
  */
-@Timeout(300)
 class FaultsTest {
 
   private static final List<String> SITES = List.of("work_push", "work_rip_load", "work_jcc", "work_call",
@@ -288,7 +286,8 @@ class FaultsTest {
       refused += launched.isEmpty() ? 1 : 0;
       for (ProbedProcess process : launched) {
         process.start();
-        assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+        assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+            .isEqualTo(new ProcessEnd.Exited(0));
         process.close();
       }
       String context = "call " + n + ": " + failed;

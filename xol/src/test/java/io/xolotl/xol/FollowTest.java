@@ -15,13 +15,11 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Children that are followed, programs that are executed, and the listener that hears of both. */
-@Timeout(120)
 class FollowTest {
 
   /** Keeps all that it is told; what it does besides is for the test to say. */
@@ -81,7 +79,8 @@ class FollowTest {
           int pid = goOnce(target);
           ProbedProcess child = listener.followed.remove();
           assertThat(child.pid()).isEqualTo(pid);
-          assertThat(child.end().get(20, TimeUnit.SECONDS)).isInstanceOf(ProcessEnd.Exited.class);
+          assertThat(child.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+              .isInstanceOf(ProcessEnd.Exited.class);
           assertThat(hitsByThread.get(pid)).hasValue(2);
           assertThat(hitsByThread.get(target.pid())).hasValue(2 * round);
           assertThat(returns.returns()).isEqualTo(round);
@@ -120,7 +119,8 @@ class FollowTest {
       assertThat(ProcFs.tracerPid(pid)).isNotZero();
       target.send("release");
       target.awaitOk();
-      assertThat(child.end().get(20, TimeUnit.SECONDS)).isInstanceOf(ProcessEnd.Exited.class);
+      assertThat(child.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .isInstanceOf(ProcessEnd.Exited.class);
       assertThat(copy.hits()).isEqualTo(2);
       assertThat(own.hits()).isEqualTo(1);
     }

@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -63,7 +62,8 @@ class HandlerTest {
       process.register(
           sites.stream().map(site -> ProbeRequest.at(site, hit -> hit.registers().set(register, value))
               .in(context)).toList());
-      assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Detached());
+      assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .isEqualTo(new ProcessEnd.Detached());
       process.close();
       before.assertNoTrace();
     }
@@ -124,12 +124,12 @@ class HandlerTest {
       }).in(context));
       target.send("go");
       for (int i = 0; i < 1_000; i++) {
-        long[] hit = seen.poll(20, TimeUnit.SECONDS);
+        long[] hit = seen.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         assertThat(hit).isNotNull();
         assertThat(hit[0]).isEqualTo(target.address("work")).isEqualTo(hit[1]);
         assertThat(process.describe(hit[2])).startsWith("forever:");
       }
-      io.xolotl.fixtures.Await.until(() -> threads.size() == 4, () -> "threads seen: " + threads);
+      Await.until(() -> threads.size() == 4, () -> "threads seen: " + threads);
       assertThat(ids).containsAll(threads);
       probe.unregister();
       assertThat(seen.stream().map(h -> h[3]).distinct().count()).isEqualTo(seen.size());
@@ -141,22 +141,23 @@ class HandlerTest {
   @Test
   void aTaskHandlerHoldsOnlyItsOwnThread(@RunsFixture(value = FOREVER, args = "4") TargetProcess target)
       throws Exception {
-    var allInside = new CyclicBarrier(4);
+    var allInside = new CountDownLatch(4);
     var release = new CountDownLatch(1);
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe blocking = process.register(ProbeRequest.at("forever", "work_pop", hit -> {
-        // Reached only if all four threads run the same handler at the same time.
-        allInside.await(20, TimeUnit.SECONDS);
+        allInside.countDown();
         release.await();
       }).in(HandlerContext.TASK));
       target.send("go");
-      io.xolotl.fixtures.Await.until(() -> blocking.hits() == 4, () -> "hits " + blocking.hits());
+      // Only if all four threads run the same handler at the same time.
+      assertThat(allInside.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+      assertThat(blocking.hits()).isEqualTo(4);
       // The tracer is free while four handlers block.
       Probe other = process.register(ProbeRequest.at("forever", "work_ret", hit -> {}));
       assertThat(other.hits()).isZero();
       release.countDown();
       blocking.unregister();
-      io.xolotl.fixtures.Await.until(() -> other.hits() > 100, () -> "hits " + other.hits());
+      Await.until(() -> other.hits() > 100, () -> "hits " + other.hits());
     }
     target.send("stop");
     target.awaitOk();
@@ -175,8 +176,8 @@ class HandlerTest {
       }).in(context)));
       Probe second = process.register(ProbeRequest.at("forever", "work", hit -> {}).in(context));
       target.send("go");
-      assertThat(thrown.poll(20, TimeUnit.SECONDS)).isSameAs(error);
-      io.xolotl.fixtures.Await.until(() -> second.hits() > 100, () -> "hits " + second.hits());
+      assertThat(thrown.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isSameAs(error);
+      Await.until(() -> second.hits() > 100, () -> "hits " + second.hits());
     }
     target.send("stop");
     target.awaitOk();
@@ -189,7 +190,7 @@ class HandlerTest {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe probe = process.register(ProbeRequest.at("forever", "work", kept::add).in(HandlerContext.TASK));
       target.send("go");
-      ProbeHit hit = kept.poll(20, TimeUnit.SECONDS);
+      ProbeHit hit = kept.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
       probe.unregister();
       assertThat(hit).isNotNull();
       org.assertj.core.api.Assertions.assertThatThrownBy(hit::registers)

@@ -12,12 +12,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Each task runs once and at once, in whatever thread. */
-@Timeout(60)
 class HandlerThreadsTest {
 
   @ParameterizedTest
@@ -37,7 +35,7 @@ class HandlerThreadsTest {
         done.countDown();
       });
     }
-    assertThat(done.await(20, TimeUnit.SECONDS)).isTrue();
+    assertThat(done.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
   }
 
   /** Between any two steps of the thread that is kept: tasks that come one by one, and from several threads together. */

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
-import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -21,7 +20,7 @@ class HitCountTest {
       "work_push, TASK, EMULATED", "work_push, TASK, SINGLE_STEPPED", "work_rip_load, INTERRUPT, TRAPPED",
       "work_rip_load, INTERRUPT, SINGLE_STEPPED", "work_rip_load, TASK, SINGLE_STEPPED"})
   void eightThreadsWithTwentyThousandCallsEach(String label, HandlerContext context, Technique technique,
-      @RunsFixture(value = CALLS, args = {"8", "20000"}, timeoutSeconds = 300) TargetProcess target) {
+      @RunsFixture(value = CALLS, args = {"8", "20000"}) TargetProcess target) {
     var handled = new AtomicLong();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe probe = process
@@ -29,7 +28,7 @@ class HitCountTest {
               context).with(technique));
       assertThat(probe.technique()).isEqualTo(technique);
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(240));
+      target.awaitOk();
       assertThat(probe.hits()).isEqualTo(160_000);
       probe.unregister();
       assertThat(handled).hasValue(160_000);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Refusal;
 import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
@@ -12,7 +13,6 @@ import io.xolotl.ptrace.MemoryMapping;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -25,7 +25,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -33,7 +32,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** 32-bit programs under a 64-bit kernel. */
-@Timeout(300)
 class I386Test {
 
   private static final List<String> WORK = List.of("work_push", "work_mov", "work_pic", "work_here",
@@ -66,7 +64,7 @@ class I386Test {
       "work_here, TASK, BOOSTED", "work_load, INTERRUPT, TRAPPED",
       "work_load, TASK, TRAPPED", "work_inc, INTERRUPT, SINGLE_STEPPED", "work_ret, TASK, EMULATED"})
   void everyCallOfEveryThreadIsOneHit(String label, HandlerContext context, Technique technique,
-      @RunsFixture(value = I386, args = {"calls", "8", "5000"}, timeoutSeconds = 300) TargetProcess target)
+      @RunsFixture(value = I386, args = {"calls", "8", "5000"}) TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address(label)));
     var handled = new AtomicLong();
@@ -75,7 +73,7 @@ class I386Test {
           .in(context).with(technique));
       assertThat(probe.technique()).isEqualTo(technique);
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(120));
+      target.awaitOk();
       assertThat(probe.hits()).isEqualTo(40_000);
       probe.unregister();
       assertThat(handled).hasValue(40_000);
@@ -96,7 +94,7 @@ class I386Test {
   @CsvSource(value = {"-, INTERRUPT", "-, TASK", "EMULATED, INTERRUPT", "TRAPPED, INTERRUPT",
       "SINGLE_STEPPED, INTERRUPT"}, nullValues = "-")
   void instructionsBehaveTheSameWhenProbed(Technique forced, HandlerContext context,
-      @RunsFixture(value = I386, args = {"insns", "20"}, timeoutSeconds = 300) TargetProcess target)
+      @RunsFixture(value = I386, args = {"insns", "20"}) TargetProcess target)
       throws Exception {
     List<String> sites = I386.symbols().keySet().stream().filter(s -> s.startsWith("site_")).sorted()
         .toList();
@@ -112,7 +110,7 @@ class I386Test {
         }
       }
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(120));
+      target.awaitOk();
       probes.keySet().removeAll(List.of("site_clone", "site_vfork"));
       assertThat(probes).hasSizeGreaterThan(30);
       probes.forEach((site, probe) -> assertThat(probe.hits()).as(site).isGreaterThanOrEqualTo(20));
@@ -120,13 +118,13 @@ class I386Test {
     assertThat(refused).isEqualTo(new TreeMap<>(REFUSED));
     before.assertNoTrace();
     target.send("go");
-    target.awaitOk(Duration.ofSeconds(60));
+    target.awaitOk();
   }
 
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void closingWhileThreadsAreInSlots(HandlerContext context,
-      @RunsFixture(value = I386, args = {"forever", "8"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = I386, args = {"forever", "8"}) TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), WORK.stream().map(target::address).toList());
     target.send("go");
@@ -159,7 +157,7 @@ class I386Test {
   @CsvSource(value = {"-, INTERRUPT", "TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT",
       "SINGLE_STEPPED, TASK"}, nullValues = "-")
   void signalsLoseNothing(Technique forced, HandlerContext context,
-      @RunsFixture(value = I386, args = {"signals", "80", "20"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = I386, args = {"signals", "80", "40"}) TargetProcess target)
       throws Exception {
     List<String> labels = new ArrayList<>(WORK);
     labels.addAll(List.of("site_sigreturn", "site_rt_sigreturn", "site_system_call"));
@@ -171,7 +169,7 @@ class I386Test {
             .ifPresent(probe -> probes.put(label, probe));
       }
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(60));
+      target.awaitOk();
       long handled = target.output().stream().filter(line -> line.startsWith("handled "))
           .mapToLong(line -> Long.parseLong(line.substring("handled ".length()))).sum();
       assertThat(probes.get("site_sigreturn").hits() + probes.get("site_rt_sigreturn").hits())
@@ -184,9 +182,10 @@ class I386Test {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void blockedSystemCallsAreNotDisturbed(boolean displaced,
-      @RunsFixture(value = I386, args = "sysblock", timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = I386, args = "sysblock") TargetProcess target)
       throws Exception {
     for (int i = 0; i < 20; i++) {
+      ProcFs.threads(target.pid()).forEach(tid -> ProcFs.awaitState(tid, "S"));
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         process.register(at(target, "work_load"));
         if (displaced) {
@@ -197,7 +196,7 @@ class I386Test {
       }
     }
     target.send("release");
-    target.awaitOk(Duration.ofSeconds(60));
+    target.awaitOk();
     Aftermath.expectedOf(target.pid(), List.of()).assertNoTrace();
   }
 
@@ -257,7 +256,8 @@ class I386Test {
       Probe begun = process
           .register(ProbeRequest.at(I386.symbol("new_thread"), hit -> {}).trustingBoundary());
       process.start();
-      assertThat(process.end().get(60, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+      assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .isEqualTo(new ProcessEnd.Exited(0));
       assertThat(clone.hits()).isEqualTo(8);
       assertThat(begun.hits()).isEqualTo(8);
     }
@@ -291,7 +291,7 @@ class I386Test {
             }
           }));
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(60));
+      target.awaitOk();
       assertThat(probe.calls()).isEqualTo(4_000);
       assertThat(probe.returns()).isEqualTo(4_000);
       assertThat(probe.missed()).isZero();
@@ -310,7 +310,7 @@ class I386Test {
         }
       }));
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(60));
+      target.awaitOk();
       assertThat(changing.hits()).isEqualTo(4_000);
     }
     before.assertNoTrace();
@@ -389,12 +389,12 @@ class I386Test {
           long enough = ThreadLocalRandom.current().nextLong(100);
           Await.until(() -> probe.hits() >= enough, () -> "hits " + probe.hits());
         }
-        target.awaitOk(Duration.ofSeconds(60));
+        target.awaitOk();
       }
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         Probe probe = process.register(at(target, label).with(technique));
         target.send("go");
-        target.awaitOk(Duration.ofSeconds(60));
+        target.awaitOk();
         assertThat(probe.hits()).isEqualTo(5_000);
       }
       before.assertNoTrace();
@@ -459,7 +459,7 @@ class I386Test {
       target.awaitLine("ready");
       // What is called the first time is chosen then: strlen is an IFUNC.
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(60));
+      target.awaitOk();
       List<Long> addresses = new ArrayList<>();
       Aftermath before;
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
@@ -471,7 +471,7 @@ class I386Test {
         for (int round = 1; round <= 5; round++) {
           int rounds = round;
           target.send("go");
-          target.awaitOk(Duration.ofSeconds(60));
+          target.awaitOk();
           assertThat(probes.get(0).hits()).isEqualTo(2_000L * round);
           assertThat(probes.subList(1, 4)).allMatch(probe -> probe.hits() >= 2_000L * rounds);
         }
@@ -502,7 +502,8 @@ class I386Test {
           .register(ProbeRequest.at("libc.so.6", "__libc_start_main", hit -> {}).whenItIsMapped());
       assertThat(main.isWaiting()).isTrue();
       process.start();
-      assertThat(process.end().get(60, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+      assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .isEqualTo(new ProcessEnd.Exited(0));
       assertThat(main.hits()).isEqualTo(1);
     }
     assertThat(Files.readAllLines(output)).containsExactly("ready", "ok");
@@ -524,7 +525,8 @@ class I386Test {
           .register(ReturnProbeRequest.of(new ProbeLocation.Symbol("libc.so.6", "malloc", 0),
               hit -> hit.argument(0), (hit, size) -> assertThat(hit.registers().rax()).isNotZero()));
       process.start();
-      assertThat(process.end().get(60, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+      assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .isEqualTo(new ProcessEnd.Exited(0));
       assertThat(main.hits()).isEqualTo(1);
       assertThat(malloc.calls()).isGreaterThanOrEqualTo(4_000);
       assertThat(malloc.returns()).isEqualTo(malloc.calls());

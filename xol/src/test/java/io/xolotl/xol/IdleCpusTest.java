@@ -21,6 +21,7 @@ class IdleCpusTest {
 
   private static final Path FILE = Path.of("/dev/cpu_dma_latency");
   private static final int MANY = 20_000;
+  private static final int ROUNDS = 5;
 
   @BeforeEach
   void mayBeHeld() {
@@ -31,7 +32,7 @@ class IdleCpusTest {
   void areAwakeWhileHitsAreFrequent(@RunsFixture(value = FOREVER, args = "1") TargetProcess target) {
     try (ProbedProcess process = attach(target, IdleCpus.AWAKE)) {
       Probe probe = register(process, target);
-      for (int round = 0; round < 20; round++) {
+      for (int round = 0; round < ROUNDS; round++) {
         assertThat(isHeld()).isFalse();
         target.send("go");
         Await.until(IdleCpusTest::isHeld, () -> "held while the program hits the probe");
@@ -47,7 +48,7 @@ class IdleCpusTest {
   void sleepAgainWhenTheSessionEndsInTheMiddle(
       @RunsFixture(value = FOREVER, args = "1") TargetProcess target) {
     target.send("go");
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
       try (ProbedProcess process = attach(target, IdleCpus.AWAKE)) {
         register(process, target);
         Await.until(IdleCpusTest::isHeld, () -> "held while the program hits the probe");

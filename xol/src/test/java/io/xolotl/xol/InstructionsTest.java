@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +33,7 @@ class InstructionsTest {
       "TRAPPED, INTERRUPT",
       "SINGLE_STEPPED, INTERRUPT"}, nullValues = "-")
   void behaveTheSameWhenProbed(Technique forced, HandlerContext context,
-      @RunsFixture(value = FixtureProgram.INSNS, args = "20", timeoutSeconds = 300) TargetProcess target)
+      @RunsFixture(value = FixtureProgram.INSNS, args = "20") TargetProcess target)
       throws Exception {
     Map<String, ProbeException.Reason> refused = new TreeMap<>();
     List<Long> addresses = new ArrayList<>();
@@ -60,7 +59,7 @@ class InstructionsTest {
       }
       assertThat(probes).hasSizeGreaterThan(20);
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(120));
+      target.awaitOk();
       List<String> output = target.output();
       probes.forEach((symbol, probe) -> {
         String kind = symbol.substring("site_".length());
@@ -72,6 +71,6 @@ class InstructionsTest {
     assertThat(refused).isEqualTo(new TreeMap<>(REFUSED));
     before.assertNoTrace();
     target.send("go");
-    target.awaitOk(Duration.ofSeconds(60));
+    target.awaitOk();
   }
 }

@@ -7,7 +7,6 @@ import io.xolotl.fixtures.TargetProcess;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -15,7 +14,6 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Instructions that the kernel's uprobes (Linux 6.18) refuse, or execute with another result than in place. Each is probed
  * in a program that checks its result; {@link InstructionsTest} also forces each technique on them.
  */
-@Timeout(60)
 class KernelFailuresTest {
 
   private static final String PREFIX = "site_kernel_";

@@ -4,6 +4,7 @@ import static io.xolotl.fixtures.FixtureProgram.DLOPENER;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
@@ -82,7 +83,8 @@ class MappingsTest {
       Probe probe = process.register(ProbeRequest.at("libplug.so", "plug_wrok", hit -> {}).whenItIsMapped());
       target.send("load");
       target.awaitOk();
-      assertThat(failures.poll(20, TimeUnit.SECONDS)).hasMessageContaining("plug_work");
+      assertThat(failures.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .hasMessageContaining("plug_work");
       assertThat(probe.isActive()).isFalse();
       assertThat(probe.isWaiting()).isFalse();
     }
@@ -97,7 +99,8 @@ class MappingsTest {
       Probe probe = process.register(ProbeRequest.at("libc.so.6", "malloc", hit -> {}).whenItIsMapped());
       assertThat(probe.isWaiting()).isTrue();
       process.start();
-      assertThat(process.end().get(30, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+      assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+          .isEqualTo(new ProcessEnd.Exited(0));
       assertThat(probe.hits()).isPositive();
     }
   }

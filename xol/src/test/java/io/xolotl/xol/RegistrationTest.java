@@ -9,10 +9,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -26,7 +26,7 @@ class RegistrationTest {
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void aSecondProbeOnTheNextInstructionComesAndGoesTwoHundredTimes(HandlerContext context,
-      @RunsFixture(value = CALLS, args = {"8", "20000"}, timeoutSeconds = 300) TargetProcess target)
+      @RunsFixture(value = CALLS, args = {"8", "20000"}) TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(),
         List.of(target.address("work_push"), target.address("work_mov")));
@@ -47,7 +47,7 @@ class RegistrationTest {
         // Outside a handler unregister waits for those that run.
         assertThat(handled).hasValue(counted);
       }
-      target.awaitOk(Duration.ofMinutes(2));
+      target.awaitOk();
       assertThat(first.hits()).isEqualTo(160_000);
     }
     before.assertNoTrace();
@@ -56,7 +56,7 @@ class RegistrationTest {
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void handlersRegisterAndUnregister(HandlerContext context,
-      @RunsFixture(value = FOREVER, args = "8", timeoutSeconds = 120) TargetProcess target) throws Exception {
+      @RunsFixture(value = FOREVER, args = "8") TargetProcess target) throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(),
         List.of(target.address("work_push"), target.address("work_mov")));
     var cycles = new AtomicInteger();
@@ -75,7 +75,7 @@ class RegistrationTest {
         }
       }).in(context));
       target.send("go");
-      Await.until(() -> cycles.get() >= 300 || failure.get() != null, Duration.ofSeconds(60),
+      Await.until(() -> cycles.get() >= 300 || failure.get() != null,
           () -> "cycles " + cycles);
       assertThat(failure).hasNullValue();
     }
@@ -100,7 +100,7 @@ class RegistrationTest {
         if (i == 0) {
           target.send("go");
         }
-        assertThat(done.orTimeout(20, java.util.concurrent.TimeUnit.SECONDS).join()).isFalse();
+        assertThat(done.orTimeout(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS).join()).isFalse();
         probe.unregister();
         long after = handled.get();
         assertThat(after).isEqualTo(probe.hits());

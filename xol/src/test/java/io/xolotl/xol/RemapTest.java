@@ -14,13 +14,11 @@ import java.util.concurrent.LinkedBlockingQueue;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Code that is unmapped, mapped over, protected, rewritten or moved below probes, which were hit before. */
-@Timeout(120)
 class RemapTest {
 
   /** push rbx; mov rbx, rdi; lea rax, [rbx+rbx]; add rax, 7; pop rbx; ret. */

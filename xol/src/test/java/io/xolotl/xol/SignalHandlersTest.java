@@ -4,19 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.TargetProcess;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** A program that lives on signals behaves the same with every instruction of its loops and handlers probed. */
-@Timeout(240)
 class SignalHandlersTest {
 
   private static final int ROUNDS = 12;
@@ -54,7 +52,7 @@ class SignalHandlersTest {
     for (String name : List.of("repaired", "left", "on-stack", "nested", "traps", "sent-traps", "steps",
         "reaped",
         "errors")) {
-      lines.add(target.awaitLine(line -> line.startsWith(name + " "), Duration.ofSeconds(120)));
+      lines.add(target.awaitLine(line -> line.startsWith(name + " "), Await.PATIENCE));
     }
     target.awaitOk();
     return lines;

@@ -10,10 +10,11 @@ import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -30,7 +31,7 @@ class SignalsTest {
 
   @Test
   void signalsLoseNothing(
-      @RunsFixture(value = SIGNALS, args = {"1000", "2"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SIGNALS, args = {"1000", "2"}) TargetProcess target)
       throws Exception {
     runsRight(target, null, HandlerContext.INTERRUPT);
   }
@@ -40,7 +41,7 @@ class SignalsTest {
   @CsvSource({"BOOSTED, INTERRUPT", "TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT",
       "SINGLE_STEPPED, TASK"})
   void signalsThatArriveInSlots(Technique technique, HandlerContext context,
-      @RunsFixture(value = SIGNALS, args = {"1000", "0.4"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SIGNALS, args = {"1000", "0.4"}) TargetProcess target)
       throws Exception {
     runsRight(target, technique, context);
   }
@@ -58,17 +59,24 @@ class SignalsTest {
         }
       }
       target.send("go");
-      target.awaitOk(Duration.ofSeconds(60));
+      target.awaitOk();
     }
     before.assertNoTrace();
   }
 
   @Test
   void sessionsComeAndGoInASignalStorm(
-      @RunsFixture(value = SIGNALS, args = {"1000", "4"}, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SIGNALS, args = {"1000", "0.4"}) TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), WORK.stream().map(target::address).toList());
-    target.send("go");
+    var stop = new AtomicBoolean();
+    // As long as sessions come, however long that is.
+    var storm = CompletableFuture.runAsync(() -> {
+      while (!stop.get()) {
+        target.send("go");
+        target.awaitOk();
+      }
+    }, task -> Thread.ofPlatform().daemon().start(task));
     for (int i = 0; i < 40; i++) {
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         Probe probe = process.register(ProbeRequest.at(target.address("work_rip_load"), hit -> {})
@@ -78,7 +86,8 @@ class SignalsTest {
       }
       before.assertNoTrace();
     }
-    target.awaitOk(Duration.ofSeconds(60));
+    stop.set(true);
+    storm.join();
   }
 
   @Test
@@ -125,13 +134,13 @@ class SignalsTest {
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void signalsInFrontOfASystemCall(HandlerContext context,
-      @RunsFixture(value = SYSCALLS, args = "5000", timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SYSCALLS, args = "5000") TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("the_syscall")));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe probe = process.register(ProbeRequest.at(target.address("the_syscall"), hit -> {}).in(context));
       target.send("go");
-      String calls = target.awaitLine("calls ", Duration.ofSeconds(60));
+      String calls = target.awaitLine("calls ");
       assertThat("calls " + probe.hits()).isEqualTo(calls);
       assertThat(target.awaitLine("handled ")).doesNotMatch("handled \\d{1,2}");
       target.awaitOk();
@@ -151,7 +160,7 @@ class SignalsTest {
             Thread.ofPlatform().start(() -> target.signal("TERM")).join();
           }).in(context));
       target.send("block");
-      assertThat(process.end().get(20, TimeUnit.SECONDS))
+      assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
           .isEqualTo(new ProcessEnd.Killed(15));
     }
   }
@@ -159,15 +168,16 @@ class SignalsTest {
   /** Attaching, making system calls in its threads, and detaching interrupt them, and none of them notices. */
   @Test
   void blockedSystemCallsAreNotDisturbed(
-      @RunsFixture(value = SYSBLOCK, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(SYSBLOCK) TargetProcess target)
       throws Exception {
     for (int i = 0; i < 30; i++) {
+      ProcFs.threads(target.pid()).forEach(tid -> ProcFs.awaitState(tid, "S"));
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         process.register(ProbeRequest.at("libc.so.6", "malloc", hit -> {}));
       }
     }
     target.send("release");
-    target.awaitOk(Duration.ofSeconds(60));
+    target.awaitOk();
     assertThat(target.output().stream().filter(line -> line.contains(" returns ")))
         .hasSizeGreaterThanOrEqualTo(4)
         .allSatisfy(line -> assertThat(line).contains(" eintr 0 early 0"));

@@ -45,7 +45,7 @@ class SlotsTest {
 
   @Test
   void neverOverlapAndLeaveNothingBehind(
-      @RunsFixture(value = FixtureProgram.ORACLE, timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(FixtureProgram.ORACLE) TargetProcess target)
       throws Exception {
     byte[] code = fill(target);
     var random = new Random(20101123);

@@ -91,7 +91,7 @@ class StressTest {
         try (TargetProcess target = TargetProcess.start(FixtureProgram.SIGNALS, "80", "1")) {
           target.send("go");
           disturb(random, target, false);
-          target.awaitOk(Duration.ofSeconds(120));
+          target.awaitOk();
         }
       }
       default -> {
@@ -102,7 +102,7 @@ class StressTest {
           }
           disturb(random, target, false);
           for (int i = 0; i < 20; i++) {
-            target.awaitOk(Duration.ofSeconds(60));
+            target.awaitOk();
           }
         }
       }
@@ -120,7 +120,7 @@ class StressTest {
             ProbeRequest.at(target.address(LABELS.get(random.nextInt(4))), hit -> {}).in(context(random)));
         target.send("go");
         disturb(random, target, false);
-        target.awaitOk(Duration.ofSeconds(120));
+        target.awaitOk();
         assertThat(stays.hits()).as("hits of %s", stays).isEqualTo((long) threads * calls);
         hits.addAndGet(stays.hits());
       }
@@ -133,7 +133,7 @@ class StressTest {
       target.send("go");
       disturb(random, target, true);
       target.send(stop);
-      target.awaitOk(Duration.ofSeconds(120));
+      target.awaitOk();
     }
   }
 

@@ -8,6 +8,7 @@ import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
@@ -16,7 +17,6 @@ import io.xolotl.fixtures.UnwindRanges.Range;
 import io.xolotl.ptrace.MemoryMapping;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -44,7 +44,7 @@ class SweepTest {
       "printf, libc.so.6, snprintf, 1000", "strtod, libc.so.6, strtod, 500",
       "sha256, libcrypto.so.3, SHA256, 1000"})
   void everyInstruction(String command, String module, String function, int atLeast,
-      @RunsFixture(value = FixtureProgram.WORKOUT, timeoutSeconds = 300) TargetProcess target)
+      @RunsFixture(FixtureProgram.WORKOUT) TargetProcess target)
       throws Exception {
     // The first use binds, loads and allocates; the second is what the others are compared with.
     use(target, command);
@@ -70,7 +70,7 @@ class SweepTest {
   private static List<String> use(TargetProcess target, String command) {
     int from = target.output().size();
     target.send(command);
-    target.awaitLine("done"::equals, Duration.ofSeconds(120));
+    target.awaitLine("done"::equals, Await.PATIENCE);
     List<String> output = target.output();
     return output.subList(from, output.size());
   }

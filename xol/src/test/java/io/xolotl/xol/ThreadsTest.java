@@ -8,7 +8,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
-import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 import org.junit.jupiter.api.Test;
@@ -20,7 +19,7 @@ class ThreadsTest {
 
   @Test
   void aThousandThreads(
-      @RunsFixture(value = THREADS, args = "1000", timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = THREADS, args = "1000") TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(),
         List.of(target.address("work"), target.address("work_rip_load")));
@@ -30,25 +29,25 @@ class ThreadsTest {
           ProbeRequest.at("threads", "work_rip_load", hit -> {}).in(HandlerContext.TASK)));
       for (int round = 1; round <= 3; round++) {
         target.send("round");
-        target.awaitOk(Duration.ofSeconds(60));
+        target.awaitOk();
         assertThat(probes.get(0).hits()).isEqualTo(1_000L * round);
         assertThat(probes.get(1).hits()).isEqualTo(1_000L * round);
       }
     }
     before.assertNoTrace();
     target.send("round");
-    target.awaitOk(Duration.ofSeconds(60));
+    target.awaitOk();
   }
 
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void newThreadsShareAllProbesFromTheirFirstInstructionOn(HandlerContext context,
-      @RunsFixture(value = SPAWNER, args = "4", timeoutSeconds = 120) TargetProcess target) throws Exception {
+      @RunsFixture(value = SPAWNER, args = "4") TargetProcess target) throws Exception {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe entry = process.register(ProbeRequest.at("spawner", "thread_entry", hit -> {}).in(context));
       Probe last = process.register(ProbeRequest.at("spawner", "thread_ret", hit -> {}).in(context));
       target.send("go");
-      Await.until(() -> last.hits() > 2_000, Duration.ofSeconds(60), () -> "hits " + last.hits());
+      Await.until(() -> last.hits() > 2_000, () -> "hits " + last.hits());
       target.send("stop");
       long created = Long.parseLong(target.awaitLine("created ").substring("created ".length()));
       target.awaitOk();
@@ -60,7 +59,7 @@ class ThreadsTest {
 
   @Test
   void attachingWhileThreadsComeAndGo(
-      @RunsFixture(value = SPAWNER, args = "4", timeoutSeconds = 120) TargetProcess target)
+      @RunsFixture(value = SPAWNER, args = "4") TargetProcess target)
       throws Exception {
     target.send("go");
     for (int i = 0; i < 20; i++) {
@@ -78,7 +77,7 @@ class ThreadsTest {
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void closingWhileThreadsAreInSlots(HandlerContext context,
-      @RunsFixture(value = FOREVER, args = "8", timeoutSeconds = 120) TargetProcess target) throws Exception {
+      @RunsFixture(value = FOREVER, args = "8") TargetProcess target) throws Exception {
     List<String> labels = List.of("work_push", "work_mov", "work_rip_load", "work_lea", "work_add",
         "work_nop",
         "work_test", "work_jcc", "work_add_mem", "work_call", "work_pop", "work_ret", "work_helper",

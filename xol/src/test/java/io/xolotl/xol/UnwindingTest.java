@@ -13,13 +13,11 @@ import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** What unwinds the stack, in the program or from outside, sees the same frames as unprobed. */
-@Timeout(120)
 class UnwindingTest {
 
   private static final String SOURCE = """

@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -19,7 +18,6 @@ import org.junit.jupiter.params.provider.CsvSource;
  * A session closes while a child of vfork runs on. Its creator cannot be stopped, and must not be held up, nor come back into
  * a slot that is gone.
  */
-@Timeout(120)
 class VforkTest {
 
   private static final String SOURCE = """

@@ -1,9 +1,11 @@
 package io.xolotl.xol.elf;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.ptrace.MemoryMapping;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -57,14 +59,15 @@ final class Target implements AutoCloseable, MemoryReader {
   }
 
   /** Waits until the program is inside a system call: the way to meet a program that says nothing. */
-  void awaitSystemCall(int number) throws IOException {
-    long deadline = System.nanoTime() + 10_000_000_000L;
-    while (!Files.readString(Path.of("/proc/" + pid() + "/syscall")).startsWith(number + " ")) {
-      if (System.nanoTime() > deadline) {
-        throw new IOException("no system call " + number);
+  void awaitSystemCall(int number) {
+    Path call = Path.of("/proc/" + pid() + "/syscall");
+    Await.until(() -> {
+      try {
+        return Files.readString(call).startsWith(number + " ");
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
       }
-      Thread.onSpinWait();
-    }
+    }, () -> "system call " + number);
   }
 
   List<MemoryMapping> mappings() throws IOException {
