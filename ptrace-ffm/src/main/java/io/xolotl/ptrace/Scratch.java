@@ -25,6 +25,10 @@ final class Scratch {
   final MemorySegment dispatch;
   /** Room for the largest XSAVE state there is (AMX: 11 KiB). */
   final MemorySegment xstate;
+  /** The name of a file of {@code /proc}. */
+  final MemorySegment path;
+  /** What is read from it. */
+  final MemorySegment file;
 
   Scratch(Arena arena) {
     state = arena.allocate(Libc.callState());
@@ -36,6 +40,8 @@ final class Scratch {
     peek = arena.allocate(16, 8);
     rseq = arena.allocate(24, 8);
     dispatch = arena.allocate(32, 8);
+    path = arena.allocate(64);
+    file = arena.allocate(4096);
     xstate = arena.allocate(32 << 10, 64);
   }
 }
