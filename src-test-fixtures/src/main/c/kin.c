@@ -6,6 +6,7 @@
  *                         orphan           its creator has ended
  *                         chain            a child, and a child of that
  *                         threaded         a child that has two threads
+ *                         leaderless       a child whose first thread has ended, and another serves
  *                         vfork            a child that this process's second thread waits for, stuck in vfork
  *                         vfork_sibling    the same with CLONE_PARENT
  *                         untraced         a child that no event tells a tracer of (CLONE_UNTRACED)
@@ -194,6 +195,14 @@ static int make_thread_and_serve(void *argument)
     return serve(seen);
 }
 
+static int make_thread_and_leave(void *argument)
+{
+    struct second *second = argument;
+    second->pid = start_in(second->place, serve, second->seen, SHARED);
+    syscall(SYS_exit, 0);
+    return 0;
+}
+
 /* For "vfork": the thread that is stuck while its child serves. */
 static void *wait_in_vfork(void *argument)
 {
@@ -247,6 +256,12 @@ static pid_t make(const char *kind)
         waitpid(between, NULL, 0);
         await_gone(first);
         return second.pid;
+    }
+    if (strcmp(kind, "leaderless") == 0) {
+        made++;
+        pid_t leader = start_in(first, make_thread_and_leave, &second, SIGCHLD);
+        await_gone(first);
+        return leader;
     }
     made += 2;
     pid_t pid = start_in(first, strcmp(kind, "chain") == 0 ? make_second_and_serve : make_thread_and_serve, &second,
