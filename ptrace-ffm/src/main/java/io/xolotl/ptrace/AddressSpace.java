@@ -45,6 +45,9 @@ final class AddressSpace {
   /** After this time ids may have been given out in more than a full circle, in nanoseconds. */
   private static final long CIRCLE = 10_000_000_000L;
 
+  /** The parent of all kernel threads, in the first pid namespace: rest_init() in init/main.c. */
+  private static final int KTHREADD = 2;
+
   /** How many are named in one message. */
   private static final int NAMED = 5;
 
@@ -69,6 +72,8 @@ final class AddressSpace {
   private int owner;
   /** Size of the program's code. */
   private String code = "";
+  /** A kernel thread, which has no memory; 0 where none is seen. */
+  private int memoryless;
 
   AddressSpace(TracedProcess process) {
     this.process = process;
@@ -173,6 +178,8 @@ final class AddressSpace {
     comparable = Libc.syscall(s.state, SYS_KCMP, self, self, KCMP_VM, 0, 0) == 0;
     owner = process.memory().owner();
     code = code(Libc.readFile(s, "/proc/" + owner + "/statm"));
+    ProcessStatus second = all ? ProcessStatus.of(KTHREADD) : null;
+    memoryless = second != null && second.kernelThread() ? KTHREADD : 0;
     var sharers = new LinkedHashMap<Integer, Sharing>();
     for (int id : ids) {
       if (tracer.process(id) != null) {
@@ -200,28 +207,36 @@ final class AddressSpace {
     if (order < 0 && comparable && Libc.errno(s.state) == Libc.ESRCH) {
       return Sharing.NO;
     }
+    if (order > 0 && memoryless != 0 && Libc.kcmp(s.state, memoryless, id, KCMP_VM) > 0) {
+      // It has memory, and another. To be told that by the file below takes several times as long.
+      return Sharing.NO;
+    }
     String statm = Libc.readFile(s, "/proc/" + id + "/statm");
     if (statm.startsWith("0 ")) {
       // It has none: a kernel thread, or a first thread that has ended before the others.
       int living = livingThread(id);
-      return living == 0 || living == id ? Sharing.NO : sharing(s, living);
+      return living == 0 ? Sharing.NO : sharing(s, living);
     }
     // Of the same program, at least; the kernel has told of those that it has compared.
     return order > 0 || statm.isEmpty() || !code(statm).equals(code) ? Sharing.NO : judge(s, id);
   }
 
+  /** A thread of a process whose first has ended; 0 if there is none. */
   private static int livingThread(int id) {
     String[] tids = new File("/proc/" + id + "/task").list();
-    if (tids == null) {
-      return 0;
-    }
-    for (String tid : tids) {
-      ProcessStatus status = ProcessStatus.of(Integer.parseInt(tid));
+    for (String name : tids == null ? new String[0] : tids) {
+      int tid = Integer.parseInt(name);
+      ProcessStatus status = tid == id ? null : ProcessStatus.of(tid);
       if (status != null && !status.isDead()) {
-        return Integer.parseInt(tid);
+        return tid;
       }
     }
     return 0;
+  }
+
+  private boolean hasEnded() {
+    ProcessStatus status = ProcessStatus.of(process.memory().owner());
+    return status == null || status.isDead();
   }
 
   /** Size of the program's code, {@code end_code − start_code}: set once for a memory, by execve(2). */
@@ -332,7 +347,7 @@ final class AddressSpace {
         }
       }
     }
-    if (!refusals.isEmpty() && livingThread(process.pid()) != 0) {
+    if (!refusals.isEmpty() && !hasEnded()) {
       int more = refusals.size() - NAMED;
       throw new PtraceException(Reason.ADDRESS_SPACE_SHARED, Libc.EPERM,
           String.join("; ", refusals.subList(0, Math.min(NAMED, refusals.size())))
@@ -354,7 +369,7 @@ final class AddressSpace {
     }
     found.accept(borrower);
     borrower.completeAttach(interrupting);
-    if (sharing(tracer.scratch(), id) == Sharing.NO && livingThread(process.pid()) != 0) {
+    if (sharing(tracer.scratch(), id) == Sharing.NO && !hasEnded()) {
       // It has executed a program, or was another process with that id already. Where the process has ended it stays, and is
       // let go with all that is in its memory.
       borrower.detach();

@@ -41,6 +41,7 @@ public final class TracedProcess {
   private @Nullable Abi abi;
   /** Set between the creation of a child process and its first stop. */
   private @Nullable Birth birth;
+  private boolean created;
 
   /** Where a process comes from. */
   private record Birth(TracedProcess creator, boolean sharesMemory) {}
@@ -281,6 +282,11 @@ public final class TracedProcess {
     return pid;
   }
 
+  /** Returns true if the process was created while its creator was traced, and not attached to or launched. */
+  public boolean wasCreated() {
+    return created;
+  }
+
   /** By which conventions the process's program calls the kernel. */
   public Abi abi() {
     Abi known = abi;
@@ -427,6 +433,7 @@ public final class TracedProcess {
   void adoptProcess(int child, boolean sharesMemory) {
     var process = new TracedProcess(tracer, child, handler);
     process.birth = new Birth(this, sharesMemory);
+    process.created = true;
     process.adopt(child);
     process.memory.open();
     if (!sharesMemory) {

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Decoder;
 import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
@@ -991,7 +992,11 @@ final class Engine implements TraceHandler {
     if (thread.process() != process()) {
       // A borrower has its own memory now, and nothing of ours is in it.
       borrowers.remove(thread.process());
-      follow(thread.process(), thread, false);
+      if (isDescendant(thread.process())) {
+        follow(thread.process(), thread, false);
+      } else {
+        thread.detach(0);
+      }
       return;
     }
     letGoOfBorrowers();
@@ -1001,6 +1006,15 @@ final class Engine implements TraceHandler {
     thread.finishSystemCall();
     notifyUsers(user -> user.options().processListener().executed(user));
     resumeIfStopped(thread);
+  }
+
+  /** Siblings, and whoever has created the process, share its memory but are none that it has created. */
+  private boolean isDescendant(TracedProcess borrower) {
+    if (borrower.wasCreated()) {
+      return true;
+    }
+    ProcessStatus status = ProcessStatus.of(borrower.pid());
+    return status != null && status.parentPid() == pid();
   }
 
   /** A listener may have closed the session, and so have let the thread go. */
