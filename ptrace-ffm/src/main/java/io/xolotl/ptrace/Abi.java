@@ -14,11 +14,11 @@ import java.util.List;
  */
 public enum Abi {
   /** 64-bit code, which calls the kernel by {@code syscall}. */
-  X86_64(8, 0x33, 0x7fff_ffff_f000L, new byte[]{0x0f, 0x05}, 9, 11, 56, 157,
+  X86_64(8, 0x33, 0x7fff_ffff_f000L, new byte[]{0x0f, 0x05}, 9, 11, 56, 58, 157,
       List.of(Register.RDI, Register.RSI, Register.RDX, Register.R10, Register.R8, Register.R9)),
 
   /** 32-bit code, which calls the kernel by {@code int 0x80}; the numbers are those of syscall_32.tbl. */
-  I386(4, 0x23, 0xffff_e000L, new byte[]{(byte) 0xcd, (byte) 0x80}, 192, 91, 120, 172,
+  I386(4, 0x23, 0xffff_e000L, new byte[]{(byte) 0xcd, (byte) 0x80}, 192, 91, 120, 190, 172,
       List.of(Register.RBX, Register.RCX, Register.RDX, Register.RSI, Register.RDI, Register.RBP));
 
   // The kernel's __USER_DS, and what Xen adds to the selectors of paravirtualized guests (FLAT_RING3_CS64 and others).
@@ -36,11 +36,12 @@ public enum Abi {
   private final int mmap;
   private final int munmap;
   private final int cloneNumber;
+  private final int vforkNumber;
   private final int prctl;
   private final List<Register> arguments;
 
   Abi(int wordBytes, long codeSegment, long addressLimit, byte[] systemCall, int mmap, int munmap,
-      int cloneNumber, int prctl, List<Register> arguments) {
+      int cloneNumber, int vforkNumber, int prctl, List<Register> arguments) {
     this.wordBytes = wordBytes;
     this.codeSegment = codeSegment;
     this.addressLimit = addressLimit;
@@ -48,6 +49,7 @@ public enum Abi {
     this.mmap = mmap;
     this.munmap = munmap;
     this.cloneNumber = cloneNumber;
+    this.vforkNumber = vforkNumber;
     this.prctl = prctl;
     this.arguments = arguments;
   }
@@ -137,6 +139,10 @@ public enum Abi {
   /** Number of clone(2), whose first argument are the flags. */
   int cloneNumber() {
     return cloneNumber;
+  }
+
+  int vforkNumber() {
+    return vforkNumber;
   }
 
   /** The first address that a process cannot map ({@code TASK_SIZE}, in 64-bit processes with four-level page tables). */

@@ -1,6 +1,7 @@
 package io.xolotl.ptrace;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
@@ -12,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.nio.charset.StandardCharsets;
 import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -42,6 +44,11 @@ final class Libc {
   static final int WUNTRACED = 2;
   static final int WNOTHREAD = 0x20000000;
   static final int WALL = 0x40000000;
+
+  private static final long SYS_READ = 0;
+  private static final long SYS_OPEN = 2;
+  private static final long SYS_CLOSE = 3;
+  private static final long SYS_KCMP = 312;
 
   static final int O_RDONLY = 0;
   static final int O_RDWR = 2;
@@ -171,11 +178,35 @@ final class Libc {
     if (faults != null && fails(state, "system call " + number)) {
       return -1;
     }
+    return unfailing(state, number, a, b, c, d, e);
+  }
+
+  /** Of these tests are not asked either: they are made for each process of the machine, which are never as many. */
+  private static long unfailing(MemorySegment state, long number, long a, long b, long c, long d, long e) {
     try {
       return (long) SYSCALL.invokeExact(state, number, a, b, c, d, e);
     } catch (Throwable t) {
       throw unexpected(t);
     }
+  }
+
+  static long kcmp(MemorySegment state, int one, int other, long type) {
+    return unfailing(state, SYS_KCMP, one, other, type, 0, 0);
+  }
+
+  /** The beginning of a small file, some 4,000 bytes; nothing if it cannot be read. */
+  static String readFile(Scratch s, String path) {
+    s.path.setString(0, path);
+    long descriptor = unfailing(s.state, SYS_OPEN, s.path.address(), O_CLOEXEC, 0, 0, 0);
+    if (descriptor < 0) {
+      return "";
+    }
+    long length = unfailing(s.state, SYS_READ, descriptor, s.file.address(), s.file.byteSize(), 0, 0);
+    // It returns nothing that matters: nothing was written.
+    unfailing(s.state, SYS_CLOSE, descriptor, 0, 0, 0, 0);
+    return length <= 0
+        ? ""
+        : new String(s.file.asSlice(0, length).toArray(JAVA_BYTE), StandardCharsets.ISO_8859_1);
   }
 
   static int open(MemorySegment state, MemorySegment path, int flags) {

@@ -26,6 +26,8 @@ public class PtraceException extends RuntimeException {
     OWN_PROCESS,
     /** The JDK waits for this child of the JVM and would take its stops away. */
     CHILD_OF_THIS_JVM,
+    /** Another process runs in the same memory, and cannot be traced, or may do so. */
+    ADDRESS_SPACE_SHARED,
     /** The program could not be started. */
     LAUNCH_FAILED,
     /** The thread or process has ended, or was killed, meanwhile. */

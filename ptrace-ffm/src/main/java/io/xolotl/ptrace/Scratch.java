@@ -27,6 +27,10 @@ final class Scratch {
   final MemorySegment xstate;
   /** A {@code struct rseq_cs}. */
   final byte[] sequence = new byte[RestartableSequence.BYTES];
+  /** The name of a file of {@code /proc}. */
+  final MemorySegment path;
+  /** What is read from it. */
+  final MemorySegment file;
 
   Scratch(Arena arena) {
     state = arena.allocate(Libc.callState());
@@ -38,6 +42,8 @@ final class Scratch {
     peek = arena.allocate(16, 8);
     rseq = arena.allocate(24, 8);
     dispatch = arena.allocate(32, 8);
+    path = arena.allocate(64);
+    file = arena.allocate(4096);
     xstate = arena.allocate(32 << 10, 64);
   }
 }

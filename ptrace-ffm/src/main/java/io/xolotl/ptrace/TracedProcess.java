@@ -2,6 +2,7 @@ package io.xolotl.ptrace;
 
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,14 +27,14 @@ public final class TracedProcess {
   private static final int SYS_CLONE3 = 435;
   private static final long CLONE_VM = 0x100;
   private static final long CLONE_THREAD = 0x10000;
-  private static final long SYS_KCMP = 312;
   private static final int PR_SET_DUMPABLE = 4;
-  private static final long KCMP_VM = 1;
+  private static final long CLONE_VFORK = 0x4000;
   private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
 
   private final Tracer tracer;
   private final int pid;
   private final ProcessMemory memory;
+  private final AddressSpace space;
   private final Map<Integer, TracedThread> threads = new LinkedHashMap<>();
   private TraceHandler handler;
   private long systemCallInstruction;
@@ -42,6 +43,7 @@ public final class TracedProcess {
   private byte[] auxiliaryVector = {};
   /** Set between the creation of a child process and its first stop. */
   private @Nullable Birth birth;
+  private boolean created;
 
   /** Where a process comes from. */
   private record Birth(TracedProcess creator, boolean sharesMemory) {}
@@ -51,6 +53,7 @@ public final class TracedProcess {
     this.pid = pid;
     this.handler = handler;
     memory = new ProcessMemory(pid);
+    space = new AddressSpace(this);
     tracer.add(this);
   }
 
@@ -80,8 +83,12 @@ public final class TracedProcess {
    * @param interrupting is told of each thread before it is asked to stop
    */
   public void completeAttach(Consumer<TracedThread> interrupting) {
+    complete(threads(), interrupting);
+  }
+
+  private void complete(List<TracedThread> first, Consumer<TracedThread> interrupting) {
     var asked = new HashSet<TracedThread>();
-    for (List<TracedThread> rest = threads(); !rest.isEmpty();) {
+    for (List<TracedThread> rest = first; !rest.isEmpty();) {
       for (TracedThread thread : rest) {
         asked.add(thread);
         try {
@@ -103,53 +110,71 @@ public final class TracedProcess {
       if (threads.isEmpty()) {
         return;
       }
+      List<TracedThread> known = threads();
       seizeThreads(tracer.scratch());
       rest = new ArrayList<>(threads.values());
+      rest.removeAll(known);
       // Those that were traced from their start create nobody unseen.
       rest.removeIf(thread -> asked.contains(thread) || !thread.wasSeized());
     }
   }
 
   /**
-   * Attaches to the children that were created by vfork(2) or with CLONE_VM before this process was attached to, and still
-   * run in its memory: what is written there reaches them too.
+   * Attaches to all processes that run in the memory of this one: what is written there reaches them too. They are whoever was
+   * made by vfork(2) or clone(2) with CLONE_VM, and who made this process so. To be called behind {@link #completeAttach}.
    *
+   * @param found is told of each of them at once; it is controlled by the same tracer and handler. One that has executed a
+   *     program or ended before this returns has no threads then
    * @param interrupting as for {@link #completeAttach}
-   * @return these processes, controlled by the same tracer and handler
+   * @throws PtraceException {@link Reason#ADDRESS_SPACE_SHARED}, naming them, if there are some that cannot be attached to, or
+   *     of whom it cannot be told whether they run there
    */
-  public List<TracedProcess> attachBorrowers(Consumer<TracedThread> interrupting) {
-    var borrowers = new ArrayList<TracedProcess>();
-    for (int child : children()) {
-      ProcessStatus status = ProcessStatus.of(child);
-      if (status == null || status.isDead() || status.tracer() != 0 || !sharesMemoryWith(child)) {
-        // Also one that was created since: it is traced, and announced.
-        continue;
-      }
-      try {
-        TracedProcess borrower = attach(tracer, child, handler);
-        borrower.completeAttach(interrupting);
-        if (sharesMemoryWith(child)) {
-          borrowers.add(borrower);
-        } else {
-          // It has executed its program meanwhile.
-          borrower.detach();
-        }
-      } catch (PtraceException e) {
-        switch (e.reason()) {
-          case NO_SUCH_PROCESS, ZOMBIE, THREAD_GONE -> {
-            // It has ended meanwhile.
-          }
-          default -> throw e;
-        }
-      }
-    }
-    return borrowers;
+  public void attachBorrowers(Consumer<TracedProcess> found, Consumer<TracedThread> interrupting) {
+    space.attachAll(found, interrupting);
   }
 
-  private List<Integer> children() {
-    var children = new ArrayList<Integer>();
-    threadIds(pid).forEach(tid -> children.addAll(childrenOf(tid)));
-    return children;
+  /**
+   * Attaches to those that have come unseen since (CLONE_UNTRACED), processes and threads of known ones. Microseconds, as long
+   * as few ids of processes were given out on this machine.
+   *
+   * @param found as for {@link #attachBorrowers}
+   * @param interrupting as for {@link #completeAttach}
+   * @throws PtraceException as {@link #attachBorrowers}
+   */
+  public void attachNewcomers(Consumer<TracedProcess> found, Consumer<TracedThread> interrupting) {
+    space.attachNewcomers(found, interrupting);
+  }
+
+  /** For {@link AddressSpace}. */
+  TracedProcess attachBorrower(int borrower) {
+    return attach(tracer, borrower, handler);
+  }
+
+  /** For {@link AddressSpace}: attaches to threads that came unseen; true if there are any. */
+  boolean attachThreads(Consumer<TracedThread> interrupting) {
+    List<TracedThread> known = threads();
+    seizeThreads(tracer.scratch());
+    List<TracedThread> fresh = new ArrayList<>(threads.values());
+    fresh.removeAll(known);
+    complete(fresh, interrupting);
+    return !fresh.isEmpty();
+  }
+
+  /** Returns true if a process is known to run in this one's memory. Tracer thread only. */
+  boolean sharesMemoryWith(int other) {
+    return space.isSharedWith(other);
+  }
+
+  /**
+   * Returns true if two processes are known to run in one memory, of which this JVM may trace both. Any thread.
+   *
+   * @param pid one of them
+   * @param other the other
+   */
+  public static boolean shareMemory(int pid, int other) {
+    try (Arena arena = Arena.ofConfined()) {
+      return AddressSpace.isShared(arena.allocate(Libc.callState()), pid, other);
+    }
   }
 
   private List<Integer> childrenOf(int tid) {
@@ -160,11 +185,6 @@ public final class TracedProcess {
       // The thread has ended, and its children are another thread's now; or the kernel has no such file.
       return List.of();
     }
-  }
-
-  /** By kcmp(2), which compares the address spaces themselves. */
-  private boolean sharesMemoryWith(int other) {
-    return Libc.syscall(tracer.scratch().state, SYS_KCMP, pid, other, KCMP_VM, 0, 0) == 0;
   }
 
   private void seizeAll() {
@@ -281,6 +301,11 @@ public final class TracedProcess {
   /** The process's id in the tracer's pid namespace. */
   public int pid() {
     return pid;
+  }
+
+  /** Returns true if the process was created while its creator was traced, and not attached to or launched. */
+  public boolean wasCreated() {
+    return created;
   }
 
   /** By which conventions the process's program calls the kernel. */
@@ -411,7 +436,8 @@ public final class TracedProcess {
       return;
     }
     ProcessStatus status = ProcessStatus.of(child);
-    if (status != null && status.tracer() == tracer.tid()) {
+    // Known is one that was taken for an orphan, as which a child with another parent (CLONE_PARENT) looks.
+    if (status != null && status.tracer() == tracer.tid() && tracer.process(child) == null) {
       adoptProcess(child, (flags & CLONE_VM) != 0);
       tracer.claim(child);
     }
@@ -469,6 +495,7 @@ public final class TracedProcess {
   void adoptProcess(int child, boolean sharesMemory) {
     var process = new TracedProcess(tracer, child, handler);
     process.birth = new Birth(this, sharesMemory);
+    process.created = true;
     process.adopt(child);
     process.abi = abi;
     process.auxiliaryVector = auxiliaryVector;
@@ -476,6 +503,7 @@ public final class TracedProcess {
       process.memory.openAs(memory);
     } else {
       process.memory.open();
+      process.space.isNew();
     }
     if (!process.isAccessible() && !threads.isEmpty()) {
       // Its memory is a copy of this one, where the instruction can be looked for.
@@ -518,6 +546,7 @@ public final class TracedProcess {
     }
     systemCallInstruction = 0;
     lookAtProgram();
+    space.isNew();
     var thread = new TracedThread(this, pid, true);
     add(thread);
     thread.markStopped(new WaitStatus.Executed());
@@ -580,8 +609,33 @@ public final class TracedProcess {
    */
   public boolean waitsForChild(TracedThread thread) {
     ProcessStatus status = ProcessStatus.of(thread.tid());
-    return status != null && status.isUninterruptible()
-        && childrenOf(thread.tid()).stream().anyMatch(this::sharesMemoryWith);
+    if (status == null || !status.isUninterruptible()) {
+      return false;
+    }
+    // With CLONE_PARENT it is none of its children.
+    String call = Libc.readFile(tracer.scratch(), "/proc/" + thread.tid() + "/syscall");
+    if (call.isEmpty()) {
+      // This JVM may not know: the process has made itself undumpable.
+      return childrenOf(thread.tid()).stream().anyMatch(this::sharesMemoryWith);
+    }
+    // "running", or the number and the arguments.
+    String[] fields = call.split(" ");
+    return fields.length > 1
+        && isVfork(Integer.parseInt(fields[0]), Long.parseUnsignedLong(fields[1].substring(2), 16));
+  }
+
+  private boolean isVfork(int number, long argument) {
+    return switch (number) {
+      case SYS_CLONE3 -> {
+        try {
+          yield (memory.readLong(argument) & CLONE_VFORK) != 0;
+        } catch (PtraceException unmapped) {
+          // Another thread has unmapped it since.
+          yield true;
+        }
+      }
+      default -> number == abi().vforkNumber() || number == abi().cloneNumber() && (argument & CLONE_VFORK) != 0;
+    };
   }
 
   /** Sets which {@linkplain Abi#systemCall system call instruction} of the process {@link TracedThread#systemCall} uses, or 0 to search. */

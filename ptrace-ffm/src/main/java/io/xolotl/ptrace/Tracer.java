@@ -490,7 +490,8 @@ public final class Tracer implements AutoCloseable {
       ProcessStatus status = ProcessStatus.of(child);
       if (status != null && !processes.containsKey(status.parentPid())) {
         WaitStatus first = java.util.Objects.requireNonNull(unclaimed.remove(child));
-        dead.adoptProcess(child, false);
+        // It may have been made with CLONE_VM by one of several in that memory.
+        dead.adoptProcess(child, processes.values().stream().anyMatch(process -> process.sharesMemoryWith(child)));
         reports.add(new Report(child, first));
       }
     }
@@ -583,6 +584,17 @@ public final class Tracer implements AutoCloseable {
 
   void remove(TracedProcess process) {
     processes.remove(process.pid(), process);
+  }
+
+  /** The process with an id that this tracer controls, or null. */
+  @Nullable
+  TracedProcess process(int pid) {
+    return processes.get(pid);
+  }
+
+  /** Returns true if this tracer knows a thread with that id. */
+  boolean isTracing(int id) {
+    return threads.containsKey(id);
   }
 
   int tid() {

@@ -10,11 +10,8 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
-import java.util.Objects;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -157,30 +154,10 @@ class AttachabilityTest {
       @TempDir Path directory) throws IOException {
     assumeTrue("0".equals(ProcFs.status((int) ProcessHandle.current().pid(), "Uid").split("\\s")[0]),
         "only root can run a JVM as another user");
-    // The build directory may be below one that only root can enter.
-    Path readable = Files.createDirectory(directory.resolve("classes"));
-    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
-    for (Class<?> type : List.of(Tracer.class, AttachAsNobody.class)) {
-      copy(Path.of(ChildJvm.classes(type)), readable);
-    }
-    List<String> lines = ChildJvm.run(List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-        List.of("--enable-native-access=ALL-UNNAMED"), readable, AttachAsNobody.class,
-        Integer.toString(target.pid()));
+    List<String> lines = ChildJvm.runAsNobody(directory, AttachAsNobody.class, Integer.toString(target.pid()));
     assertThat(lines).singleElement().asString()
         .startsWith("NOT_PERMITTED 1 process " + target.pid() + " (sleeper)")
         .contains("belongs to user 0 (root)", "runs as user 65534", "sudo");
     assertThat(ProcFs.tracerPid(target.pid())).isZero();
-  }
-
-  private static void copy(Path from, Path to) throws IOException {
-    Path own = from.resolve("io/xolotl/ptrace");
-    Path target = Files.createDirectories(to.resolve("io/xolotl/ptrace"));
-    try (var files = Files.list(own)) {
-      for (Path file : files.toList()) {
-        if (file.toString().endsWith(".class")) {
-          Files.copy(file, target.resolve(Objects.requireNonNull(file.getFileName()).toString()));
-        }
-      }
-    }
   }
 }

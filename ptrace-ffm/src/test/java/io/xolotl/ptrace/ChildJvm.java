@@ -4,7 +4,9 @@ import io.xolotl.fixtures.Await;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -30,6 +32,33 @@ final class ChildJvm {
   static List<String> run(List<String> wrapper, List<String> options, Path directory, Class<?> main,
       String... arguments) {
     return run(wrapper, options, directory.toString(), main, arguments);
+  }
+
+  /**
+   * The same as user 65534.
+   *
+   * @param directory an empty one, which that user may read: the build directory may be below one that only root can enter
+   */
+  static List<String> runAsNobody(Path directory, Class<?> main, String... arguments) throws IOException {
+    Path readable = Files.createDirectory(directory.resolve("classes"));
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
+    for (Class<?> type : List.of(Tracer.class, main)) {
+      copy(Path.of(classes(type)), readable);
+    }
+    return run(List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+        List.of("--enable-native-access=ALL-UNNAMED"), readable, main, arguments);
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    Path own = from.resolve("io/xolotl/ptrace");
+    Path target = Files.createDirectories(to.resolve("io/xolotl/ptrace"));
+    try (var files = Files.list(own)) {
+      for (Path file : files.toList()) {
+        if (file.toString().endsWith(".class")) {
+          Files.copy(file, target.resolve(Objects.requireNonNull(file.getFileName()).toString()));
+        }
+      }
+    }
   }
 
   private static List<String> run(List<String> wrapper, List<String> options, String path, Class<?> main,

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Decoder;
 import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
@@ -37,6 +38,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -98,7 +100,10 @@ final class Engine implements TraceHandler {
   /** Who uses the session. The last that leaves closes it. */
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
 
-  /** Processes that run in the same memory until they execute another program or exit: children of vfork. */
+  /**
+   * Other processes that run in the same memory, until they execute another program or exit: children of vfork, but also
+   * siblings, and whoever has created the process so.
+   */
   private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
 
   /** Forked children that could not be cleaned, each with its thread, which is kept stopped. */
@@ -215,11 +220,12 @@ final class Engine implements TraceHandler {
     }
   }
 
-  /** Threads and processes that the process was just creating, and children of vfork that were created before. */
+  /** Threads and processes that the process was just creating, and processes that run in its memory. */
   private void completeAttach() {
     try {
       process().completeAttach(thread -> state(thread).interrupted = true);
-      borrowers.addAll(process().attachBorrowers(thread -> state(thread).interrupted = true));
+      process().attachBorrowers(borrowers::add, thread -> state(thread).interrupted = true);
+      borrowers.removeIf(borrower -> borrower.threads().isEmpty());
     } catch (RuntimeException e) {
       closing = true;
       departing = true;
@@ -230,6 +236,12 @@ final class Engine implements TraceHandler {
       }
       throw e;
     }
+  }
+
+  /** Whoever has come to run in the process's memory without an event, before anything is written there. */
+  private void attachNewcomers() {
+    process().attachNewcomers(borrowers::add, thread -> state(thread).interrupted = true);
+    borrowers.removeIf(borrower -> borrower.threads().isEmpty());
   }
 
   private TracedProcess process() {
@@ -331,6 +343,7 @@ final class Engine implements TraceHandler {
         throw new ProbeException(ProbeException.Reason.CLOSED,
             "the session with process " + pid() + " is closed");
       }
+      attachNewcomers();
       if (trapHandler().isNews()) {
         inSomeThread(thread -> {
           trapHandler().learn(thread);
@@ -611,6 +624,9 @@ final class Engine implements TraceHandler {
         // From vfork(2) it comes back when nobody may trace it any more.
         sites().noteStop(state);
         resume(state);
+        if (!closing) {
+          lookForNewcomers();
+        }
       }
       case WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> resume(state);
     }
@@ -624,6 +640,19 @@ final class Engine implements TraceHandler {
     if (!closing) {
       sites().observe(thread);
       sites().endInSequences(this::failed);
+    }
+  }
+
+  /** Somebody has been created with an event; others may have been without. They would die of the next breakpoint. */
+  private void lookForNewcomers() {
+    try {
+      attachNewcomers();
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.ADDRESS_SPACE_SHARED) {
+        LOGGER.log(System.Logger.Level.WARNING, e.getMessage());
+      } else if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+        throw e;
+      }
     }
   }
 
@@ -1136,7 +1165,11 @@ final class Engine implements TraceHandler {
     if (thread.process() != process()) {
       // A borrower has its own memory now, and nothing of ours is in it.
       borrowers.remove(thread.process());
-      follow(thread.process(), thread, false);
+      if (isDescendant(thread.process())) {
+        follow(thread.process(), thread, false);
+      } else {
+        thread.detach(0);
+      }
       return;
     }
     letGoOfBorrowers();
@@ -1146,6 +1179,15 @@ final class Engine implements TraceHandler {
     thread.finishSystemCall();
     notifyUsers(user -> user.options().processListener().executed(user));
     resumeIfStopped(thread);
+  }
+
+  /** Siblings, and whoever has created the process, share its memory but are none that it has created. */
+  private boolean isDescendant(TracedProcess borrower) {
+    if (borrower.wasCreated()) {
+      return true;
+    }
+    ProcessStatus status = ProcessStatus.of(borrower.pid());
+    return status != null && status.parentPid() == pid();
   }
 
   /** A listener may have closed the session, and so have let the thread go. */
@@ -1433,9 +1475,9 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * Brings all threads out of the slots, unmaps these and detaches. Borrowers first: while they run, the thread that
-   * created them cannot be stopped, and with it stopped in vfork(2) the memory is theirs to put right. Children that come
-   * meanwhile are cleaned and detached at their first stop, and borrowers kept there.
+   * Brings all threads out of the slots, unmaps these and detaches. Who waits in vfork(2) comes last: while its child runs
+   * it cannot be stopped, and may go on at any moment; when the child is stopped it does neither, and the memory is the
+   * child's to put right. Children that come meanwhile are cleaned and detached at their first stop, and borrowers kept there.
    *
    * @throws RuntimeException the first of what could not be undone, when everything else is
    */
@@ -1446,7 +1488,11 @@ final class Engine implements TraceHandler {
     fresh.add(process());
     while (!fresh.isEmpty()) {
       borrowers.clear();
-      List<Departure> next = fresh.stream().map(this::departure).toList();
+      // Asked once of each: the answer may change.
+      List<Departure> next = fresh.size() == 1
+          ? List.of(departure(fresh.getFirst()))
+          : fresh.stream().collect(Collectors.partitioningBy(Engine::waitsForChild)).values().stream()
+              .flatMap(List::stream).map(this::departure).toList();
       next.forEach(Departure::stopAll);
       departures.addAll(next);
       fresh = new ArrayList<>(borrowers);
@@ -1465,6 +1511,10 @@ final class Engine implements TraceHandler {
     if (first != null) {
       throw first;
     }
+  }
+
+  private static boolean waitsForChild(TracedProcess target) {
+    return target.threads().stream().anyMatch(target::waitsForChild);
   }
 
   private Departure departure(TracedProcess target) {

@@ -36,6 +36,11 @@ public final class ProbeException extends RuntimeException {
     OWN_PROCESS,
     /** The process is a child of this JVM that this library did not start. */
     CHILD_OF_THIS_JVM,
+    /**
+     * Another process runs in the same memory (clone(2) with CLONE_VM), or may do so, and cannot be traced: it would die of the
+     * first breakpoint. The message names it.
+     */
+    ADDRESS_SPACE_SHARED,
     /** The program could not be started. */
     LAUNCH_FAILED,
     /** The process runs code that this library does not probe, for instance of the x32 ABI. */
@@ -133,6 +138,7 @@ public final class ProbeException extends RuntimeException {
       case ALREADY_TRACED -> Reason.ALREADY_TRACED;
       case OWN_PROCESS -> Reason.OWN_PROCESS;
       case CHILD_OF_THIS_JVM -> Reason.CHILD_OF_THIS_JVM;
+      case ADDRESS_SPACE_SHARED -> Reason.ADDRESS_SPACE_SHARED;
       case LAUNCH_FAILED -> Reason.LAUNCH_FAILED;
       case THREAD_GONE -> Reason.PROCESS_GONE;
       case MEMORY_INACCESSIBLE -> Reason.ADDRESS_NOT_MAPPED;

@@ -33,7 +33,10 @@ public final class ProbeHit {
     return current();
   }
 
-  /** Id of the thread that hit, in this JVM's pid namespace. */
+  /**
+   * Id of the thread that hit, in this JVM's pid namespace. It may belong to another process that runs in the same memory,
+   * whose hits count as those of the process that is probed.
+   */
   public int threadId() {
     current();
     return thread.traced().tid();

@@ -1,5 +1,7 @@
 package io.xolotl.xol;
 
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.TracedProcess;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -51,7 +53,21 @@ final class Sessions {
     } catch (RuntimeException | Error e) {
       SESSIONS.remove(pid, opened);
       opened.completeExceptionally(e);
+      if (e instanceof PtraceException p && p.reason() == PtraceException.Reason.ALREADY_TRACED) {
+        refuseIfProbedWithAnother(pid);
+      }
       throw e;
+    }
+  }
+
+  /** A process that runs in the memory of one with a session is traced by that. */
+  private static void refuseIfProbedWithAnother(int pid) {
+    for (int other : SESSIONS.keySet()) {
+      if (other != pid && TracedProcess.shareMemory(other, pid)) {
+        throw new ProbeException(ProbeException.Reason.ADDRESS_SPACE_SHARED, "process " + pid
+            + " shares the memory of process " + other + ", which this JVM probes: that session's probes are hit by"
+            + " both, so use it, or close it first");
+      }
     }
   }
 
