@@ -23,6 +23,8 @@ final class Scratch {
   final MemorySegment rseq;
   /** A {@code struct ptrace_sud_config}. */
   final MemorySegment dispatch;
+  /** Room for the longest seccomp filter. */
+  final MemorySegment filter;
   /** Room for the largest XSAVE state there is (AMX: 11 KiB). */
   final MemorySegment xstate;
 
@@ -36,6 +38,7 @@ final class Scratch {
     peek = arena.allocate(16, 8);
     rseq = arena.allocate(24, 8);
     dispatch = arena.allocate(32, 8);
+    filter = arena.allocate((long) SeccompFilter.MOST_INSTRUCTIONS * SeccompFilter.INSTRUCTION_BYTES, 8);
     xstate = arena.allocate(32 << 10, 64);
   }
 }

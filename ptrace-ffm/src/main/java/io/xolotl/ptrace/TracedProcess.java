@@ -38,6 +38,8 @@ public final class TracedProcess {
   private long systemCallInstruction;
   /** Of the program that is executed now; null until somebody asks. */
   private @Nullable Abi abi;
+  /** So many seccomp filters are the tracer's too; 0 if it is not known of any: see {@link Seccomp}. */
+  private int sharedFilters;
   /** Set between the creation of a child process and its first stop. */
   private @Nullable Birth birth;
 
@@ -252,6 +254,24 @@ public final class TracedProcess {
     return process;
   }
 
+  int sharedFilters() {
+    return sharedFilters;
+  }
+
+  void sharedFilters(int count) {
+    sharedFilters = count;
+  }
+
+  /** Makes another thread's system call safe from this process's own: see {@link RemoteCall}. */
+  void stopOthers(TracedThread caller) {
+    for (TracedThread other : threads()) {
+      if (other != caller && other.stop() == null) {
+        handler.interrupting(other);
+        other.holdStill();
+      }
+    }
+  }
+
   /** The tracer that controls this process. */
   public Tracer tracer() {
     return tracer;
@@ -407,6 +427,7 @@ public final class TracedProcess {
   void adoptProcess(int child, boolean sharesMemory) {
     var process = new TracedProcess(tracer, child, handler);
     process.birth = new Birth(this, sharesMemory);
+    process.sharedFilters = sharedFilters;
     process.adopt(child);
     process.memory.open();
   }
@@ -552,7 +573,8 @@ public final class TracedProcess {
    * @param size in bytes, a multiple of the page size
    * @param protection PROT_READ (1) | PROT_WRITE (2) | PROT_EXEC (4)
    * @return its address, or 0 if there is no room within reach
-   * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses
+   * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses, {@link Reason#SECCOMP} as
+   *     {@link TracedThread#systemCall}
    */
   public long mapNear(TracedThread thread, long near, long reach, long size, int protection) {
     for (long candidate : Gaps.near(mappings(), near, reach, size, abi().addressLimit())) {
@@ -580,6 +602,7 @@ public final class TracedProcess {
    * @param thread a thread to do it in, stopped on its way to user mode
    * @param address first address
    * @param size in bytes
+   * @throws PtraceException as {@link #mapNear}
    */
   public void unmap(TracedThread thread, long address, long size) {
     long result = thread.systemCall(abi().munmap(), address, size);

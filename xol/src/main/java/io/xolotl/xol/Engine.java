@@ -174,7 +174,7 @@ final class Engine implements TraceHandler {
   private void use(TracedProcess traced) {
     process = traced;
     sites = new Sites(traced, this::inSomeThread);
-    outOfLine = new OutOfLine();
+    outOfLine = new OutOfLine(this::endWithoutCopy);
     locator = new Locator(traced);
     trapHandler = new TrapHandler(traced);
   }
@@ -310,10 +310,7 @@ final class Engine implements TraceHandler {
             "the session with process " + pid() + " is closed");
       }
       if (trapHandler().isNews()) {
-        inSomeThread(thread -> {
-          trapHandler().learn(thread);
-          return 0;
-        });
+        learnTrapHandler();
       }
       // First what may refuse, so that all or none are registered.
       sites().await(absent, this::mappingsChanged);
@@ -331,6 +328,21 @@ final class Engine implements TraceHandler {
       }
       return true;
     });
+  }
+
+  private void learnTrapHandler() {
+    try {
+      inSomeThread(thread -> {
+        trapHandler().learn(thread);
+        return 0;
+      });
+    } catch (ProbeException e) {
+      if (e.reason() != ProbeException.Reason.SECCOMP) {
+        throw e;
+      }
+      throw new ProbeException(e.reason(), "process " + pid() + " has a handler for SIGTRAP, which a hit could cost it, "
+          + "and which cannot be put back: " + Objects.requireNonNull(e.getCause()).getMessage());
+    }
   }
 
   /** Tracer thread. */
@@ -694,6 +706,21 @@ final class Engine implements TraceHandler {
     state.registers().rip(site.address());
     state.writeRegistersIfChanged();
     state.traced().cont(0);
+  }
+
+  /**
+   * The memory access of an emulated instruction faults, or grows the stack, as only the CPU can do it, and seccomp allows no
+   * memory for a copy that it could execute: the probes end, and the instruction is executed in its place.
+   */
+  private void endWithoutCopy(Site site) {
+    Probe[] probes = site.probes;
+    sites().withdraw(site);
+    for (Probe probe : probes) {
+      failed(probe, new ProbeException(ProbeException.Reason.SECCOMP, site.address(),
+          "'" + site.instruction.text() + "' at 0x" + Long.toHexString(site.address()) + " in process " + pid()
+              + " accesses memory that is not there, or not yet, and the process is under seccomp, so that nothing can be "
+              + "mapped in it to execute a copy: the probe is removed"));
+    }
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -1104,10 +1131,15 @@ final class Engine implements TraceHandler {
       }
     }
     if (left.isEmpty()) {
+      PtraceException sealed = null;
       for (Departure departure : departures) {
         if (sites().hasSlots()) {
-          departure.unmapSlots();
+          PtraceException refusal = departure.unmapSlots();
+          sealed = refusal == null ? sealed : refusal;
         }
+      }
+      if (sealed != null && sites().hasSlots()) {
+        sites().sayThatSlotsStay("process " + pid(), sealed);
       }
     }
   }
@@ -1144,26 +1176,41 @@ final class Engine implements TraceHandler {
     finishCloseIfIdle();
   }
 
+  @Override
+  public void interrupting(TracedThread thread) {
+    state(thread).interrupted = true;
+  }
+
   /**
    * Does something in a thread that is stopped on its way to user mode: in one that is stopped anyway, or else in one
-   * that is interrupted for it. Borrowers first: while they run, the thread that created them cannot be stopped.
+   * that is interrupted for it. Borrowers first: while they run, the thread that created them cannot be stopped. Where
+   * seccomp does not allow it in one, others are tried.
    */
   private long inSomeThread(ToLongFunction<TracedThread> action) {
     var unreachable = new HashSet<TracedThread>();
     PtraceException last = null;
     while (true) {
       tracer.awaitNewcomers();
-      TracedThread candidate = null;
-      for (TracedThread thread : allThreads()) {
-        if (thread.isAtUserBoundary()) {
-          return action.applyAsLong(thread);
-        }
-        candidate = candidate == null && !unreachable.contains(thread) ? thread : candidate;
-      }
-      if (candidate == null) {
+      List<TracedThread> candidates = allThreads();
+      candidates.removeAll(unreachable);
+      if (candidates.isEmpty()) {
         throw last != null
             ? ProbeException.of(last)
             : gone();
+      }
+      TracedThread candidate = candidates.stream().filter(TracedThread::isAtUserBoundary).findFirst()
+          .orElse(candidates.getFirst());
+      if (candidate.isAtUserBoundary()) {
+        try {
+          return action.applyAsLong(candidate);
+        } catch (PtraceException e) {
+          if (e.reason() != PtraceException.Reason.SECCOMP) {
+            throw e;
+          }
+          last = e;
+          unreachable.add(candidate);
+          continue;
+        }
       }
       try {
         state(candidate).interrupted = true;
@@ -1174,7 +1221,7 @@ final class Engine implements TraceHandler {
         }
       } catch (PtraceException e) {
         switch (e.reason()) {
-          case THREAD_GONE, NOT_STOPPING -> {
+          case THREAD_GONE, NOT_STOPPING, SECCOMP -> {
             last = e;
             unreachable.add(candidate);
           }

@@ -10,11 +10,13 @@ import io.xolotl.ptrace.Registers;
  *
  * <p>Most interrupted calls are restarted by the kernel (−ERESTART…), and the program notices nothing. Some return EINTR
  * for every wake-up, also where no signal handler runs; signal(7) lists them. The kernel has consumed nothing in those
- * cases, so the call is simply made again. A time-out of it starts anew.
+ * cases, so the call is simply made again. A time-out of it starts anew. So are calls made again that the kernel would
+ * restart by restart_syscall(2), where seccomp does not let the program make that.
  */
 final class InterruptedCalls {
 
   private static final int EINTR = -4;
+  private static final int ERESTART_RESTARTBLOCK = -516;
 
   private InterruptedCalls() {}
 
@@ -63,7 +65,12 @@ final class InterruptedCalls {
     Registers registers = state.registers();
     // A system call of 32-bit code has 32 bits of number and result.
     int number = (int) registers.get(Register.ORIG_RAX);
-    if ((int) registers.rax() != EINTR || number < 0 || !returnsEintr(number, registers)) {
+    boolean again = switch ((int) registers.rax()) {
+      case EINTR -> number >= 0 && returnsEintr(number, registers);
+      case ERESTART_RESTARTBLOCK -> number >= 0 && !state.traced().mayRestart(registers);
+      default -> false;
+    };
+    if (!again) {
       return;
     }
     ProcessStatus status = ProcessStatus.of(state.traced().tid());

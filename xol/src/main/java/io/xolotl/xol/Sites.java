@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
 final class Sites {
 
   private static final int LONGEST = 15;
+  private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
 
   private final TracedProcess process;
   private final ProcessMemory memory;
@@ -49,6 +50,9 @@ final class Sites {
   /** On the function that the dynamic linker calls for debuggers; null if nobody waits for a module. */
   private @Nullable Probe loaderProbe;
   private final List<Probe> waiting = new ArrayList<>();
+
+  /** It was said of a child that it keeps its copies of the slots. */
+  private boolean childKeepsSlots;
 
   Sites(TracedProcess process, XolArea.InSomeThread threads) {
     this.process = process;
@@ -248,9 +252,9 @@ final class Sites {
     Technique technique = Techniques.choose(instruction, classification, target.request());
     DisplacedCopy copy = null;
     if (Techniques.needsCopy(classification, technique, target.request().policy(), instruction)) {
-      Displacement displacement = displace(instruction, technique);
+      Displacement displacement = displaceIfPossible(instruction, technique);
       copy = displacement.copy();
-      if (displacement.technique() != technique && target.request().technique().isPresent()) {
+      if (copy != null && displacement.technique() != technique && target.request().technique().isPresent()) {
         area.release(copy.slot());
         throw Techniques.notApplicable(instruction, technique, displacement.technique());
       }
@@ -397,7 +401,22 @@ final class Sites {
     return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));
   }
 
-  private record Displacement(DisplacedCopy copy, Technique technique) {}
+  /** What is emulated needs a copy for rare cases only, and does without where seccomp allows none. */
+  private Displacement displaceIfPossible(Instruction instruction, Technique technique) {
+    try {
+      return displace(instruction, technique);
+    } catch (ProbeException e) {
+      if (technique != Technique.EMULATED || e.reason() != Reason.SECCOMP) {
+        throw e;
+      }
+      return new Displacement(null, technique);
+    }
+  }
+
+  /**
+   * @param copy where there is none, null
+   */
+  private record Displacement(@Nullable DisplacedCopy copy, Technique technique) {}
 
   private static Technique unboosted(Technique technique) {
     return technique == Technique.BOOSTED ? Technique.TRAPPED : technique;
@@ -573,7 +592,18 @@ final class Sites {
     var all = new ArrayList<>(sites.values());
     all.addAll(removed.values());
     List<Site> rest = restore(child, all);
-    area.unmapFrom(thread, mappingsOf(child));
+    try {
+      area.unmapFrom(thread, mappingsOf(child));
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.SECCOMP) {
+        throw e;
+      }
+      if (!childKeepsSlots) {
+        // Of one: a server may have thousands.
+        childKeepsSlots = true;
+        sayThatSlotsStay(child + " and others that process " + process.pid() + " creates", e);
+      }
+    }
     for (Site site : rest) {
       throw notRestored(site);
     }
@@ -615,7 +645,17 @@ final class Sites {
     area.clear();
   }
 
-  /** Unmaps the slots; no thread may be in one. */
+  /** What cannot be unmapped does no harm: no thread is in it, and no breakpoint leads there. */
+  void sayThatSlotsStay(String who, PtraceException refusal) {
+    LOGGER.log(System.Logger.Level.WARNING, who + ": memory for copies of probed instructions, " + area.describe()
+        + ", stays mapped, unused: " + refusal.getMessage());
+  }
+
+  /**
+   * Unmaps the slots; no thread may be in one.
+   *
+   * @throws PtraceException SECCOMP if that thread may not; another may
+   */
   void unmapSlots(TracedThread thread) {
     area.unmap(thread);
   }
