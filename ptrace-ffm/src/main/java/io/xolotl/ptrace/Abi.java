@@ -123,7 +123,8 @@ public enum Abi {
   /** What a seccomp filter is asked about a system call that a thread is about to make with these registers. */
   SeccompFilter.Call call(Registers registers) {
     // populate_seccomp_data() in kernel/seccomp.c; the instruction has two bytes in either ABI.
-    return new SeccompFilter.Call((int) registers.rax(), auditArchitecture, registers.rip() + systemCall.length,
+    return new SeccompFilter.Call((int) registers.rax(), auditArchitecture,
+        registers.rip() + systemCall.length,
         arguments.stream().mapToLong(register -> word(registers.get(register))).toArray());
   }
 

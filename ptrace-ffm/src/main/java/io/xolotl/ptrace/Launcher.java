@@ -158,7 +158,8 @@ final class Launcher {
     // One zero behind either vector.
     int vectors = (strings.size() - 1 + 2) * 8;
     int size = vectors + encoded.stream().mapToInt(bytes -> bytes.length).sum();
-    long base = RemoteCall.systemCallOfChild(shell, SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+    long base = RemoteCall.systemCallOfChild(shell, SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS,
+        -1, 0);
     if (base < 0 && base >= -4095) {
       throw notExecuted((int) -base);
     }

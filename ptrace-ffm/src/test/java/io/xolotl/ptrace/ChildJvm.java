@@ -24,7 +24,8 @@ final class ChildJvm {
    */
   static List<String> run(List<String> wrapper, List<String> options, Class<?> main, String... arguments) {
     String fixtures = TargetProcess.class.getProtectionDomain().getCodeSource().getLocation().getPath();
-    return run(wrapper, options, classes(Tracer.class) + ":" + classes(main) + ":" + fixtures, main, arguments);
+    return run(wrapper, options, classes(Tracer.class) + ":" + classes(main) + ":" + fixtures, main,
+        arguments);
   }
 
   /** The same with classes from elsewhere. */

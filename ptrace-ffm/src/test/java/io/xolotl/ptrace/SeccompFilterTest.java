@@ -50,7 +50,8 @@ class SeccompFilterTest {
         var call = new Call(FIRST_NUMBER + random.nextInt(20), AUDIT_ARCH_X86_64, behind,
             LongStream.generate(this::value).limit(6).toArray());
         var line = new StringBuilder(Integer.toHexString(call.number()));
-        LongStream.of(call.arguments()).forEach(argument -> line.append(' ').append(Long.toHexString(argument)));
+        LongStream.of(call.arguments())
+            .forEach(argument -> line.append(' ').append(Long.toHexString(argument)));
         filters.forEach(filter -> line.append(' ').append(HexFormat.of().formatHex(filter)));
         questions.println(line);
         String expected = expected(filters, call);
@@ -137,7 +138,8 @@ class SeccompFilterTest {
       case 6 -> new long[]{0x02 + random.nextInt(2), 0, 0, random.nextInt(4)};
       case 7 -> new long[]{random.nextInt(2) * 0x80 + 0x07, 0, 0, 0};
       case 8, 9 -> {
-        int operation = new int[]{0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0xa0}[random.nextInt(10)];
+        int operation = new int[]{0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0xa0}[random
+            .nextInt(10)];
         long k = switch (operation) {
           case 0x30 -> value() | 1;
           case 0x60, 0x70 -> random.nextInt(32);

@@ -61,7 +61,8 @@ class SeccompTest {
     var before = new Registers();
     thread.readRegisters(before);
     WaitStatus.Stopped stop = thread.stop();
-    assertThatThrownBy(() -> thread.systemCall(number, arguments)).isInstanceOfSatisfying(PtraceException.class,
+    assertThatThrownBy(() -> thread.systemCall(number, arguments)).isInstanceOfSatisfying(
+        PtraceException.class,
         e -> {
           assertThat(e.reason()).isEqualTo(Reason.SECCOMP);
           assertThat(e).hasMessageContaining("no system call is made in " + thread);
@@ -115,7 +116,8 @@ class SeccompTest {
   @ValueSource(strings = {"kill", "trap", "errno"})
   void filtersAreAskedForExactlyThisCall(String how,
       @RunsFixture(FixtureProgram.SANDBOX) TargetProcess target) {
-    assumeTrue(readsFilters, "filters cannot be read here: that takes CAP_SYS_ADMIN and no filter of our own");
+    assumeTrue(readsFilters,
+        "filters cannot be read here: that takes CAP_SYS_ADMIN and no filter of our own");
     try (var traced = Traced.attach(target.pid(), new Recorder())) {
       long mapped = mapped(traced, PROT_READ);
       done(target, "filter " + how + " 9 " + PROT_WRITE);
@@ -133,8 +135,9 @@ class SeccompTest {
   }
 
   private static long mapped(Traced traced, int protection) {
-    return traced.stopped(traced.mainThread(), thread -> thread.process().mapNear(thread, 1L << 32, 1L << 31, PAGE,
-        protection));
+    return traced.stopped(traced.mainThread(),
+        thread -> thread.process().mapNear(thread, 1L << 32, 1L << 31, PAGE,
+            protection));
   }
 
   /**
@@ -187,7 +190,8 @@ class SeccompTest {
     if (container) {
       wrapper.addAll(List.of(FixtureProgram.SANDBOX.path().toString(), "execute", "filter allow 39"));
     }
-    List<String> lines = ChildJvm.run(wrapper, List.of("--enable-native-access=ALL-UNNAMED"), SeccompProber.class,
+    List<String> lines = ChildJvm.run(wrapper, List.of("--enable-native-access=ALL-UNNAMED"),
+        SeccompProber.class,
         command.isEmpty() ? new String[0] : new String[]{command});
     assertThat(lines).isEqualTo(List.of((outcome + " launched").split(" ")));
   }

@@ -340,8 +340,9 @@ final class Engine implements TraceHandler {
       if (e.reason() != ProbeException.Reason.SECCOMP) {
         throw e;
       }
-      throw new ProbeException(e.reason(), "process " + pid() + " has a handler for SIGTRAP, which a hit could cost it, "
-          + "and which cannot be put back: " + Objects.requireNonNull(e.getCause()).getMessage());
+      throw new ProbeException(e.reason(),
+          "process " + pid() + " has a handler for SIGTRAP, which a hit could cost it, "
+              + "and which cannot be put back: " + Objects.requireNonNull(e.getCause()).getMessage());
     }
   }
 
@@ -717,7 +718,8 @@ final class Engine implements TraceHandler {
     sites().withdraw(site);
     for (Probe probe : probes) {
       failed(probe, new ProbeException(ProbeException.Reason.SECCOMP, site.address(),
-          "'" + site.instruction.text() + "' at 0x" + Long.toHexString(site.address()) + " in process " + pid()
+          "'" + site.instruction.text() + "' at 0x" + Long.toHexString(site.address()) + " in process "
+              + pid()
               + " accesses memory that is not there, or not yet, and the process is under seccomp, so that nothing can be "
               + "mapped in it to execute a copy: the probe is removed"));
     }

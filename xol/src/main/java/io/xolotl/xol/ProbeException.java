@@ -132,7 +132,8 @@ public final class ProbeException extends RuntimeException {
       case CLOSED -> Reason.CLOSED;
     };
     String message = reason == Reason.SECCOMP
-        ? e.getMessage() + "; probes on instructions that are emulated need none, and others can be registered "
+        ? e.getMessage()
+            + "; probes on instructions that are emulated need none, and others can be registered "
             + "before the process enters its sandbox"
         : String.valueOf(e.getMessage());
     return new ProbeException(reason, e.errno(), null, null, message, e);

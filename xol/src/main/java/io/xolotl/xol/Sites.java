@@ -647,8 +647,9 @@ final class Sites {
 
   /** What cannot be unmapped does no harm: no thread is in it, and no breakpoint leads there. */
   void sayThatSlotsStay(String who, PtraceException refusal) {
-    LOGGER.log(System.Logger.Level.WARNING, who + ": memory for copies of probed instructions, " + area.describe()
-        + ", stays mapped, unused: " + refusal.getMessage());
+    LOGGER.log(System.Logger.Level.WARNING,
+        who + ": memory for copies of probed instructions, " + area.describe()
+            + ", stays mapped, unused: " + refusal.getMessage());
   }
 
   /**

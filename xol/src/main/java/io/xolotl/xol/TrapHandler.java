@@ -121,7 +121,8 @@ final class TrapHandler {
       }
       action = null;
       LOGGER.log(System.Logger.Level.WARNING, "the handler for SIGTRAP of process " + process.pid()
-          + " is lost by a breakpoint that was hit with SIGTRAP blocked, and cannot be put back: " + e.getMessage());
+          + " is lost by a breakpoint that was hit with SIGTRAP blocked, and cannot be put back: "
+          + e.getMessage());
     }
     thread.signalMask(thread.signalMask() | blocked);
   }

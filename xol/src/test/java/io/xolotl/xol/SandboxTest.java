@@ -33,7 +33,8 @@ class SandboxTest {
   }
 
   /** The process runs on as if it had never been probed, but for the slots, and ends by itself. */
-  private static void assertUnharmed(TargetProcess target, Aftermath before, boolean keepsSlots) throws IOException {
+  private static void assertUnharmed(TargetProcess target, Aftermath before, boolean keepsSlots)
+      throws IOException {
     if (keepsSlots) {
       assertThat(ProcFs.mappings(target.pid())).anyMatch(SandboxTest::isSlots);
       assertThat(ProcFs.tracerPid(target.pid())).isZero();
@@ -51,7 +52,8 @@ class SandboxTest {
   }
 
   private static Aftermath before(TargetProcess target) {
-    return Aftermath.expectedOf(target.pid(), List.of(target.address("work"), target.address("work_rip_load")));
+    return Aftermath.expectedOf(target.pid(),
+        List.of(target.address("work"), target.address("work_rip_load")));
   }
 
   private static Probe probe(ProbedProcess process, String symbol) {
@@ -67,7 +69,8 @@ class SandboxTest {
   }
 
   @Test
-  void strictModeBeforeItIsProbed(@RunsFixture(FixtureProgram.SANDBOX) TargetProcess target) throws IOException {
+  void strictModeBeforeItIsProbed(@RunsFixture(FixtureProgram.SANDBOX) TargetProcess target)
+      throws IOException {
     Aftermath before = before(target);
     done(target, "strict");
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
@@ -195,7 +198,8 @@ class SandboxTest {
 
   /** What is waited for with a time-out is restarted by a call that the program never makes. */
   @Test
-  void filterThatKillsForARestart(@RunsFixture(value = FixtureProgram.SANDBOX, args = "worker") TargetProcess target)
+  void filterThatKillsForARestart(
+      @RunsFixture(value = FixtureProgram.SANDBOX, args = "worker") TargetProcess target)
       throws IOException {
     Aftermath before = before(target);
     done(target, "worker filter kill 219");
