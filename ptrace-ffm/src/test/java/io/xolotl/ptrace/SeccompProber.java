@@ -14,8 +14,14 @@ final class SeccompProber {
 
   private SeccompProber() {}
 
-  /** Arguments: what the program does before it is attached to. */
+  /** Arguments: what the program does before it is attached to; or "attach" and the id of a process, for one call in that. */
   public static void main(String[] commands) {
+    if (commands.length > 0 && commands[0].equals("attach")) {
+      try (var traced = Traced.attach(Integer.parseInt(commands[1]), new Recorder())) {
+        System.out.println(call(traced));
+      }
+      return;
+    }
     try (var target = TargetProcess.start(FixtureProgram.SANDBOX)) {
       List.of(commands).forEach(command -> done(target, command));
       try (var traced = Traced.attach(target.pid(), new Recorder())) {

@@ -10,6 +10,8 @@ import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.PtraceException.Reason;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -134,6 +136,25 @@ class SeccompTest {
     assertLivesOn(target);
   }
 
+  /** By the numbers of the process's own kind of calls: 91 is munmap(2) of 32-bit code, and fchmod(2) of other. */
+  @Test
+  void filterOf32BitCode() {
+    assumeTrue(FixtureProgram.I386.isAvailable(), "32-bit programs cannot be built and run here");
+    assumeTrue(readsFilters, "filters cannot be read here: that takes CAP_SYS_ADMIN and no filter of our own");
+    try (var target = TargetProcess.start(List.of(FixtureProgram.SANDBOX.path().toString(), "execute",
+        "filter kill 91", FixtureProgram.I386.path().toString(), "calls", "1", "100"))) {
+      target.awaitLine("ready ");
+      try (var traced = Traced.attach(target.pid(), new Recorder())) {
+        traced.stopped(thread -> {
+          assertThat(thread.systemCall(20)).isEqualTo(target.pid());
+          assertRefused(thread, 91, 0, PAGE);
+        });
+      }
+      target.send("go");
+      target.awaitOk();
+    }
+  }
+
   private static long mapped(Traced traced, int protection) {
     return traced.stopped(traced.mainThread(),
         thread -> thread.process().mapNear(thread, 1L << 32, 1L << 31, PAGE,
@@ -147,7 +168,7 @@ class SeccompTest {
    */
   @Test
   void filterForAllThreadsThatComesJustNow() {
-    for (int round = 0; round < 150; round++) {
+    for (int round = 0; round < 80; round++) {
       try (var target = TargetProcess.start(FixtureProgram.SANDBOX, "worker")) {
         target.send("worker storm kill 39");
         target.awaitLine("storms");
@@ -194,5 +215,37 @@ class SeccompTest {
         SeccompProber.class,
         command.isEmpty() ? new String[0] : new String[]{command});
     assertThat(lines).isEqualTo(List.of((outcome + " launched").split(" ")));
+  }
+
+  private static String child(int pid) {
+    try {
+      return Files.readString(Path.of("/proc/" + pid + "/task/" + pid + "/children")).strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /**
+   * Who is brought into a container from outside, as by {@code docker exec}, descends from nobody there. If it sees other files
+   * it may have been given another filter, too, as a debugging container is.
+   */
+  @ParameterizedTest
+  @CsvSource({"false, made", "true, refused"})
+  void broughtIntoAContainer(boolean ownFiles, String outcome) {
+    assumeTrue("root".equals(System.getProperty("user.name")), "only root makes namespaces of process ids");
+    String sandbox = FixtureProgram.SANDBOX.path().toString();
+    try (var target = TargetProcess.start(List.of("unshare", "--pid", "--mount", "--mount-proc", "--fork", sandbox,
+        "execute", "filter allow 39", sandbox))) {
+      target.awaitLine("ready 1");
+      String first = child(target.pid());
+      var wrapper = new ArrayList<>(List.of("nsenter", "--target", first, "--pid", "--mount"));
+      if (ownFiles) {
+        wrapper.addAll(List.of("unshare", "--mount"));
+      }
+      wrapper.addAll(List.of(sandbox, "execute", "filter allow 39"));
+      assertThat(ChildJvm.run(wrapper, List.of("--enable-native-access=ALL-UNNAMED"), SeccompProber.class, "attach",
+          "1")).containsExactly(outcome);
+      done(target, "work");
+    }
   }
 }

@@ -28,7 +28,7 @@ class JvmExitTest {
   private static final List<String> SITES = List.of("work", "work_mov", "work_rip_load", "work_add");
 
   /** A JVM with {@link ExitingJvm}; it is killed when this is closed. */
-  private record Jvm(Process process, BufferedReader output) implements AutoCloseable {
+  record Jvm(Process process, BufferedReader output) implements AutoCloseable {
 
     static Jvm start(String... arguments) throws IOException {
       var command = new ArrayList<>(
@@ -41,8 +41,8 @@ class JvmExitTest {
       return new Jvm(process, process.inputReader());
     }
 
-    /** The modules of the tests and the class path alike: the child has only the latter. */
-    private static String classPath() {
+    /** For a child JVM: the modules of the tests and the class path alike, as the child has only the latter. */
+    static String classPath() {
       Stream<String> modules = ModuleLayer.boot().configuration().modules().stream()
           .flatMap(module -> module.reference().location().stream())
           .filter(uri -> uri.getScheme().equals("file"))

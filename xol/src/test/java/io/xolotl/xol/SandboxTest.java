@@ -108,6 +108,26 @@ class SandboxTest {
     assertUnharmed(target, before, false);
   }
 
+  /**
+   * Everything in a container is under a filter that nobody there can read: all is as it is outside. What a program adds
+   * makes it another matter.
+   */
+  @Test
+  void containerKeepsEveryTechnique() throws Exception {
+    Process jvm = new ProcessBuilder(FixtureProgram.SANDBOX.path().toString(), "execute", "filter allow 39",
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp", JvmExitTest.Jvm.classPath(),
+        ConfinedJvm.class.getName()).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    try {
+      List<String> lines = jvm.inputReader().lines().toList();
+      assertThat(lines).containsExactly("EMULATED 10", "BOOSTED 10", "TRAPPED 10", "SINGLE_STEPPED 10", "slots 0",
+          "SECCOMP", "Exited[status=0] 1");
+      assertThat(jvm.waitFor()).isZero();
+    } finally {
+      jvm.destroyForcibly();
+    }
+  }
+
   /** With slots in use; what needs no new memory can even be registered later. */
   @ParameterizedTest
   @ValueSource(strings = {"strict", "filter kill 11", "filter trap 11", "filter errno 11", "tsync kill 11"})
