@@ -18,6 +18,7 @@
  *   -> trap               executes a breakpoint of its own
  *   -> fork               creates a process that calls work
  *   -> poll               waits in poll(2), with a time-out, until "wake"; says "polls" before
+ *   -> wink               sends the worker SIGWINCH, which is ignored
  *   <- done | BAD         after each of them, when it is done
  *
  * In strict mode it leaves by exit(2) alone, in the end. */
@@ -43,6 +44,7 @@ atomic_int storm_go, storm_done;
 static atomic_int traps;
 static int lines[2], wakes[2];
 static __thread bool strict;
+static atomic_int worker_tid;
 
 static bool works(void)
 {
@@ -151,6 +153,9 @@ static bool execute(const char *line)
         say("polls");
         return poll(&event, 1, 1000000) == 1;
     }
+    if (strcmp(line, "wink") == 0) {
+        return syscall(SYS_tgkill, getpid(), worker_tid, SIGWINCH) == 0;
+    }
     if (strcmp(line, "wake") == 0) {
         return write(wakes[1], "", 1) == 1;
     }
@@ -173,6 +178,7 @@ static void leave(void)
 static void *serve_worker(void *unused)
 {
     char line[64];
+    worker_tid = gettid();
     while (read(lines[0], line, sizeof line) == sizeof line && *line) {
         report(execute(line));
     }

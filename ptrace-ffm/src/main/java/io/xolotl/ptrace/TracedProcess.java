@@ -266,8 +266,7 @@ public final class TracedProcess {
   void stopOthers(TracedThread caller) {
     for (TracedThread other : threads()) {
       if (other != caller && other.stop() == null) {
-        handler.interrupting(other);
-        other.holdStill();
+        other.holdStill(handler);
       }
     }
   }

@@ -178,12 +178,15 @@ public final class TracedThread {
   /**
    * Has a thread that runs execute nothing of the program until its stop is handed out in its turn. One in state D does not
    * stop now, but on its way to user mode, before the program's next instruction.
+   *
+   * @param asked is told if it is asked to stop
    */
-  void holdStill() {
+  void holdStill(TraceHandler asked) {
     Tracer tracer = process.tracer();
     try {
       WaitStatus known = tracer.takeReport(tid);
       if (known == null) {
+        asked.interrupting(this);
         interrupt();
         ProcessStatus status = ProcessStatus.of(tid);
         if (status == null || status.isUninterruptible()) {

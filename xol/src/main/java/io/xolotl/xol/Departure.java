@@ -161,6 +161,7 @@ final class Departure {
       }
     }
     Signalling.restoreOrigin(state, signal);
+    InterruptedCalls.beforeDelivery(state, signal);
     return signal;
   }
 

@@ -553,14 +553,14 @@ final class Engine implements TraceHandler {
     }
     switch (status) {
       case WaitStatus.Signal(int signal) -> signalled(state, signal);
-      case WaitStatus.GroupStop _ -> thread.listen();
+      case WaitStatus.GroupStop _ -> insist(thread::listen);
       case WaitStatus.Created _ -> {
         // From vfork(2) it comes back when nobody may trace it any more.
         sites().noteStop(state);
         resume(state);
       }
       case WaitStatus.Interrupted _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
-        resume(state);
+        insist(() -> resume(state));
     }
   }
 
@@ -599,6 +599,7 @@ final class Engine implements TraceHandler {
       return;
     }
     Signalling.restoreOrigin(state, signal);
+    InterruptedCalls.beforeDelivery(state, signal);
     thread.cont(signal);
   }
 
@@ -716,13 +717,12 @@ final class Engine implements TraceHandler {
   private void endWithoutCopy(Site site) {
     Probe[] probes = site.probes;
     sites().withdraw(site);
-    for (Probe probe : probes) {
-      failed(probe, new ProbeException(ProbeException.Reason.SECCOMP, site.address(),
-          "'" + site.instruction.text() + "' at 0x" + Long.toHexString(site.address()) + " in process "
-              + pid()
-              + " accesses memory that is not there, or not yet, and the process is under seccomp, so that nothing can be "
-              + "mapped in it to execute a copy: the probe is removed"));
-    }
+    var end = new ProbeException(ProbeException.Reason.SECCOMP, site.address(),
+        "'" + site.instruction.text() + "' at 0x" + Long.toHexString(site.address()) + " in process " + pid()
+            + " accesses memory that is not there, or not yet, and the process is under seccomp, so that nothing can be "
+            + "mapped in it to execute a copy: the probe is removed");
+    // When the thread has gone on: a listener may end the session.
+    tracer.execute(() -> List.of(probes).forEach(probe -> failed(probe, end)));
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -1231,20 +1231,20 @@ final class Engine implements TraceHandler {
         }
       } finally {
         // In a system call that creates a process, say: it is handled, and then another look is taken.
-        letGoOn(candidate);
+        insist(candidate::handleStop);
       }
     }
   }
 
   /** What fails leaves it stopped, and is tried again: nobody else would let it go on. */
-  private static void letGoOn(TracedThread thread) {
+  private static void insist(Runnable letGoOn) {
     try {
-      thread.handleStop();
+      letGoOn.run();
     } catch (PtraceException e) {
       if (e.reason() == PtraceException.Reason.THREAD_GONE) {
         throw e;
       }
-      thread.handleStop();
+      letGoOn.run();
     }
   }
 

@@ -65,11 +65,9 @@ final class InterruptedCalls {
     Registers registers = state.registers();
     // A system call of 32-bit code has 32 bits of number and result.
     int number = (int) registers.get(Register.ORIG_RAX);
-    boolean again = switch ((int) registers.rax()) {
-      case EINTR -> number >= 0 && returnsEintr(number, registers);
-      case ERESTART_RESTARTBLOCK -> number >= 0 && !state.traced().mayRestart(registers);
-      default -> false;
-    };
+    boolean again = (int) registers.rax() == EINTR
+        ? number >= 0 && returnsEintr(number, registers)
+        : mustNotBeRestarted(state);
     if (!again) {
       return;
     }
@@ -77,6 +75,33 @@ final class InterruptedCalls {
     if (status == null || (status.pendingSignals() & ~status.blockedSignals()) != 0) {
       return;
     }
+    makeAgain(state);
+  }
+
+  /**
+   * A signal that the program has no handler for is about to be delivered. If it is ignored it would have woken nobody, were the
+   * thread not traced (sig_ignored() in kernel/signal.c), and the call would go on.
+   */
+  static void beforeDelivery(ThreadState state, int signal) {
+    state.readRegisters();
+    if (mustNotBeRestarted(state)) {
+      ProcessStatus status = ProcessStatus.of(state.traced().tid());
+      if (status != null && (status.caughtSignals() >>> signal - 1 & 1) == 0) {
+        makeAgain(state);
+      }
+    }
+  }
+
+  private static boolean mustNotBeRestarted(ThreadState state) {
+    Registers registers = state.registers();
+    return (int) registers.rax() == ERESTART_RESTARTBLOCK
+        && (int) registers.get(Register.ORIG_RAX) >= 0
+        && !state.traced().mayRestart(registers);
+  }
+
+  private static void makeAgain(ThreadState state) {
+    Registers registers = state.registers();
+    int number = (int) registers.get(Register.ORIG_RAX);
     // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel rewinds restarted calls in the same way (arch_do_signal_or_restart).
     registers.rip(registers.rip() - 2);
     registers.rax(number);

@@ -238,4 +238,28 @@ class SandboxTest {
     target.awaitLine("done");
     assertUnharmed(target, before, false);
   }
+
+  /** It wakes no thread but one that is traced. */
+  @Test
+  void filterThatKillsForTheRestartAfterAnIgnoredSignal(
+      @RunsFixture(value = FixtureProgram.SANDBOX, args = "worker") TargetProcess target) throws IOException {
+    Aftermath before = before(target);
+    done(target, "worker filter kill 219");
+    target.send("worker poll");
+    target.awaitLine("polls");
+    int worker = ProcFs.threads(target.pid()).getLast();
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      Probe boosted = probe(process, "work_add_mem");
+      for (int i = 0; i < 5; i++) {
+        Await.until(() -> isInPoll(worker) && ProcFs.state(worker) == 'S', () -> "thread " + worker + " is in poll(2)");
+        done(target, "wink");
+        Await.until(() -> ProcFs.status(worker, "SigPnd").matches("0+"), () -> "the signal is taken");
+      }
+      done(target, "work");
+      assertThat(boosted.hits()).isEqualTo(5);
+      done(target, "wake");
+      target.awaitLine("done");
+    }
+    assertUnharmed(target, before, false);
+  }
 }
