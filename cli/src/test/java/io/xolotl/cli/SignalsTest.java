@@ -57,7 +57,8 @@ class SignalsTest {
       Cli result = cli.result();
       assertThat(result.status()).isEqualTo(130);
       assertThat(result.output()).containsPattern("work_add_mem .*\\b5\\b");
-      assertThat(result.messages()).matches("xolotl: process " + target.pid() + ": memory .* stays mapped, .*\\n");
+      assertThat(result.messages())
+          .matches("xolotl: process " + target.pid() + ": memory .* stays mapped, .*\\n");
     }
     target.send("work");
     target.awaitLine("done");

@@ -140,7 +140,8 @@ class SeccompTest {
   @Test
   void filterOf32BitCode() {
     assumeTrue(FixtureProgram.I386.isAvailable(), "32-bit programs cannot be built and run here");
-    assumeTrue(readsFilters, "filters cannot be read here: that takes CAP_SYS_ADMIN and no filter of our own");
+    assumeTrue(readsFilters,
+        "filters cannot be read here: that takes CAP_SYS_ADMIN and no filter of our own");
     try (var target = TargetProcess.start(List.of(FixtureProgram.SANDBOX.path().toString(), "execute",
         "filter kill 91", FixtureProgram.I386.path().toString(), "calls", "1", "100"))) {
       target.awaitLine("ready ");
@@ -234,8 +235,9 @@ class SeccompTest {
   void broughtIntoAContainer(boolean ownFiles, String outcome) {
     assumeTrue("root".equals(System.getProperty("user.name")), "only root makes namespaces of process ids");
     String sandbox = FixtureProgram.SANDBOX.path().toString();
-    try (var target = TargetProcess.start(List.of("unshare", "--pid", "--mount", "--mount-proc", "--fork", sandbox,
-        "execute", "filter allow 39", sandbox))) {
+    try (var target = TargetProcess
+        .start(List.of("unshare", "--pid", "--mount", "--mount-proc", "--fork", sandbox,
+            "execute", "filter allow 39", sandbox))) {
       target.awaitLine("ready 1");
       String first = child(target.pid());
       var wrapper = new ArrayList<>(List.of("nsenter", "--target", first, "--pid", "--mount"));
@@ -243,8 +245,10 @@ class SeccompTest {
         wrapper.addAll(List.of("unshare", "--mount"));
       }
       wrapper.addAll(List.of(sandbox, "execute", "filter allow 39"));
-      assertThat(ChildJvm.run(wrapper, List.of("--enable-native-access=ALL-UNNAMED"), SeccompProber.class, "attach",
-          "1")).containsExactly(outcome);
+      assertThat(
+          ChildJvm.run(wrapper, List.of("--enable-native-access=ALL-UNNAMED"), SeccompProber.class, "attach",
+              "1"))
+          .containsExactly(outcome);
       done(target, "work");
     }
   }

@@ -40,7 +40,8 @@ final class ConfinedJvm {
       done(target, "work");
     }
     try (ProbedProcess process = ProbedProcess.launch(LaunchRequest.of(List.of("/bin/true")))) {
-      Probe probe = process.register(ProbeRequest.at("libc.so.6", "exit", hit -> {}).with(Technique.SINGLE_STEPPED));
+      Probe probe = process
+          .register(ProbeRequest.at("libc.so.6", "exit", hit -> {}).with(Technique.SINGLE_STEPPED));
       process.start();
       System.out.println(process.end().join() + " " + probe.hits());
     }

@@ -120,7 +120,8 @@ class SandboxTest {
         ConfinedJvm.class.getName()).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     try {
       List<String> lines = jvm.inputReader().lines().toList();
-      assertThat(lines).containsExactly("EMULATED 10", "BOOSTED 10", "TRAPPED 10", "SINGLE_STEPPED 10", "slots 0",
+      assertThat(lines).containsExactly("EMULATED 10", "BOOSTED 10", "TRAPPED 10", "SINGLE_STEPPED 10",
+          "slots 0",
           "SECCOMP", "Exited[status=0] 1");
       assertThat(jvm.waitFor()).isZero();
     } finally {
@@ -251,7 +252,8 @@ class SandboxTest {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe boosted = probe(process, "work_add_mem");
       for (int i = 0; i < 5; i++) {
-        Await.until(() -> isInPoll(worker) && ProcFs.state(worker) == 'S', () -> "thread " + worker + " is in poll(2)");
+        Await.until(() -> isInPoll(worker) && ProcFs.state(worker) == 'S',
+            () -> "thread " + worker + " is in poll(2)");
         done(target, "wink");
         Await.until(() -> ProcFs.status(worker, "SigPnd").matches("0+"), () -> "the signal is taken");
       }
