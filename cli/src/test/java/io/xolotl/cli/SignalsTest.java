@@ -1,9 +1,11 @@
 package io.xolotl.cli;
 
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
+import static io.xolotl.fixtures.FixtureProgram.SANDBOX;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
@@ -38,6 +40,30 @@ class SignalsTest {
     target.awaitLine("ok");
     assertThat(ProcFs.memory(target.pid(), address, 16)).isEqualTo(text);
     CountCommandTest.assertUntouched(target, address);
+  }
+
+  /** What must stay in a process is said, and is no failure. */
+  @Test
+  void countOfAProgramThatEntersASandbox(@RunsFixture(SANDBOX) TargetProcess target) throws Exception {
+    long address = target.address("work_add_mem");
+    try (CliProcess cli = CliProcess.start("count", "-p", Integer.toString(target.pid()), "-e",
+        "sandbox:work_add_mem")) {
+      awaitBreakpoint(target, address);
+      target.send("strict");
+      target.awaitLine("done");
+      target.send("work");
+      target.awaitLine("done");
+      cli.signal("INT");
+      Cli result = cli.result();
+      assertThat(result.status()).isEqualTo(130);
+      assertThat(result.output()).containsPattern("work_add_mem .*\\b5\\b");
+      assertThat(result.messages())
+          .matches("xolotl: process " + target.pid() + ": memory .* stays mapped, .*\\n");
+    }
+    target.send("work");
+    target.awaitLine("done");
+    target.send("exit");
+    assertThat(target.exitStatus()).isEqualTo(ExitStatus.SUCCESS);
   }
 
   @Test

@@ -14,11 +14,11 @@ import java.util.List;
  */
 public enum Abi {
   /** 64-bit code, which calls the kernel by {@code syscall}. */
-  X86_64(8, 0x33, 0x7fff_ffff_f000L, new byte[]{0x0f, 0x05}, 9, 11, 56, 58, 157,
+  X86_64(8, 0x33, 0x7fff_ffff_f000L, new byte[]{0x0f, 0x05}, 0xc000_003e, 9, 11, 56, 58, 157, 219,
       List.of(Register.RDI, Register.RSI, Register.RDX, Register.R10, Register.R8, Register.R9)),
 
   /** 32-bit code, which calls the kernel by {@code int 0x80}; the numbers are those of syscall_32.tbl. */
-  I386(4, 0x23, 0xffff_e000L, new byte[]{(byte) 0xcd, (byte) 0x80}, 192, 91, 120, 190, 172,
+  I386(4, 0x23, 0xffff_e000L, new byte[]{(byte) 0xcd, (byte) 0x80}, 0x4000_0003, 192, 91, 120, 190, 172, 0,
       List.of(Register.RBX, Register.RCX, Register.RDX, Register.RSI, Register.RDI, Register.RBP));
 
   // The kernel's __USER_DS, and what Xen adds to the selectors of paravirtualized guests (FLAT_RING3_CS64 and others).
@@ -33,24 +33,29 @@ public enum Abi {
   private final long codeSegment;
   private final long addressLimit;
   private final byte[] systemCall;
+  /** {@code AUDIT_ARCH_X86_64} and its like of include/uapi/linux/audit.h. */
+  private final int auditArchitecture;
   private final int mmap;
   private final int munmap;
   private final int cloneNumber;
   private final int vforkNumber;
   private final int prctl;
+  private final int restart;
   private final List<Register> arguments;
 
-  Abi(int wordBytes, long codeSegment, long addressLimit, byte[] systemCall, int mmap, int munmap,
-      int cloneNumber, int vforkNumber, int prctl, List<Register> arguments) {
+  Abi(int wordBytes, long codeSegment, long addressLimit, byte[] systemCall, int auditArchitecture, int mmap,
+      int munmap, int cloneNumber, int vforkNumber, int prctl, int restart, List<Register> arguments) {
     this.wordBytes = wordBytes;
     this.codeSegment = codeSegment;
     this.addressLimit = addressLimit;
     this.systemCall = systemCall;
+    this.auditArchitecture = auditArchitecture;
     this.mmap = mmap;
     this.munmap = munmap;
     this.cloneNumber = cloneNumber;
     this.vforkNumber = vforkNumber;
     this.prctl = prctl;
+    this.restart = restart;
     this.arguments = arguments;
   }
 
@@ -108,10 +113,22 @@ public enum Abi {
     return arguments.get(index);
   }
 
+  /** A value as a register of this kind of code has it. */
+  long word(long value) {
+    return this == I386 ? value & 0xffff_ffffL : value;
+  }
+
   /** The first argument of a system call that a thread is in. */
   long firstArgument(Registers registers) {
-    long value = registers.get(argument(0));
-    return this == I386 ? value & 0xffff_ffffL : value;
+    return word(registers.get(argument(0)));
+  }
+
+  /** What a seccomp filter is asked about a system call that a thread is about to make with these registers. */
+  SeccompFilter.Call call(Registers registers) {
+    // populate_seccomp_data() in kernel/seccomp.c; the instruction has two bytes in either ABI.
+    return new SeccompFilter.Call((int) registers.rax(), auditArchitecture,
+        registers.rip() + systemCall.length,
+        arguments.stream().mapToLong(register -> word(registers.get(register))).toArray());
   }
 
   /** What a system call returned: −4095 to −1 is a negated errno. */
@@ -143,6 +160,11 @@ public enum Abi {
 
   int vforkNumber() {
     return vforkNumber;
+  }
+
+  /** Number of restart_syscall(2). */
+  int restart() {
+    return restart;
   }
 
   /** The first address that a process cannot map ({@code TASK_SIZE}, in 64-bit processes with four-level page tables). */

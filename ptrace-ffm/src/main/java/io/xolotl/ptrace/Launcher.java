@@ -113,7 +113,7 @@ final class Launcher {
   /** Brings the shell, which is about to receive a signal, to the first instruction of the program. */
   private void execute(TracedThread shell, Path program) {
     // ENOSYS before Linux 5.9: then the program inherits what of this JVM has no close-on-exec flag.
-    shell.systemCall(SYS_CLOSE_RANGE, 3, 0xffff_ffffL, 0);
+    RemoteCall.systemCallOfChild(shell, SYS_CLOSE_RANGE, 3, 0xffff_ffffL, 0);
     var registers = new Registers();
     shell.readRegisters(registers);
     putArguments(shell, program, registers);
@@ -162,7 +162,8 @@ final class Launcher {
     // One zero behind either vector.
     int vectors = (strings.size() - 1 + 2) * 8;
     int size = vectors + encoded.stream().mapToInt(bytes -> bytes.length).sum();
-    long base = shell.systemCall(SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+    long base = RemoteCall.systemCallOfChild(shell, SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS,
+        -1, 0);
     if (base < 0 && base >= -4095) {
       throw notExecuted((int) -base);
     }

@@ -21,11 +21,13 @@ import org.jspecify.annotations.Nullable;
  * @param blockedSignals signals that this thread blocks, likewise
  * @param caughtSignals signals that the process has handlers for, likewise
  * @param kernelThread whether it is a kernel thread
+ * @param seccompMode whether and how seccomp(2) restricts this thread: 0 not, 1 in strict mode, 2 by filters
+ * @param seccompFilters by how many filters; −1 if the kernel does not tell, before Linux 5.9
  * @see <a href="https://man7.org/linux/man-pages/man5/proc_pid_status.5.html">proc_pid_status(5)</a>
  */
 public record ProcessStatus(String name, char state, int tgid, int parentPid, int tracer, int uid,
     long pendingSignals,
-    long blockedSignals, long caughtSignals, boolean kernelThread) {
+    long blockedSignals, long caughtSignals, boolean kernelThread, int seccompMode, int seccompFilters) {
 
   /** {@code PF_KTHREAD} of include/linux/sched.h, in the flags of {@code /proc/PID/stat}. */
   private static final long PF_KTHREAD = 0x00200000;
@@ -58,7 +60,8 @@ public record ProcessStatus(String name, char state, int tgid, int parentPid, in
     return new ProcessStatus(field(fields, "Name"), field(fields, "State").charAt(0), number(fields, "Tgid"),
         number(fields, "PPid"), number(fields, "TracerPid"), number(fields, "Uid"),
         hex(fields, "SigPnd") | hex(fields, "ShdPnd"), hex(fields, "SigBlk"), hex(fields, "SigCgt"),
-        (flags & PF_KTHREAD) != 0);
+        (flags & PF_KTHREAD) != 0, Integer.parseInt(fields.getOrDefault("Seccomp", "0")),
+        Integer.parseInt(fields.getOrDefault("Seccomp_filters", "-1")));
   }
 
   /** Tells whether the process has ended and only its exit status is left. */

@@ -20,6 +20,7 @@ final class Ptrace {
   static final int PEEKSIGINFO = 0x4209;
   static final int GETSIGMASK = 0x420a;
   static final int SETSIGMASK = 0x420b;
+  static final int SECCOMP_GET_FILTER = 0x420c;
   static final int GET_RSEQ_CONFIGURATION = 0x420f;
   static final int SET_SYSCALL_USER_DISPATCH_CONFIG = 0x4210;
   static final int GET_SYSCALL_USER_DISPATCH_CONFIG = 0x4211;
@@ -60,6 +61,7 @@ final class Ptrace {
       case PEEKSIGINFO -> "PTRACE_PEEKSIGINFO";
       case GETSIGMASK -> "PTRACE_GETSIGMASK";
       case SETSIGMASK -> "PTRACE_SETSIGMASK";
+      case SECCOMP_GET_FILTER -> "PTRACE_SECCOMP_GET_FILTER";
       case SET_SYSCALL_USER_DISPATCH_CONFIG -> "PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG";
       case GET_RSEQ_CONFIGURATION -> "PTRACE_GET_RSEQ_CONFIGURATION";
       default -> "ptrace request 0x" + Integer.toHexString(request);

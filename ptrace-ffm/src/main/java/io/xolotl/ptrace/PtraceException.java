@@ -38,6 +38,8 @@ public class PtraceException extends RuntimeException {
     MEMORY_INACCESSIBLE,
     /** A system call made in the target failed. */
     REMOTE_CALL_FAILED,
+    /** The thread is under seccomp, and the system call to be made in it could do harm; it was not made. */
+    SECCOMP,
     /** The tracer has been closed. */
     CLOSED,
     /** The kernel refused an operation for a reason this library does not know. */

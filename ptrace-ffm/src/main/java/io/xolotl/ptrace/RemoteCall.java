@@ -17,6 +17,12 @@ import java.util.List;
  * allow the other {@link Abi}'s calls, and usually kills for them. What the kernel restarts afterwards it tells from the
  * interrupted call itself ({@code restart_block.arch_data}, get_nr_restart_syscall() in arch/x86/kernel/signal.c).
  *
+ * <p>A thread under seccomp makes it only if {@link Seccomp} has nothing against it. Another thread may add a filter to all
+ * of the process (SECCOMP_FILTER_FLAG_TSYNC) until the very moment of the call, also to one that is stopped:
+ * seccomp_sync_threads() in kernel/seccomp.c needs the siglock and nothing else. So no other thread of the process executes
+ * anything from the look until the call is made. (PTRACE_O_SUSPEND_SECCOMP would do for those who may read filters anyway, and
+ * lift the sandbox of a thread if it could not be taken back.)
+ *
  * <p>A thread in sigsuspend, ppoll, pselect or epoll_pwait has a temporary mask and the program's own saved beside it.
  * PTRACE_GETSIGMASK tells the saved one, and PTRACE_SETSIGMASK replaces the temporary one and ends that state
  * (ptrace_request() in kernel/ptrace.c). The program does not notice: these calls restart, with their temporary mask,
@@ -39,16 +45,32 @@ final class RemoteCall {
   /** The thread was asked to stop, or to join a group-stop, in between. */
   private boolean stopDue;
 
-  private RemoteCall(TracedThread thread) {
+  /** The thread is under the tracer thread's own seccomp filters. */
+  private final boolean trusted;
+
+  private RemoteCall(TracedThread thread, boolean trusted) {
     this.thread = thread;
+    this.trusted = trusted;
   }
 
   static long systemCall(TracedThread thread, int number, long... arguments) {
+    return of(thread, false).run(number, arguments);
+  }
+
+  /**
+   * The same in a child that the tracer thread has made, and that has executed nothing which adds a seccomp filter: it has
+   * those that the tracer thread has.
+   */
+  static long systemCallOfChild(TracedThread thread, int number, long... arguments) {
+    return of(thread, true).run(number, arguments);
+  }
+
+  private static RemoteCall of(TracedThread thread, boolean trusted) {
     if (!thread.isAtUserBoundary()) {
       throw new IllegalStateException(
           thread + " is not stopped on its way to user mode but " + thread.stop());
     }
-    return new RemoteCall(thread).run(number, arguments);
+    return new RemoteCall(thread, trusted);
   }
 
   private long run(int number, long... arguments) {
@@ -71,7 +93,13 @@ final class RemoteCall {
     registers.rax(number);
     registers.set(Register.ORIG_RAX, -1);
     for (int i = 0; i < arguments.length; i++) {
-      registers.set(abi.argument(i), arguments[i]);
+      registers.set(abi.argument(i), abi.word(arguments[i]));
+    }
+    if (!trusted) {
+      // First where it costs nobody a stop.
+      Seccomp.check(thread, registers);
+      thread.process().stopOthers(thread);
+      Seccomp.check(thread, registers);
     }
     long[] dispatch = thread.suspendSyscallDispatch();
     try {

@@ -23,6 +23,8 @@ final class Scratch {
   final MemorySegment rseq;
   /** A {@code struct ptrace_sud_config}. */
   final MemorySegment dispatch;
+  /** Room for the longest seccomp filter. */
+  final MemorySegment filter;
   /** Room for the largest XSAVE state there is (AMX: 11 KiB). */
   final MemorySegment xstate;
   /** A {@code struct rseq_cs}. */
@@ -44,6 +46,7 @@ final class Scratch {
     dispatch = arena.allocate(32, 8);
     path = arena.allocate(64);
     file = arena.allocate(4096);
+    filter = arena.allocate((long) SeccompFilter.MOST_INSTRUCTIONS * SeccompFilter.INSTRUCTION_BYTES, 8);
     xstate = arena.allocate(32 << 10, 64);
   }
 }

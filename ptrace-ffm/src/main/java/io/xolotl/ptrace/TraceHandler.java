@@ -9,6 +9,15 @@ import java.util.List;
 public interface TraceHandler {
 
   /**
+   * A thread is about to be asked to stop, for the time of a system call in another; the stop is reported as others are.
+   *
+   * @param thread the thread
+   */
+  default void interrupting(TracedThread thread) {
+    // For most it is a stop like others.
+  }
+
+  /**
    * A thread has stopped.
    *
    * @param thread the thread

@@ -41,6 +41,8 @@ public final class TracedProcess {
   /** Of the program that is executed now; read while that is permitted for certain. */
   private Abi abi = Abi.X86_64;
   private byte[] auxiliaryVector = {};
+  /** So many seccomp filters are the tracer's too; 0 if it is not known of any: see {@link Seccomp}. */
+  private int sharedFilters;
   /** Set between the creation of a child process and its first stop. */
   private @Nullable Birth birth;
   private boolean created;
@@ -293,6 +295,23 @@ public final class TracedProcess {
     return process;
   }
 
+  int sharedFilters() {
+    return sharedFilters;
+  }
+
+  void sharedFilters(int count) {
+    sharedFilters = count;
+  }
+
+  /** Makes another thread's system call safe from this process's own: see {@link RemoteCall}. */
+  void stopOthers(TracedThread caller) {
+    for (TracedThread other : threads()) {
+      if (other != caller && other.stop() == null) {
+        other.holdStill(handler);
+      }
+    }
+  }
+
   /** The tracer that controls this process. */
   public Tracer tracer() {
     return tracer;
@@ -496,6 +515,7 @@ public final class TracedProcess {
     var process = new TracedProcess(tracer, child, handler);
     process.birth = new Birth(this, sharesMemory);
     process.created = true;
+    process.sharedFilters = sharedFilters;
     process.adopt(child);
     process.abi = abi;
     process.auxiliaryVector = auxiliaryVector;
@@ -677,7 +697,8 @@ public final class TracedProcess {
    * @param size in bytes, a multiple of the page size
    * @param protection PROT_READ (1) | PROT_WRITE (2) | PROT_EXEC (4)
    * @return its address, or 0 if there is no room within reach
-   * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses
+   * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses, {@link Reason#SECCOMP} as
+   *     {@link TracedThread#systemCall}
    */
   public long mapNear(TracedThread thread, long near, long reach, long size, int protection) {
     for (long candidate : Gaps.near(mappings(), near, reach, size, abi().addressLimit())) {
@@ -705,6 +726,7 @@ public final class TracedProcess {
    * @param thread a thread to do it in, stopped on its way to user mode
    * @param address first address
    * @param size in bytes
+   * @throws PtraceException as {@link #mapNear}
    */
   public void unmap(TracedThread thread, long address, long size) {
     long result = thread.systemCall(abi().munmap(), address, size);

@@ -8,6 +8,8 @@ import io.xolotl.ptrace.PtraceException.Reason;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -179,6 +181,36 @@ public final class TracedThread {
     }
     interrupt();
     return awaitStop();
+  }
+
+  /**
+   * Has a thread that runs execute nothing of the program until its stop is handed out in its turn. One in state D does not
+   * stop now, but on its way to user mode, before the program's next instruction.
+   *
+   * @param asked is told if it is asked to stop
+   */
+  void holdStill(TraceHandler asked) {
+    Tracer tracer = process.tracer();
+    try {
+      WaitStatus known = tracer.takeReport(tid);
+      if (known == null) {
+        asked.interrupting(this);
+        interrupt();
+        ProcessStatus status = ProcessStatus.of(tid);
+        if (status == null || status.isUninterruptible()) {
+          return;
+        }
+        known = tracer.await(tid);
+      }
+      tracer.defer(tid, known);
+    } catch (PtraceException e) {
+      switch (e.reason()) {
+        case THREAD_GONE, NOT_STOPPING -> {
+          // It executes nothing any more, or is in state D.
+        }
+        default -> throw e;
+      }
+    }
   }
 
   /**
@@ -471,6 +503,53 @@ public final class TracedThread {
     request(s, Ptrace.SET_SYSCALL_USER_DISPATCH_CONFIG, s.dispatch.byteSize(), s.dispatch.address());
   }
 
+  /**
+   * The seccomp filters of this thread; none if it has none, or they may not be read or the kernel has not kept them
+   * (EMEDIUMTYPE, or EINVAL without CONFIG_CHECKPOINT_RESTORE).
+   */
+  List<SeccompFilter> seccompFilters() {
+    Scratch s = scratch();
+    var filters = new ArrayList<SeccompFilter>();
+    while (true) {
+      long length = gone
+          ? -1
+          : Libc.ptrace(s.state, Ptrace.SECCOMP_GET_FILTER, tid, filters.size(), s.filter.address());
+      if (length >= 0) {
+        filters.add(new SeccompFilter(
+            s.filter.asSlice(0, length * SeccompFilter.INSTRUCTION_BYTES).toArray(JAVA_BYTE)));
+      } else if (gone || Libc.errno(s.state) == Libc.ESRCH) {
+        throw PtraceException.ofRequest(Ptrace.SECCOMP_GET_FILTER, tid, Libc.ESRCH);
+      } else {
+        // ENOENT: these are all. Where one cannot be read the others say nothing.
+        return Libc.errno(s.state) == Libc.ENOENT ? filters : List.of();
+      }
+    }
+  }
+
+  /**
+   * Returns true if the kernel may go on with the system call that this thread was stopped in by restart_syscall(2), as it does
+   * with most that have a time-out (−ERESTART_RESTARTBLOCK). The program never makes that call itself, and a seccomp filter
+   * that was not made with stops in mind kills for it.
+   *
+   * @param registers the thread's, in the stop
+   */
+  public boolean mayRestart(Registers registers) {
+    Abi abi = Abi.of(registers);
+    var restart = new Registers();
+    restart.copyFrom(registers);
+    restart.rax(abi.restart());
+    restart.rip(registers.rip() - abi.systemCall().length);
+    try {
+      Seccomp.check(this, restart);
+      return true;
+    } catch (PtraceException e) {
+      if (e.reason() != Reason.SECCOMP) {
+        throw e;
+      }
+      return false;
+    }
+  }
+
   /** Looks up what the thread has registered with rseq(2). It must be stopped; what it registers while it runs is not seen. */
   private void lookUpSequenceArea() {
     Scratch s = scratch();
@@ -520,11 +599,13 @@ public final class TracedThread {
    * Executes a system call in this thread, which is stopped {@linkplain #isAtUserBoundary() on its way to user mode},
    * and leaves everything else of it as it was: registers (a system call that was interrupted still restarts), signal
    * mask and the signal that it stopped for, except one that it must {@linkplain #takeJobControl take before}. It stays
-   * stopped.
+   * stopped. The other threads of the process are stopped for it, and what they report is handed out in its turn.
    *
    * @param number number of the system call, by the {@link Abi} of the process
    * @param arguments up to six
    * @return what the kernel returns: −4095 to −1 is a negated errno
+   * @throws PtraceException {@link Reason#SECCOMP} if it could do harm, since the thread is under seccomp; nothing has
+   *     changed then, and another thread may be able to make it
    */
   public long systemCall(int number, long... arguments) {
     return RemoteCall.systemCall(this, number, arguments);

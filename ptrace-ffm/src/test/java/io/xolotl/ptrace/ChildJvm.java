@@ -1,6 +1,7 @@
 package io.xolotl.ptrace;
 
 import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.TargetProcess;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -25,7 +26,9 @@ final class ChildJvm {
    * @return the lines of its output
    */
   static List<String> run(List<String> wrapper, List<String> options, Class<?> main, String... arguments) {
-    return run(wrapper, options, classes(Tracer.class) + ":" + classes(main), main, arguments);
+    String fixtures = TargetProcess.class.getProtectionDomain().getCodeSource().getLocation().getPath();
+    return run(wrapper, options, classes(Tracer.class) + ":" + classes(main) + ":" + fixtures, main,
+        arguments);
   }
 
   /** The same with classes from elsewhere. */

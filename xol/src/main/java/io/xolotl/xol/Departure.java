@@ -80,7 +80,10 @@ final class Departure {
   void letGo(TracedThread thread) {
     stop(thread);
     if (ready.containsKey(thread) && process.threads().size() == 1 && sites.hasSlots()) {
-      unmapSlots();
+      PtraceException sealed = unmapSlots();
+      if (sealed != null) {
+        sites.sayThatSlotsStay(process.toString(), sealed);
+      }
     }
     detachAll();
   }
@@ -158,6 +161,7 @@ final class Departure {
       }
     }
     Signalling.restoreOrigin(state, signal);
+    InterruptedCalls.beforeDelivery(state, signal);
     return signal;
   }
 
@@ -180,9 +184,13 @@ final class Departure {
         .filter(ThreadState::isInSlot).toList();
   }
 
-  /** Unmaps the slots in one of the threads that are stopped, if there is one. */
-  void unmapSlots() {
+  /**
+   * Unmaps the slots in one of the threads that are stopped, if there is one that may; returns why none may, or null.
+   */
+  @Nullable
+  PtraceException unmapSlots() {
     PtraceException refusal = null;
+    PtraceException sealed = null;
     // Tried again, for what fails once: in another thread if there is one.
     for (TracedThread thread : Stream.concat(ready.keySet().stream(), ready.keySet().stream()).toList()) {
       if (thread.stop() == null) {
@@ -191,19 +199,24 @@ final class Departure {
       }
       try {
         sites.unmapSlots(thread);
-        return;
+        return null;
       } catch (PtraceException e) {
-        if (e.reason() == PtraceException.Reason.THREAD_GONE) {
-          // Another thread can do it, unless the whole process is killed.
-          continue;
+        switch (e.reason()) {
+          case THREAD_GONE -> {
+            // Another thread can do it, unless the whole process is killed.
+          }
+          case SECCOMP -> sealed = e;
+          default -> {
+            if (refusal != null) {
+              remember(e);
+              return null;
+            }
+            refusal = e;
+          }
         }
-        if (refusal != null) {
-          remember(e);
-          return;
-        }
-        refusal = e;
       }
     }
+    return sealed;
   }
 
   /** Detaches all threads that are stopped. */

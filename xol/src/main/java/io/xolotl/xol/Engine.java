@@ -187,7 +187,7 @@ final class Engine implements TraceHandler {
   private void use(TracedProcess traced) {
     process = traced;
     sites = new Sites(traced, this::inSomeThread);
-    outOfLine = new OutOfLine();
+    outOfLine = new OutOfLine(this::endWithoutCopy);
     locator = new Locator(traced);
     trapHandler = new TrapHandler(traced);
   }
@@ -345,10 +345,7 @@ final class Engine implements TraceHandler {
       }
       attachNewcomers();
       if (trapHandler().isNews()) {
-        inSomeThread(thread -> {
-          trapHandler().learn(thread);
-          return 0;
-        });
+        learnTrapHandler();
       }
       // First what may refuse, so that all or none are registered.
       sites().await(absent, this::mappingsChanged);
@@ -368,6 +365,22 @@ final class Engine implements TraceHandler {
       }
       return true;
     });
+  }
+
+  private void learnTrapHandler() {
+    try {
+      inSomeThread(thread -> {
+        trapHandler().learn(thread);
+        return 0;
+      });
+    } catch (ProbeException e) {
+      if (e.reason() != ProbeException.Reason.SECCOMP) {
+        throw e;
+      }
+      throw new ProbeException(e.reason(),
+          "process " + pid() + " has a handler for SIGTRAP, which a hit could cost it, "
+              + "and which cannot be put back: " + Objects.requireNonNull(e.getCause()).getMessage());
+    }
   }
 
   /** Tracer thread. */
@@ -617,9 +630,9 @@ final class Engine implements TraceHandler {
       }
       case WaitStatus.Interrupted _ -> {
         observeSequence(thread);
-        resume(state);
+        insist(() -> resume(state));
       }
-      case WaitStatus.GroupStop _ -> thread.listen();
+      case WaitStatus.GroupStop _ -> insist(thread::listen);
       case WaitStatus.Created _ -> {
         // From vfork(2) it comes back when nobody may trace it any more.
         sites().noteStop(state);
@@ -628,7 +641,7 @@ final class Engine implements TraceHandler {
           lookForNewcomers();
         }
       }
-      case WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> resume(state);
+      case WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> insist(() -> resume(state));
     }
   }
 
@@ -691,6 +704,7 @@ final class Engine implements TraceHandler {
       return;
     }
     Signalling.restoreOrigin(state, signal);
+    InterruptedCalls.beforeDelivery(state, signal);
     thread.cont(signal);
   }
 
@@ -827,6 +841,21 @@ final class Engine implements TraceHandler {
       }
       return null;
     }
+  }
+
+  /**
+   * The memory access of an emulated instruction faults, or grows the stack, as only the CPU can do it, and seccomp allows no
+   * memory for a copy that it could execute: the probes end, and the instruction is executed in its place.
+   */
+  private void endWithoutCopy(Site site) {
+    Probe[] probes = site.probes;
+    sites().withdraw(site);
+    var end = new ProbeException(ProbeException.Reason.SECCOMP, site.address(),
+        "'" + site.instruction.text() + "' at 0x" + Long.toHexString(site.address()) + " in process " + pid()
+            + " accesses memory that is not there, or not yet, and the process is under seccomp, so that nothing can be "
+            + "mapped in it to execute a copy: the probe is removed");
+    // When the thread has gone on: a listener may end the session.
+    tracer.execute(() -> List.of(probes).forEach(probe -> failed(probe, end)));
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
@@ -1319,10 +1348,15 @@ final class Engine implements TraceHandler {
       }
     }
     if (left.isEmpty()) {
+      PtraceException sealed = null;
       for (Departure departure : departures) {
         if (sites().hasSlots()) {
-          departure.unmapSlots();
+          PtraceException refusal = departure.unmapSlots();
+          sealed = refusal == null ? sealed : refusal;
         }
+      }
+      if (sealed != null && sites().hasSlots()) {
+        sites().sayThatSlotsStay("process " + pid(), sealed);
       }
     }
   }
@@ -1363,26 +1397,41 @@ final class Engine implements TraceHandler {
     finishCloseIfIdle();
   }
 
+  @Override
+  public void interrupting(TracedThread thread) {
+    state(thread).interrupted = true;
+  }
+
   /**
    * Does something in a thread that is stopped on its way to user mode: in one that is stopped anyway, or else in one
-   * that is interrupted for it. Borrowers first: while they run, the thread that created them cannot be stopped.
+   * that is interrupted for it. Borrowers first: while they run, the thread that created them cannot be stopped. Where
+   * seccomp does not allow it in one, others are tried.
    */
   private long inSomeThread(ToLongFunction<TracedThread> action) {
     var unreachable = new HashSet<TracedThread>();
     PtraceException last = null;
     while (true) {
       tracer.awaitNewcomers();
-      TracedThread candidate = null;
-      for (TracedThread thread : allThreads()) {
-        if (thread.isAtUserBoundary()) {
-          return action.applyAsLong(thread);
-        }
-        candidate = candidate == null && !unreachable.contains(thread) ? thread : candidate;
-      }
-      if (candidate == null) {
+      List<TracedThread> candidates = allThreads();
+      candidates.removeAll(unreachable);
+      if (candidates.isEmpty()) {
         throw last != null
             ? ProbeException.of(last)
             : gone();
+      }
+      TracedThread candidate = candidates.stream().filter(TracedThread::isAtUserBoundary).findFirst()
+          .orElse(candidates.getFirst());
+      if (candidate.isAtUserBoundary()) {
+        try {
+          return action.applyAsLong(candidate);
+        } catch (PtraceException e) {
+          if (e.reason() != PtraceException.Reason.SECCOMP) {
+            throw e;
+          }
+          last = e;
+          unreachable.add(candidate);
+          continue;
+        }
       }
       try {
         state(candidate).interrupted = true;
@@ -1393,7 +1442,7 @@ final class Engine implements TraceHandler {
         }
       } catch (PtraceException e) {
         switch (e.reason()) {
-          case THREAD_GONE, NOT_STOPPING -> {
+          case THREAD_GONE, NOT_STOPPING, SECCOMP -> {
             last = e;
             unreachable.add(candidate);
           }
@@ -1401,20 +1450,20 @@ final class Engine implements TraceHandler {
         }
       } finally {
         // In a system call that creates a process, say: it is handled, and then another look is taken.
-        letGoOn(candidate);
+        insist(candidate::handleStop);
       }
     }
   }
 
   /** What fails leaves it stopped, and is tried again: nobody else would let it go on. */
-  private static void letGoOn(TracedThread thread) {
+  private static void insist(Runnable letGoOn) {
     try {
-      thread.handleStop();
+      letGoOn.run();
     } catch (PtraceException e) {
       if (e.reason() == PtraceException.Reason.THREAD_GONE) {
         throw e;
       }
-      thread.handleStop();
+      letGoOn.run();
     }
   }
 

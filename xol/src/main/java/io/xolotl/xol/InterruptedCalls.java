@@ -10,11 +10,13 @@ import io.xolotl.ptrace.Registers;
  *
  * <p>Most interrupted calls are restarted by the kernel (−ERESTART…), and the program notices nothing. Some return EINTR
  * for every wake-up, also where no signal handler runs; signal(7) lists them. The kernel has consumed nothing in those
- * cases, so the call is simply made again. A time-out of it starts anew.
+ * cases, so the call is simply made again. A time-out of it starts anew. So are calls made again that the kernel would
+ * restart by restart_syscall(2), where seccomp does not let the program make that.
  */
 final class InterruptedCalls {
 
   private static final int EINTR = -4;
+  private static final int ERESTART_RESTARTBLOCK = -516;
 
   private InterruptedCalls() {}
 
@@ -63,13 +65,43 @@ final class InterruptedCalls {
     Registers registers = state.registers();
     // A system call of 32-bit code has 32 bits of number and result.
     int number = (int) registers.get(Register.ORIG_RAX);
-    if ((int) registers.rax() != EINTR || number < 0 || !returnsEintr(number, registers)) {
+    boolean again = (int) registers.rax() == EINTR
+        ? number >= 0 && returnsEintr(number, registers)
+        : mustNotBeRestarted(state);
+    if (!again) {
       return;
     }
     ProcessStatus status = ProcessStatus.of(state.traced().tid());
     if (status == null || (status.pendingSignals() & ~status.blockedSignals()) != 0) {
       return;
     }
+    makeAgain(state);
+  }
+
+  /**
+   * A signal that the program has no handler for is about to be delivered. If it is ignored it would have woken nobody, were the
+   * thread not traced (sig_ignored() in kernel/signal.c), and the call would go on.
+   */
+  static void beforeDelivery(ThreadState state, int signal) {
+    state.readRegisters();
+    if (mustNotBeRestarted(state)) {
+      ProcessStatus status = ProcessStatus.of(state.traced().tid());
+      if (status != null && (status.caughtSignals() >>> signal - 1 & 1) == 0) {
+        makeAgain(state);
+      }
+    }
+  }
+
+  private static boolean mustNotBeRestarted(ThreadState state) {
+    Registers registers = state.registers();
+    return (int) registers.rax() == ERESTART_RESTARTBLOCK
+        && (int) registers.get(Register.ORIG_RAX) >= 0
+        && !state.traced().mayRestart(registers);
+  }
+
+  private static void makeAgain(ThreadState state) {
+    Registers registers = state.registers();
+    int number = (int) registers.get(Register.ORIG_RAX);
     // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel rewinds restarted calls in the same way (arch_do_signal_or_restart).
     registers.rip(registers.rip() - 2);
     registers.rax(number);

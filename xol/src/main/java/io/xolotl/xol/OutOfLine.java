@@ -13,6 +13,7 @@ import io.xolotl.xol.ThreadState.Phase;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Objects;
+import java.util.function.Consumer;
 
 /**
  * Executes displaced instructions: emulates them, or brings the thread into the slot and out again.
@@ -29,6 +30,13 @@ final class OutOfLine {
   private static final int CLONE_VFORK = 0x4000;
   /** {@code jmp [rip+0]}; the address follows. */
   private static final byte[] JUMP = {(byte) 0xff, 0x25, 0, 0, 0, 0};
+
+  /** Ends the probes of a site, and puts its instruction back. */
+  private final Consumer<Site> withdrawal;
+
+  OutOfLine(Consumer<Site> withdrawal) {
+    this.withdrawal = withdrawal;
+  }
 
   /** The thread's own: a borrower keeps the memory that its creator leaves by exec or ends with. */
   private static ProcessMemory memory(ThreadState state) {
@@ -47,6 +55,12 @@ final class OutOfLine {
       if (Emulator.emulate(emulation, site.instruction, state.registers(), memory(state))) {
         state.writeRegistersIfChanged();
         goOn(state, site);
+        return true;
+      }
+      if (site.lacksCopy()) {
+        withdrawal.accept(site);
+        state.writeRegistersIfChanged();
+        state.resume(0);
         return true;
       }
       if (site.copy == null) {

@@ -93,6 +93,11 @@ public final class ProbeException extends RuntimeException {
     NO_XOL_SPACE,
     /** The process has ended or executed another program meanwhile. */
     PROCESS_GONE,
+    /**
+     * The process is under seccomp, and a system call that the probe needs to be made in it could kill it; probes on instructions
+     * that are {@linkplain Technique#EMULATED emulated} need none.
+     */
+    SECCOMP,
     /** The session has been closed. */
     CLOSED,
     /** A breakpoint could not be taken out of memory: the process dies if a thread gets there. */
@@ -143,9 +148,15 @@ public final class ProbeException extends RuntimeException {
       case THREAD_GONE -> Reason.PROCESS_GONE;
       case MEMORY_INACCESSIBLE -> Reason.ADDRESS_NOT_MAPPED;
       case REMOTE_CALL_FAILED, NOT_STOPPING, SYSTEM_ERROR -> Reason.SYSTEM_ERROR;
+      case SECCOMP -> Reason.SECCOMP;
       case CLOSED -> Reason.CLOSED;
     };
-    return new ProbeException(reason, e.errno(), null, null, String.valueOf(e.getMessage()), e);
+    String message = reason == Reason.SECCOMP
+        ? e.getMessage()
+            + "; probes on instructions that are emulated need none, and others can be registered "
+            + "before the process enters its sandbox"
+        : String.valueOf(e.getMessage());
+    return new ProbeException(reason, e.errno(), null, null, message, e);
   }
 
   static ProbeException of(SymbolException e) {

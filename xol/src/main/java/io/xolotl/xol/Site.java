@@ -85,6 +85,16 @@ final class Site {
     return instruction.address();
   }
 
+  /**
+   * Returns true if the effect is computed and nothing else can be done: there may be no slot for a copy, which the CPU would
+   * execute where its memory access faults.
+   */
+  boolean lacksCopy() {
+    return copy == null
+        && emulation != null
+        && Techniques.needsCopy(new Classification.Emulate(emulation), technique, policy, instruction);
+  }
+
   /** Tells whether a thread with these registers is in code of the kind that the instruction was decoded as. */
   boolean runsIn(Registers registers) {
     return switch (instruction.mode()) {

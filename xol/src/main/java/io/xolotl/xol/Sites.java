@@ -61,6 +61,8 @@ final class Sites {
 
   /** Why breakpoints could not be looked for when that failed last. */
   private @Nullable PtraceException obstacle;
+  /** It was said of a child that it keeps its copies of the slots. */
+  private boolean childKeepsSlots;
 
   Sites(TracedProcess process, XolArea.InSomeThread threads) {
     this.process = process;
@@ -409,9 +411,9 @@ final class Sites {
     }
     DisplacedCopy copy = null;
     if (Techniques.needsCopy(classification, technique, request.policy(), instruction)) {
-      Displacement displacement = displace(instruction, technique);
+      Displacement displacement = displaceIfPossible(instruction, technique);
       copy = displacement.copy();
-      if (displacement.technique() != technique && request.technique().isPresent()) {
+      if (copy != null && displacement.technique() != technique && request.technique().isPresent()) {
         area.release(copy.slot());
         throw Techniques.notApplicable(instruction, technique, displacement.technique());
       }
@@ -562,7 +564,22 @@ final class Sites {
     return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));
   }
 
-  private record Displacement(DisplacedCopy copy, Technique technique) {}
+  /** What is emulated needs a copy for rare cases only, and does without where seccomp allows none. */
+  private Displacement displaceIfPossible(Instruction instruction, Technique technique) {
+    try {
+      return displace(instruction, technique);
+    } catch (ProbeException e) {
+      if (technique != Technique.EMULATED || e.reason() != Reason.SECCOMP) {
+        throw e;
+      }
+      return new Displacement(null, technique);
+    }
+  }
+
+  /**
+   * @param copy where there is none, null
+   */
+  private record Displacement(@Nullable DisplacedCopy copy, Technique technique) {}
 
   private static Technique unboosted(Technique technique) {
     return technique == Technique.BOOSTED ? Technique.TRAPPED : technique;
@@ -761,7 +778,18 @@ final class Sites {
     var all = new ArrayList<>(sites.values());
     all.addAll(removed.values());
     List<Site> rest = restore(child, all);
-    area.unmapFrom(thread, mappingsOf(child));
+    try {
+      area.unmapFrom(thread, mappingsOf(child));
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.SECCOMP) {
+        throw e;
+      }
+      if (!childKeepsSlots) {
+        // Of one: a server may have thousands.
+        childKeepsSlots = true;
+        sayThatSlotsStay(child + " and others that process " + process.pid() + " creates", e);
+      }
+    }
     for (Site site : rest) {
       throw notRestored(site, child);
     }
@@ -808,7 +836,18 @@ final class Sites {
     sequences.forget();
   }
 
-  /** Unmaps the slots; no thread may be in one. */
+  /** What cannot be unmapped does no harm: no thread is in it, and no breakpoint leads there. */
+  void sayThatSlotsStay(String who, PtraceException refusal) {
+    LOGGER.log(System.Logger.Level.WARNING,
+        who + ": memory for copies of probed instructions, " + area.describe()
+            + ", stays mapped, unused: " + refusal.getMessage());
+  }
+
+  /**
+   * Unmaps the slots; no thread may be in one.
+   *
+   * @throws PtraceException SECCOMP if that thread may not; another may
+   */
   void unmapSlots(TracedThread thread) {
     area.unmap(thread);
   }

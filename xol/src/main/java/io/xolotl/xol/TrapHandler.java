@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>It is looked for when probes are registered and whenever the program is about to get a SIGTRAP. A program that removes
  * its handler after that, or installs one and traps of ours come with SIGTRAP blocked before it ever gets one, is not
- * noticed.
+ * noticed. Neither can the handler of a process that has entered a sandbox since (seccomp(2)) be put back, which is said
+ * then.
  */
 final class TrapHandler {
 
@@ -37,6 +38,8 @@ final class TrapHandler {
 
   private final TracedProcess process;
   private final ProcessMemory memory;
+
+  private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
 
   /** The action with the handler, or null if there is none. */
   private byte @Nullable [] action;
@@ -67,6 +70,7 @@ final class TrapHandler {
    * Gets to know the handler.
    *
    * @param thread stopped on its way to user mode
+   * @throws PtraceException SECCOMP if the thread may not tell; another may
    */
   void learn(TracedThread thread) {
     onStack(thread, new byte[BYTES], struct -> {
@@ -82,7 +86,14 @@ final class TrapHandler {
   /** The program is about to get a SIGTRAP. */
   void beforeDelivery(TracedThread thread) {
     if (isInstalled()) {
-      learn(thread);
+      try {
+        learn(thread);
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.SECCOMP) {
+          throw e;
+        }
+        // What was known before will do, or the handler cannot be put back should a trap of ours cost it.
+      }
     } else {
       restore(thread, 0);
     }
@@ -98,11 +109,22 @@ final class TrapHandler {
 
   private void restore(TracedThread thread, long blocked) {
     byte[] known = action;
-    if (known != null) {
+    if (known == null) {
+      return;
+    }
+    try {
       onStack(thread, known,
           struct -> thread.systemCall(rtSigaction(), Signals.SIGTRAP, struct, 0, SIGSET_BYTES));
-      thread.signalMask(thread.signalMask() | blocked);
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.SECCOMP) {
+        throw e;
+      }
+      action = null;
+      LOGGER.log(System.Logger.Level.WARNING, "the handler for SIGTRAP of process " + process.pid()
+          + " is lost by a breakpoint that was hit with SIGTRAP blocked, and cannot be put back: "
+          + e.getMessage());
     }
+    thread.signalMask(thread.signalMask() | blocked);
   }
 
   /** Forgets what it knows: the process has executed another program, whose handlers are the default. */

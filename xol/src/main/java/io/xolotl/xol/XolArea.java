@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.LongPredicate;
+import java.util.stream.Collectors;
 
 /**
  * The slots of a process: memory mapped in the target, readable and executable there and written through
@@ -92,7 +93,11 @@ final class XolArea {
       systemCall[SYSTEM_CALL_BYTES] = DisplacedCopy.TRAP;
       process.memory().writeText(base, systemCall);
     } catch (PtraceException e) {
-      process.unmap(thread, base, BLOCK_BYTES);
+      try {
+        process.unmap(thread, base, BLOCK_BYTES);
+      } catch (PtraceException stays) {
+        e.addSuppressed(stays);
+      }
       throw e;
     }
     var block = new Block(base, new BitSet(SLOTS));
@@ -140,10 +145,17 @@ final class XolArea {
     return blocks.isEmpty();
   }
 
+  /** For people: where the blocks are. */
+  String describe() {
+    return blocks.stream().map(block -> "0x" + Long.toHexString(block.base))
+        .collect(Collectors.joining(", ", BLOCK_BYTES / 1024 + " KiB at each of ", ""));
+  }
+
   /**
    * Unmaps everything, as far as it gets.
    *
    * @param thread of the process, or of one that runs in its memory
+   * @throws PtraceException SECCOMP if it may not; another thread may
    */
   void unmap(TracedThread thread) {
     // The system call instruction lies in the first block: it goes last, and its trap comes before the next fetch.

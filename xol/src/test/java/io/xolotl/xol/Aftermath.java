@@ -35,9 +35,7 @@ final class Aftermath {
   /** Asserts that the process lives on as if it had never been probed. */
   void assertNoTrace() throws IOException {
     assertThat(ProcFs.tracerPid(pid)).as("tracer of process %d", pid).isZero();
-    text.forEach(
-        (address, bytes) -> assertThat(ProcFs.memory(pid, address, BYTES)).as("text at 0x%x", address)
-            .isEqualTo(bytes));
+    assertTextRestored();
     // JITs map anonymous executable memory too, but writable or far larger than one block.
     assertThat(MemoryMapping.of(pid)).as("slots left behind")
         .noneMatch(m -> m.permissions().equals("r-xp") && m.path()
@@ -49,5 +47,12 @@ final class Aftermath {
         return status == null || status.tracer() == 0;
       }, () -> "thread " + tid + " is still traced");
     }
+  }
+
+  /** Asserts that no breakpoint is left. */
+  void assertTextRestored() {
+    text.forEach(
+        (address, bytes) -> assertThat(ProcFs.memory(pid, address, BYTES)).as("text at 0x%x", address)
+            .isEqualTo(bytes));
   }
 }

@@ -81,7 +81,9 @@ class ConfinedTest {
           assertThatThrownBy(() -> process.register(
               ProbeRequest.at("confined", "answer", hit -> {}).with(Technique.SINGLE_STEPPED)))
               .isInstanceOfSatisfying(ProbeException.class, e -> {
-                assertThat(e.reason()).isEqualTo(ProbeException.Reason.SYSTEM_ERROR);
+                assertThat(e.reason()).isEqualTo(confinement.equals("limit")
+                    ? ProbeException.Reason.SYSTEM_ERROR
+                    : ProbeException.Reason.SECCOMP);
                 assertThat(e).hasMessageMatching("[^\\n]{10,}");
               });
           answers(target, "go");
@@ -92,7 +94,7 @@ class ConfinedTest {
     }
   }
 
-  /** The slots stay, since they cannot be unmapped; nothing else does, and closing says so. */
+  /** The slots stay, since they cannot be unmapped; nothing else does, and that is no failure. */
   @ParameterizedTest
   @ValueSource(ints = {1, 3})
   void slotsThatCannotBeUnmappedStay(int sessions) throws Exception {
@@ -104,8 +106,6 @@ class ConfinedTest {
             ProbeRequest.at("confined", "answer", hit -> {}).with(Technique.SINGLE_STEPPED));
         answers(target, "munmap");
         assertThat(probe.hits()).isEqualTo(1);
-        assertThatThrownBy(process::close).isInstanceOfSatisfying(ProbeException.class,
-            e -> assertThat(e).hasMessageContaining("munmap").hasMessageContaining("EPERM"));
         process.close();
         assertThat(io.xolotl.fixtures.ProcFs.tracerPid(target.pid())).isZero();
         answers(target, "go");
