@@ -91,6 +91,11 @@ final class HitExperiment implements AutoCloseable {
     return hitsPerRound;
   }
 
+  /** Ends the program, so that whatever is being measured fails at once. Any thread. */
+  void abandon() {
+    loop.kill();
+  }
+
   @Override
   public void close() {
     loop.close();
