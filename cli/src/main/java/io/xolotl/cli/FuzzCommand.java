@@ -87,6 +87,8 @@ final class FuzzCommand implements Callable<Integer> {
     }
     Shell shell = xolotl.shell();
     try (Oracle oracle = Oracle.start()) {
+      // A batch may take long on a busy machine; what has been compared before is good.
+      shell.interruption().requested().thenRun(oracle::abandon);
       return repeated != null ? repeat(shell, oracle, repeated) : fuzz(shell, oracle);
     } catch (AssertionError e) {
       // The program that takes part tells so what keeps it from it.
@@ -211,16 +213,22 @@ final class FuzzCommand implements Callable<Integer> {
   private int repeat(Shell shell, Oracle oracle, Case subject) throws IOException {
     var differences = new LinkedHashMap<String, Comparison.Different>();
     var results = new LinkedHashMap<String, String>();
-    displacers().forEach((technique, displacer) -> {
-      switch (oracle.compare(List.of(subject), displacer).getFirst()) {
-        case Comparison.Same same -> results.put(technique, "the same: " + same.result());
-        case Comparison.NotDisplaced(_, var refusal) ->
-          results.put(technique, "not displaced: " + refusal.reason());
-        case Comparison.Unrepeatable(_, var endings) ->
-          results.put(technique, "not the same twice in place: " + endings);
-        case Comparison.Different different -> differences.put(technique, different);
+    try {
+      displacers().forEach((technique, displacer) -> {
+        switch (oracle.compare(List.of(subject), displacer).getFirst()) {
+          case Comparison.Same same -> results.put(technique, "the same: " + same.result());
+          case Comparison.NotDisplaced(_, var refusal) ->
+            results.put(technique, "not displaced: " + refusal.reason());
+          case Comparison.Unrepeatable(_, var endings) ->
+            results.put(technique, "not the same twice in place: " + endings);
+          case Comparison.Different different -> differences.put(technique, different);
+        }
+      });
+    } catch (RuntimeException | AssertionError e) {
+      if (!oracle.isAbandoned()) {
+        throw e;
       }
-    });
+    }
     shell.print(out -> {
       if (json) {
         var document = new JsonWriter(out).beginObject().name("differences").beginArray();

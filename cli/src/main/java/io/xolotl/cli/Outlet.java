@@ -151,6 +151,10 @@ final class Outlet extends OutputStream {
     if (waiting.length - length < count) {
       waiting = Arrays.copyOf(waiting, Math.max(2 * waiting.length, length + count));
     }
+    if (isIdle()) {
+      // Nobody had anything to read.
+      lastProgress = System.nanoTime();
+    }
     System.arraycopy(bytes, offset, waiting, length, count);
     length += count;
     if (!started) {

@@ -203,6 +203,10 @@ final class TraceOutput {
     }
   }
 
+  private static String lines(long count) {
+    return count + (count == 1 ? " line was" : " lines were");
+  }
+
   /** What stands behind all hits. */
   interface Epilogue {
     String after(long lost);
@@ -222,14 +226,11 @@ final class TraceOutput {
       out.write(last, 0, last.length);
       out.flush();
     } catch (Outlet.Unread e) {
-      // How many is said below, and there is nobody to write to.
-      synchronized (out) {
-        lost += taken - Math.max(0, out.linesWritten() - format.linesBefore());
-      }
+      long written = Math.max(0, out.linesWritten() - format.linesBefore());
+      throw new Failure(lines(lost + taken - written) + " not written, because nobody reads them");
     }
     if (lost > 0) {
-      shell.say(lost + (lost == 1 ? " line was" : " lines were")
-          + " not written, because nobody read as fast as they came");
+      shell.say(lines(lost) + " not written, because nobody read as fast as they came");
     }
   }
 }

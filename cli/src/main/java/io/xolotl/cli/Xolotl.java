@@ -71,7 +71,7 @@ final class Xolotl {
     commandLine.setExpandAtFiles(false);
     commandLine.setParameterExceptionHandler((e, _) -> {
       boolean unmatched = e instanceof UnmatchedArgumentException;
-      shell.say(sentence(e) + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
+      shell.say(sentence(e).replaceAll("\\.$", "") + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
           + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
       return WRONG_USAGE;
     });
@@ -113,7 +113,8 @@ final class Xolotl {
     shell.say(switch (e) {
       case Failure _,ProbeException _,PtraceException _,SymbolException _,DecoderUnavailableException _ ->
         sentence(e);
-      case IOException _ -> "the results cannot be written: " + e.getMessage();
+      case IOException _ ->
+        "the results cannot be written: " + e.getMessage();
       default -> internalError(e);
     });
     return FAILED;
