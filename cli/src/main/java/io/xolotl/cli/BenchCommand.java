@@ -33,7 +33,7 @@ import picocli.CommandLine.Spec;
     "stops. Leave the machine alone meanwhile. Ctrl-C or SIGTERM end it with the results that are complete."})
 final class BenchCommand implements Callable<Integer> {
 
-  /** Fewer take hardly longer than reading the clock, and end before the JVM has compiled the way of a hit. */
+  /** Without a probe fewer take hardly longer than it takes to read the clock. */
   private static final long LEAST_ITERATIONS = 1_000;
 
   @ParentCommand
@@ -44,7 +44,7 @@ final class BenchCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = "--iterations", paramLabel = "N", converter = IterationsConverter.class, defaultValue = "100000", description = "How often the instruction is executed for each result (default: 100000).")
+  @Option(names = "--iterations", paramLabel = "N", converter = IterationsConverter.class, defaultValue = "100000", description = "How often the instruction is executed for each result, at least 1000 (default: 100000).")
   private long iterations;
 
   @Option(names = "--json", description = "Print one JSON document.")

@@ -21,7 +21,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -103,18 +106,14 @@ final class FuzzCommand implements Callable<Integer> {
   }
 
   private int fuzz(Shell shell, Oracle oracle) throws IOException {
-    InstructionGenerator instructions;
-    try {
-      instructions = mnemonics.isEmpty() ? InstructionGenerator.ofAll() : InstructionGenerator.of(mnemonics);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(command.commandLine(), String.valueOf(e.getMessage()), e);
-    }
     long chosen = seed != null ? seed : new SecureRandom().nextLong() >>> 1;
-    var fuzzer = new Fuzzer(oracle, new CaseGenerator(instructions, LONGEST_SEQUENCE), displacers(), chosen);
     Duration limit = cases != null
         ? Duration.ofNanos(Long.MAX_VALUE)
         : Duration.ofSeconds(seconds == null ? SECONDS : seconds);
-    FuzzReport report = fuzzer.run(cases == null ? Long.MAX_VALUE : cases, progress -> {
+    InstructionGenerator instructions = instructions(shell.interruption());
+    FuzzReport report = instructions == null
+        ? new FuzzReport(chosen, 0, 0, 0, 0, 0, new TreeMap<>(), List.of(), Duration.ZERO)
+        : new Fuzzer(oracle, new CaseGenerator(instructions, LONGEST_SEQUENCE), displacers(), chosen).run(cases == null ? Long.MAX_VALUE : cases, progress -> {
       show(shell, progress);
       return progress.elapsed().compareTo(limit) < 0 && !shell.interruption().isRequested();
     });
@@ -127,6 +126,21 @@ final class FuzzCommand implements Callable<Integer> {
       }
     });
     return report.findings().isEmpty() ? Xolotl.DONE : Xolotl.FAILED;
+  }
+
+  /** What is drawn; null if the command is interrupted before that is known: all instructions take seconds to find. */
+  private @Nullable InstructionGenerator instructions(Interruption interruption) {
+    CompletableFuture<InstructionGenerator> found = CompletableFuture.supplyAsync(
+        () -> mnemonics.isEmpty() ? InstructionGenerator.ofAll() : InstructionGenerator.of(mnemonics));
+    try {
+      CompletableFuture.anyOf(found, interruption.requested()).join();
+      return found.getNow(null);
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof IllegalArgumentException cause) {
+        throw new ParameterException(command.commandLine(), String.valueOf(cause.getMessage()), cause);
+      }
+      throw e;
+    }
   }
 
   private void show(Shell shell, FuzzReport report) {

@@ -25,7 +25,7 @@ final class Interruption {
   private static final List<String> SIGNALS = List.of("HUP", "INT", "TERM");
 
   /** How long a command may take to end, in seconds, after one signal and after two. The third ends it at once. */
-  private static final int[] PATIENCE = {30, 10, 0};
+  private static final int[] PATIENCE = {60, 10, 0};
 
   private final CompletableFuture<Void> requested = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();

@@ -91,6 +91,9 @@ final class TraceOutput {
   }
 
   private void awaitRoom() {
+    if (!patient || out.hasRoom()) {
+      return;
+    }
     long begin = System.nanoTime();
     long before = waited;
     while (patient && !out.hasFailed() && !out.hasRoom()) {

@@ -9,6 +9,7 @@ import io.xolotl.fixtures.TargetProcess;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,6 +19,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -31,13 +33,17 @@ class JvmExitTest {
   private record Jvm(Process process, BufferedReader output) implements AutoCloseable {
 
     static Jvm start(String... arguments) throws IOException {
+      return start(ProcessBuilder.Redirect.INHERIT, arguments);
+    }
+
+    static Jvm start(ProcessBuilder.Redirect errors, String... arguments) throws IOException {
       var command = new ArrayList<>(
           List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
               "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp",
               classPath(),
               ExitingJvm.class.getName()));
       command.addAll(List.of(arguments));
-      Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+      Process process = new ProcessBuilder(command).redirectError(errors).start();
       return new Jvm(process, process.inputReader());
     }
 
@@ -155,6 +161,32 @@ class JvmExitTest {
         ProcFs.awaitState(tid, "T");
       }
       target.signal("CONT");
+      target.send("stop");
+      target.awaitOk();
+    }
+  }
+
+  /** A handler that throws at each hit: its first stack trace, and then numbers, the last of which is exact. */
+  @Test
+  void aThrowingHandlerIsLoggedOnceAndThenCounted(@TempDir Path directory) throws Exception {
+    Path errors = directory.resolve("errors");
+    try (TargetProcess target = TargetProcess.start(FOREVER, "2")) {
+      target.send("go");
+      try (Jvm jvm = Jvm.start(ProcessBuilder.Redirect.to(errors.toFile()), "fail", "leave",
+          Integer.toString(target.pid()))) {
+        jvm.await("hit");
+        String line = jvm.output().readLine();
+        assertThat(line).startsWith("failures ");
+        assertThat(jvm.status()).isZero();
+        String log = Files.readString(errors);
+        assertThat(log.split("java.lang.IllegalStateException: thrown by a handler", -1)).hasSize(2);
+        long hits = Long.parseLong(line.substring("failures ".length()));
+        for (long power = 10; power <= hits; power *= 10) {
+          assertThat(log).contains("forever:work has failed " + power + " times with");
+        }
+        assertThat(log).contains(" " + hits + " times ");
+        assertThat(log.lines().count()).isLessThan(100);
+      }
       target.send("stop");
       target.awaitOk();
     }
