@@ -113,10 +113,11 @@ final class FuzzCommand implements Callable<Integer> {
     InstructionGenerator instructions = instructions(shell.interruption());
     FuzzReport report = instructions == null
         ? new FuzzReport(chosen, 0, 0, 0, 0, 0, new TreeMap<>(), List.of(), Duration.ZERO)
-        : new Fuzzer(oracle, new CaseGenerator(instructions, LONGEST_SEQUENCE), displacers(), chosen).run(cases == null ? Long.MAX_VALUE : cases, progress -> {
-      show(shell, progress);
-      return progress.elapsed().compareTo(limit) < 0 && !shell.interruption().isRequested();
-    });
+        : new Fuzzer(oracle, new CaseGenerator(instructions, LONGEST_SEQUENCE), displacers(), chosen)
+            .run(cases == null ? Long.MAX_VALUE : cases, progress -> {
+              show(shell, progress);
+              return progress.elapsed().compareTo(limit) < 0 && !shell.interruption().isRequested();
+            });
     endProgress(shell);
     shell.print(out -> {
       if (json) {

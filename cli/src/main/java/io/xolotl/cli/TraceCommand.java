@@ -77,7 +77,8 @@ final class TraceCommand implements Callable<Integer> {
   }
 
   private static String epilogue(long lost, OptionalInt exitStatus) {
-    return "],\"lost\":" + lost + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "") + "}\n";
+    return "],\"lost\":" + lost + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "")
+        + "}\n";
   }
 
   static final class RegisterConverter implements ITypeConverter<Register> {

@@ -22,7 +22,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 @Command(name = "xolotl", mixinStandardHelpOptions = true, versionProvider = Xolotl.Version.class, description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.", subcommands = {
     DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
     ClassifyCommand.class, FuzzCommand.class,
-    BenchCommand.class, CommandLine.HelpCommand.class}, footerHeading = "%nExit status:%n", footer = {"  0    done",
+    BenchCommand.class, CommandLine.HelpCommand.class}, footerHeading = "%nExit status:%n", footer = {
+        "  0    done",
         "  1    refused or failed, or not all could be written; one line on standard error says why",
         "  2    wrong usage",
         "  130  ended by Ctrl-C, 143 by SIGTERM, 129 by the end of the terminal; results are printed and the",
@@ -71,7 +72,8 @@ final class Xolotl {
     commandLine.setExpandAtFiles(false);
     commandLine.setParameterExceptionHandler((e, _) -> {
       boolean unmatched = e instanceof UnmatchedArgumentException;
-      shell.say(sentence(e).replaceAll("\\.$", "") + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
+      shell.say(sentence(e).replaceAll("\\.$", "")
+          + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
           + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
       return WRONG_USAGE;
     });

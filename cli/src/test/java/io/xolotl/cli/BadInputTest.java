@@ -148,7 +148,8 @@ class BadInputTest {
     assertThat(Cli.run("bench", "--iterations", number).misused()).contains("is no number from");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--for", number + "s").misused())
         .contains("no duration");
-    assertThat(Cli.run("classify", "--hex", "90", "--address", "0x" + number).misused()).contains("no address");
+    assertThat(Cli.run("classify", "--hex", "90", "--address", "0x" + number).misused())
+        .contains("no address");
     assertThat(Cli.run("count", "-p", "1", "-e", "0x" + number).misused()).contains("no hexadecimal address");
   }
 

@@ -35,7 +35,8 @@ record Cli(int status, String output, String messages) {
     var messages = new StringWriter();
     int status;
     try (Outlet outlet = Outlet.of(output, false, interruption)) {
-      status = Xolotl.run(new Shell(outlet, new PrintWriter(messages, true), () -> false, interruption), args);
+      status = Xolotl.run(new Shell(outlet, new PrintWriter(messages, true), () -> false, interruption),
+          args);
     }
     return new Cli(status, output.toString(StandardCharsets.UTF_8), messages.toString());
   }

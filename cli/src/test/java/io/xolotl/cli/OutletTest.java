@@ -91,7 +91,8 @@ class OutletTest {
       }
       assertThat(written).isPositive();
       // Reading makes room for the one piece that the writer was stuck with, and no more comes.
-      assertThat(buffer.position() / LINE.length).isBetween((int) written, (int) written + 4096 / LINE.length);
+      assertThat(buffer.position() / LINE.length).isBetween((int) written,
+          (int) written + 4096 / LINE.length);
       assertThat(buffer.position() % LINE.length).isZero();
     }
   }

@@ -25,10 +25,12 @@ final class FailureLog {
     }
     long count = counts.computeIfAbsent(type, _ -> new AtomicLong()).incrementAndGet();
     if (count == 1) {
-      logger().log(System.Logger.Level.ERROR, "handler of the probe at " + probe.location() + " failed", thrown);
+      logger().log(System.Logger.Level.ERROR, "handler of the probe at " + probe.location() + " failed",
+          thrown);
     } else if (isPowerOfTen(count)) {
       logger().log(System.Logger.Level.ERROR,
-          "handler of the probe at " + probe.location() + " has failed " + count + " times with " + name(type));
+          "handler of the probe at " + probe.location() + " has failed " + count + " times with "
+              + name(type));
     }
   }
 
