@@ -11,6 +11,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -141,7 +142,9 @@ class SignalsTest {
   @MethodSource("commandsAndMoments")
   void everyCommandAtEveryMoment(String command, Moment moment, String signal) throws Exception {
     try (CliProcess cli = CliProcess.start(List.of("setsid"), CliProcess.modulePath(), command.split(" "))) {
-      Await.until(() -> moment.isReached(cli) || !cli.isAlive(), () -> moment + " of " + cli.messages());
+      // Fuzz needs seconds of a CPU before its first case.
+      Await.until(() -> moment.isReached(cli) || !cli.isAlive(), Duration.ofMinutes(3),
+          () -> moment + " of " + cli.messages());
       // One that has ended by itself gets none.
       if (signal.equals("INT")) {
         cli.trySignal("INT", -cli.pid());
