@@ -5,6 +5,7 @@ module io.xolotl.cli {
   requires io.xolotl.fixtures;
   requires io.xolotl.xol;
   requires info.picocli;
+  requires jdk.unsupported; // sun.misc.Signal
 
   opens io.xolotl.cli to
       info.picocli;

@@ -1,8 +1,16 @@
 package io.xolotl.cli;
 
 import java.io.IOException;
+import java.io.StringWriter;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -15,7 +23,6 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
-import picocli.CommandLine.TypeConversionException;
 
 /** Measures what a hit costs. */
 @Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false, description = "Measures what a hit costs on this machine, beside the kernel's uprobes and a tracer in C.", customSynopsis = "xolotl bench [--iterations N] [--json] [--chart FILE.svg]", footer = {
@@ -23,8 +30,11 @@ import picocli.CommandLine.TypeConversionException;
     "A program executes one instruction N times: without a probe, with a handler in interrupt context, and in",
     "task context; for each kind of instruction and each technique. With the same instruction, in the same rounds,",
     "the kernel's uprobe is measured, where this user may have it, and a minimal tracer in C that makes the same",
-    "stops. Leave the machine alone meanwhile."})
+    "stops. Leave the machine alone meanwhile. Ctrl-C or SIGTERM end it with the results that are complete."})
 final class BenchCommand implements Callable<Integer> {
+
+  /** Without a probe fewer take hardly longer than it takes to read the clock. */
+  private static final long LEAST_ITERATIONS = 1_000;
 
   @ParentCommand
   @SuppressWarnings("NullAway.Init") // picocli's
@@ -34,7 +44,7 @@ final class BenchCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = "--iterations", paramLabel = "N", converter = IterationsConverter.class, defaultValue = "100000", description = "How often the instruction is executed for each result (default: 100000).")
+  @Option(names = "--iterations", paramLabel = "N", converter = IterationsConverter.class, defaultValue = "100000", description = "How often the instruction is executed for each result, at least 1000 (default: 100000).")
   private long iterations;
 
   @Option(names = "--json", description = "Print one JSON document.")
@@ -47,13 +57,9 @@ final class BenchCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     xolotl.refuseLaunch(command);
     Shell shell = xolotl.shell();
-    if (chart != null && !Files.isWritable(chart.toAbsolutePath().getParent())) {
-      // Not after minutes of measuring.
-      throw new Failure(
-          "the chart cannot be written: " + chart + " is in no directory that you may write to");
-    }
-    try (var _ = shell.interruption().hold()) {
-      HitReport report = measure(shell);
+    // Not after minutes of measuring.
+    try (FileChannel file = chart == null ? null : open(chart)) {
+      HitReport report = measure(shell, iterations);
       shell.print(out -> {
         if (json) {
           report.writeJson(out);
@@ -61,39 +67,63 @@ final class BenchCommand implements Callable<Integer> {
           report.write(out);
         }
       });
-      if (chart != null) {
-        try (var out = Files.newBufferedWriter(chart)) {
-          HitChart.write(report, out);
-        }
+      if (file != null) {
+        draw(report, file);
       }
     }
     return Xolotl.DONE;
   }
 
-  private HitReport measure(Shell shell) {
-    try (HitExperiment experiment = HitExperiment.start(iterations)) {
-      experiment.kernelUnavailable()
-          .ifPresent(reason -> shell.say("no comparison with the kernel's uprobes: " + reason));
-      List<HitExperiment.Subject> subjects = experiment.subjects();
-      shell.say("warming up");
-      experiment.warmUp(subjects);
-      var rows = new ArrayList<HitRow>();
-      String kind = "";
-      for (HitExperiment.Subject subject : subjects) {
-        if (isInterrupted(shell)) {
-          break;
-        }
-        shell.say("%d of %d: %s".formatted(subjects.indexOf(subject) + 1, subjects.size(), subject));
-        if (!subject.kind().equals(kind)) {
-          kind = subject.kind();
-          rows.add(experiment.unprobed(kind));
-        }
-        rows.addAll(experiment.measure(subject));
+  private static FileChannel open(Path chart) {
+    try {
+      return FileChannel.open(chart, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    } catch (IOException | UnsupportedOperationException e) {
+      throw new Failure("the chart cannot be written: " + chart + ": " + reason(e));
+    }
+  }
+
+  private void draw(HitReport report, FileChannel file) {
+    var text = new StringWriter();
+    try {
+      HitChart.write(report, text);
+      ByteBuffer bytes = StandardCharsets.UTF_8.encode(text.toString());
+      file.truncate(0);
+      while (bytes.hasRemaining()) {
+        file.write(bytes);
       }
+    } catch (IOException e) {
+      throw new Failure("the chart cannot be written: " + chart + ": " + reason(e));
+    }
+  }
+
+  /** Exceptions of files have the file as their message, and what is wrong in another place or in their type. */
+  private static String reason(Exception e) {
+    return switch (e) {
+      case NoSuchFileException _ -> "there is no such directory";
+      case AccessDeniedException _ -> "permission denied";
+      case FileSystemException f when f.getReason() != null -> f.getReason();
+      default -> String.valueOf(e.getMessage());
+    };
+  }
+
+  /**
+   * Measures until all is measured or the command is interrupted.
+   *
+   * @param iterations how often the instruction is executed for each result, at least once
+   */
+  static HitReport measure(Shell shell, long iterations) {
+    try (HitExperiment experiment = HitExperiment.start(iterations)) {
+      // A measurement may take a minute; without its program it ends at once.
+      shell.interruption().requested().thenRun(experiment::abandon);
+      var rows = new ArrayList<HitRow>();
       Optional<HitExperiment.Gdb> gdb = Optional.empty();
-      if (!isInterrupted(shell)) {
-        shell.say("a breakpoint of gdb");
-        gdb = experiment.gdb(subjects);
+      try {
+        gdb = measure(shell, experiment, rows);
+      } catch (RuntimeException | AssertionError e) {
+        if (!isInterrupted(shell)) {
+          throw e;
+        }
+        // It was about a measurement that is left out; those before it are good.
       }
       return new HitReport(machine(), experiment.rounds(), experiment.hitsPerRound(), rows, gdb);
     } catch (AssertionError e) {
@@ -102,8 +132,28 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
+  private static Optional<HitExperiment.Gdb> measure(Shell shell, HitExperiment experiment,
+      List<HitRow> rows) {
+    experiment.kernelUnavailable()
+        .ifPresent(reason -> shell.say("no comparison with the kernel's uprobes: " + reason));
+    List<HitExperiment.Subject> subjects = experiment.subjects();
+    shell.say("warming up");
+    experiment.warmUp(subjects);
+    String kind = "";
+    for (HitExperiment.Subject subject : subjects) {
+      shell.say("%d of %d: %s".formatted(subjects.indexOf(subject) + 1, subjects.size(), subject));
+      if (!subject.kind().equals(kind)) {
+        kind = subject.kind();
+        rows.add(experiment.unprobed(kind));
+      }
+      rows.addAll(experiment.measure(subject));
+    }
+    shell.say("a breakpoint of gdb");
+    return experiment.gdb(subjects);
+  }
+
   private static boolean isInterrupted(Shell shell) {
-    return shell.interruption().requested().isDone();
+    return shell.interruption().isRequested();
   }
 
   private static String machine() {
@@ -123,15 +173,7 @@ final class BenchCommand implements Callable<Integer> {
   static final class IterationsConverter implements ITypeConverter<Long> {
     @Override
     public Long convert(String value) {
-      try {
-        long iterations = Long.parseLong(value);
-        if (iterations >= 1 && iterations <= 1_000_000_000) {
-          return iterations;
-        }
-      } catch (NumberFormatException e) {
-        // Said below.
-      }
-      throw new TypeConversionException("'" + value + "' is no number from 1 to 1000000000");
+      return Names.parseNumber(value, LEAST_ITERATIONS, 1_000_000_000);
     }
   }
 }

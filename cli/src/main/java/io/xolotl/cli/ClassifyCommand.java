@@ -124,9 +124,10 @@ final class ClassifyCommand implements Callable<Integer> {
   }
 
   private void sweep(Decoder decoder, List<CodeFile.Code> code, Sink sink) throws IOException {
+    Interruption interruption = xolotl.shell().interruption();
     for (CodeFile.Code piece : code) {
       byte[] bytes = piece.bytes();
-      for (int offset = 0, length; offset < bytes.length; offset += length) {
+      for (int offset = 0, length; offset < bytes.length && !interruption.isRequested(); offset += length) {
         Decoding decoding = decoder.decode(bytes, offset, bytes.length - offset, piece.address() + offset);
         // An instruction that the end of the code cuts off is one instruction, not as many as there are bytes.
         length = decoding instanceof Undecodable(_, _, var reason) && reason == Undecodable.Reason.TRUNCATED

@@ -3,8 +3,9 @@ package io.xolotl.cli;
 import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbingOptions;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.io.StringWriter;
 import java.io.Writer;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
@@ -39,48 +40,47 @@ final class CountCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Shell shell = xolotl.shell();
-    try (var _ = shell.interruption().hold()) {
-      Session session = target.open(xolotl, json, ProbingOptions.defaults());
-      CountTable table;
-      try (session) {
-        List<Probe> probes = probing.register(session.process(), _ -> _ -> {
-          // The probe counts by itself.
-        }, shell);
-        boolean live = !json && !session.isLaunched() && shell.terminal().getAsBoolean();
-        table = new CountTable(probes);
-        session.start();
-        try {
-          session.await(probing.limit(), REFRESH, () -> {
-            if (live) {
-              refresh(shell, table);
-            }
-          }, shell.interruption().requested());
-        } catch (UncheckedIOException e) {
-          throw e.getCause();
+    Session session = target.open(xolotl, json, ProbingOptions.defaults());
+    CountTable table;
+    try (session) {
+      List<Probe> probes = probing.register(session.process(), _ -> _ -> {
+        // The probe counts by itself.
+      }, shell);
+      boolean live = !json && !session.isLaunched() && shell.terminal().getAsBoolean();
+      table = new CountTable(probes);
+      session.run(probing.limit(), REFRESH, () -> {
+        if (live) {
+          refresh(shell.output(), table);
         }
-        session.end();
-      }
-      // Only now do the counts stand still.
-      shell.print(out -> {
-        if (json) {
-          writeJson(out, table.probes(), session.exitStatus());
-        } else {
-          table.write(out);
-          String epilogue = session.epilogue();
-          if (epilogue != null) {
-            out.write(epilogue + '\n');
-          }
-        }
-      });
+      }, shell.interruption(), shell.output().failed());
+      session.end();
     }
+    // Only now do the counts stand still.
+    shell.print(out -> {
+      if (json) {
+        writeJson(out, table.probes(), session.exitStatus());
+      } else {
+        table.write(out);
+        String epilogue = session.epilogue();
+        if (epilogue != null) {
+          out.write(epilogue + '\n');
+        }
+      }
+    });
     return Xolotl.DONE;
   }
 
-  private static void refresh(Shell shell, CountTable table) {
-    try {
-      shell.print(table::refresh);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+  /** A terminal that is stopped (Ctrl-S) must not keep the command from its end: it misses tables meanwhile. */
+  private static void refresh(Outlet terminal, CountTable table) {
+    if (terminal.isIdle()) {
+      var text = new StringWriter();
+      try {
+        table.refresh(text);
+      } catch (IOException e) {
+        throw new IllegalStateException("a string takes everything", e);
+      }
+      byte[] bytes = text.toString().getBytes(StandardCharsets.UTF_8);
+      terminal.add(bytes, 0, bytes.length);
     }
   }
 

@@ -50,17 +50,15 @@ final class DemoCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     xolotl.refuseLaunch(command);
-    try (var _ = xolotl.shell().interruption().hold()) {
-      Path directory = Files.createTempDirectory("xolotl-demo");
-      Path unsorted = directory.resolve("unsorted");
-      Path sorted = directory.resolve("sorted");
-      try {
-        run(unsorted, sorted);
-      } finally {
-        Files.deleteIfExists(unsorted);
-        Files.deleteIfExists(sorted);
-        Files.delete(directory);
-      }
+    Path directory = Files.createTempDirectory("xolotl-demo");
+    Path unsorted = directory.resolve("unsorted");
+    Path sorted = directory.resolve("sorted");
+    try {
+      run(unsorted, sorted);
+    } finally {
+      Files.deleteIfExists(unsorted);
+      Files.deleteIfExists(sorted);
+      Files.delete(directory);
     }
     return Xolotl.DONE;
   }
@@ -99,13 +97,16 @@ final class DemoCommand implements Callable<Integer> {
         throw new Failure("sort has no libc.so.6 with functions to probe: " + accepted.refusalsText());
       }
       table = new CountTable(accepted.probes());
-      session.start();
-      session.await(null, TICK, () -> {
+      session.run(null, TICK, () -> {
         // Only the end matters.
-      }, shell.interruption().requested());
+      }, shell.interruption());
       session.end();
     }
     shell.print(table::write);
+    if (shell.interruption().isRequested() && session.exitStatus().orElse(-1) != 0) {
+      shell.say("the demo was ended before sort was done");
+      return;
+    }
     check(session, sorted, lines);
     shell.print(out -> out.write(String.format(Locale.ROOT, """
 

@@ -21,7 +21,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -53,13 +56,13 @@ final class FuzzCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = "--seconds", paramLabel = "N", description = "End after this time (default: 10).")
+  @Option(names = "--seconds", paramLabel = "N", converter = AmountConverter.class, description = "End after this time (default: 10).")
   private @Nullable Long seconds;
 
-  @Option(names = "--cases", paramLabel = "N", description = "End after this many cases.")
+  @Option(names = "--cases", paramLabel = "N", converter = AmountConverter.class, description = "End after this many cases.")
   private @Nullable Long cases;
 
-  @Option(names = "--seed", paramLabel = "S", description = "A number from which all cases follow (default: another one each time).")
+  @Option(names = "--seed", paramLabel = "S", converter = SeedConverter.class, description = "A number from which all cases follow (default: another one each time).")
   private @Nullable Long seed;
 
   @Option(names = "--mnemonic", paramLabel = "M", description = "Draw this instruction only; may be repeated.")
@@ -82,15 +85,17 @@ final class FuzzCommand implements Callable<Integer> {
     if (seconds != null && cases != null) {
       throw new ParameterException(command.commandLine(), "Give either --seconds or --cases");
     }
-    if (seconds != null && seconds < 1 || cases != null && cases < 1) {
-      throw new ParameterException(command.commandLine(), "--seconds and --cases are numbers from 1");
-    }
     if (repeated != null && (seconds != null || cases != null || seed != null || !mnemonics.isEmpty())) {
       throw new ParameterException(command.commandLine(), "--case goes with --technique and --json only");
     }
     Shell shell = xolotl.shell();
-    try (var _ = shell.interruption().hold(); Oracle oracle = Oracle.start()) {
+    try (Oracle oracle = Oracle.start()) {
+      // A batch may take long on a busy machine; what has been compared before is good.
+      shell.interruption().requested().thenRun(oracle::abandon);
       return repeated != null ? repeat(shell, oracle, repeated) : fuzz(shell, oracle);
+    } catch (AssertionError e) {
+      // The program that takes part tells so what keeps it from it.
+      throw new Failure(String.valueOf(e.getMessage()));
     }
   }
 
@@ -101,21 +106,18 @@ final class FuzzCommand implements Callable<Integer> {
   }
 
   private int fuzz(Shell shell, Oracle oracle) throws IOException {
-    InstructionGenerator instructions;
-    try {
-      instructions = mnemonics.isEmpty() ? InstructionGenerator.ofAll() : InstructionGenerator.of(mnemonics);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(command.commandLine(), String.valueOf(e.getMessage()), e);
-    }
     long chosen = seed != null ? seed : new SecureRandom().nextLong() >>> 1;
-    var fuzzer = new Fuzzer(oracle, new CaseGenerator(instructions, LONGEST_SEQUENCE), displacers(), chosen);
     Duration limit = cases != null
         ? Duration.ofNanos(Long.MAX_VALUE)
         : Duration.ofSeconds(seconds == null ? SECONDS : seconds);
-    FuzzReport report = fuzzer.run(cases == null ? Long.MAX_VALUE : cases, progress -> {
-      show(shell, progress);
-      return progress.elapsed().compareTo(limit) < 0 && !shell.interruption().requested().isDone();
-    });
+    InstructionGenerator instructions = instructions(shell.interruption());
+    FuzzReport report = instructions == null
+        ? new FuzzReport(chosen, 0, 0, 0, 0, 0, new TreeMap<>(), List.of(), Duration.ZERO)
+        : new Fuzzer(oracle, new CaseGenerator(instructions, LONGEST_SEQUENCE), displacers(), chosen)
+            .run(cases == null ? Long.MAX_VALUE : cases, progress -> {
+              show(shell, progress);
+              return progress.elapsed().compareTo(limit) < 0 && !shell.interruption().isRequested();
+            });
     endProgress(shell);
     shell.print(out -> {
       if (json) {
@@ -125,6 +127,21 @@ final class FuzzCommand implements Callable<Integer> {
       }
     });
     return report.findings().isEmpty() ? Xolotl.DONE : Xolotl.FAILED;
+  }
+
+  /** What is drawn; null if the command is interrupted before that is known: all instructions take seconds to find. */
+  private @Nullable InstructionGenerator instructions(Interruption interruption) {
+    CompletableFuture<InstructionGenerator> found = CompletableFuture.supplyAsync(
+        () -> mnemonics.isEmpty() ? InstructionGenerator.ofAll() : InstructionGenerator.of(mnemonics));
+    try {
+      CompletableFuture.anyOf(found, interruption.requested()).join();
+      return found.getNow(null);
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof IllegalArgumentException cause) {
+        throw new ParameterException(command.commandLine(), String.valueOf(cause.getMessage()), cause);
+      }
+      throw e;
+    }
   }
 
   private void show(Shell shell, FuzzReport report) {
@@ -211,16 +228,22 @@ final class FuzzCommand implements Callable<Integer> {
   private int repeat(Shell shell, Oracle oracle, Case subject) throws IOException {
     var differences = new LinkedHashMap<String, Comparison.Different>();
     var results = new LinkedHashMap<String, String>();
-    displacers().forEach((technique, displacer) -> {
-      switch (oracle.compare(List.of(subject), displacer).getFirst()) {
-        case Comparison.Same same -> results.put(technique, "the same: " + same.result());
-        case Comparison.NotDisplaced(_, var refusal) ->
-          results.put(technique, "not displaced: " + refusal.reason());
-        case Comparison.Unrepeatable(_, var endings) ->
-          results.put(technique, "not the same twice in place: " + endings);
-        case Comparison.Different different -> differences.put(technique, different);
+    try {
+      displacers().forEach((technique, displacer) -> {
+        switch (oracle.compare(List.of(subject), displacer).getFirst()) {
+          case Comparison.Same same -> results.put(technique, "the same: " + same.result());
+          case Comparison.NotDisplaced(_, var refusal) ->
+            results.put(technique, "not displaced: " + refusal.reason());
+          case Comparison.Unrepeatable(_, var endings) ->
+            results.put(technique, "not the same twice in place: " + endings);
+          case Comparison.Different different -> differences.put(technique, different);
+        }
+      });
+    } catch (RuntimeException | AssertionError e) {
+      if (!oracle.isAbandoned()) {
+        throw e;
       }
-    });
+    }
     shell.print(out -> {
       if (json) {
         var document = new JsonWriter(out).beginObject().name("differences").beginArray();
@@ -243,6 +266,20 @@ final class FuzzCommand implements Callable<Integer> {
       }
     });
     return differences.isEmpty() ? Xolotl.DONE : Xolotl.FAILED;
+  }
+
+  static final class AmountConverter implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String value) {
+      return Names.parseNumber(value, 1, 1_000_000_000);
+    }
+  }
+
+  static final class SeedConverter implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String value) {
+      return Names.parseNumber(value, 0, Long.MAX_VALUE);
+    }
   }
 
   static final class CaseConverter implements ITypeConverter<Case> {

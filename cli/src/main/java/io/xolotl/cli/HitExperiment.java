@@ -34,8 +34,9 @@ final class HitExperiment implements AutoCloseable {
   private static final int GDB_SHARE = 100;
   private static final int GDB_ROUNDS = 3;
   private static final String GDB_KIND = "mov";
-  /** Until the JVM has compiled the way of a hit. */
-  private static final int WARM_UP_HITS = 50_000;
+  /** Until the JVM has compiled the way of a hit, by its first compiler at least, and by its second at most. */
+  private static final int LEAST_WARM_UP_HITS = 10_000;
+  private static final int MOST_WARM_UP_HITS = 50_000;
 
   /** An instruction, and a way to execute it. */
   record Subject(String kind, Technique technique) {
@@ -91,6 +92,11 @@ final class HitExperiment implements AutoCloseable {
     return hitsPerRound;
   }
 
+  /** Ends the program, so that whatever is being measured fails at once. Any thread. */
+  void abandon() {
+    loop.kill();
+  }
+
   @Override
   public void close() {
     loop.close();
@@ -134,7 +140,7 @@ final class HitExperiment implements AutoCloseable {
 
   /** Lets the JVM compile what is measured. */
   void warmUp(List<Subject> subjects) {
-    long hits = Math.min(iterations, WARM_UP_HITS);
+    long hits = Math.clamp(iterations, LEAST_WARM_UP_HITS, MOST_WARM_UP_HITS);
     for (Technique technique : Technique.values()) {
       subjects.stream().filter(subject -> subject.technique() == technique).findFirst().ifPresent(subject -> {
         probed(subject, HandlerContext.INTERRUPT, hits);

@@ -1,42 +1,82 @@
 package io.xolotl.cli;
 
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Semaphore;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 
 /**
- * What Ctrl-C and SIGTERM do to a command: it ends as if its time were up, and the JVM waits until its results are
- * printed before it exits with the signal's status, 130 or 143. Sessions restore their processes by themselves.
+ * What Ctrl-C, SIGTERM and the end of the terminal do to a command: it ends as if its time were up, and exits with the
+ * signal's status, 129, 130 or 143, when its results are printed.
+ *
+ * <p>The signals are caught, rather than a shutdown hook used: all hooks of a JVM run at once, so that sessions would be
+ * closed under the command that still works with them, and no session could be opened. Only a command that does not come
+ * to its end is ended by {@link System#exit}, whose hooks restore the processes.
  */
 final class Interruption {
 
-  /** A reader of the results that reads no more must not keep the JVM from exiting. */
-  private static final int PATIENCE_SECONDS = 10;
+  private static final List<String> SIGNALS = List.of("HUP", "INT", "TERM");
+
+  /** How long a command may take to end, in seconds, after one signal and after two. The third ends it at once. */
+  private static final int[] PATIENCE = {60, 10, 0};
 
   private final CompletableFuture<Void> requested = new CompletableFuture<>();
-  private final Semaphore exit = new Semaphore(1);
+  private final CompletableFuture<Void> ended = new CompletableFuture<>();
+  private final AtomicInteger signals = new AtomicInteger();
+  private final AtomicInteger status = new AtomicInteger();
 
-  /** Keeps the JVM from exiting until closed. */
-  interface Hold extends AutoCloseable {
-    @Override
-    void close();
+  /**
+   * Lets the signals that this JVM gets end the command.
+   *
+   * @param say takes a message for people
+   * @param exit ends the JVM with a status
+   */
+  void install(Consumer<String> say, IntConsumer exit) {
+    for (String name : SIGNALS) {
+      try {
+        handle(name, number -> signalled(128 + number, say, exit));
+      } catch (ReflectiveOperationException e) {
+        // Of a JVM without the class, or started with -Xrs.
+        say.accept("SIG" + name + " cannot be caught, and will lose the results: " + e);
+      }
+    }
   }
 
-  /** An interruption by the signals that this JVM gets. */
-  static Interruption install() {
-    var interruption = new Interruption();
-    Runtime.getRuntime().addShutdownHook(new Thread(interruption::endCommand, "xolotl-interrupted"));
-    return interruption;
+  /** Calls sun.misc.Signal, of the module jdk.unsupported; not by its name, since javac warns of that unconditionally. */
+  private static void handle(String name, IntConsumer handler)
+      throws ReflectiveOperationException {
+    Class<?> signalType = Class.forName("sun.misc.Signal");
+    Class<?> handlerType = Class.forName("sun.misc.SignalHandler");
+    Method number = signalType.getMethod("getNumber");
+    Object proxy = Proxy.newProxyInstance(Interruption.class.getClassLoader(), new Class<?>[]{handlerType},
+        (_, _, arguments) -> {
+          // The JDK calls the one method of the interface, and none of Object's.
+          handler.accept((int) number.invoke(arguments[0]));
+          return null;
+        });
+    signalType.getMethod("handle", signalType, handlerType).invoke(null,
+        signalType.getConstructor(String.class).newInstance(name), proxy);
   }
 
-  private void endCommand() {
+  /** Called in a thread of its own for each signal. */
+  private void signalled(int exitStatus, Consumer<String> say, IntConsumer exit) {
+    status.compareAndSet(0, exitStatus);
+    int earlier = Math.min(signals.getAndIncrement(), PATIENCE.length - 1);
     request();
     try {
-      if (!exit.tryAcquire(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
-        System.err.println("xolotl: gave up on printing the results, because nothing reads them");
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+      ended.get(PATIENCE[earlier], TimeUnit.SECONDS);
+    } catch (TimeoutException e) {
+      say.accept("gave up on the results, which take too long; processes are restored");
+      exit.accept(exitStatus);
+    } catch (InterruptedException | ExecutionException e) {
+      throw new IllegalStateException("nobody interrupts this thread, or lets the command end so", e);
     }
   }
 
@@ -50,9 +90,18 @@ final class Interruption {
     return requested;
   }
 
-  /** From now on until the hold is closed, the command has results to print. */
-  Hold hold() {
-    exit.acquireUninterruptibly();
-    return exit::release;
+  boolean isRequested() {
+    return requested.isDone();
+  }
+
+  /** The command has ended: there is nothing to wait for. */
+  void commandEnded() {
+    ended.complete(null);
+  }
+
+  /** The exit status by the first signal; empty if there was none. */
+  OptionalInt exitStatus() {
+    int known = status.get();
+    return known == 0 ? OptionalInt.empty() : OptionalInt.of(known);
   }
 }

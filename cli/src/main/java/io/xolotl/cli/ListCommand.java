@@ -2,6 +2,7 @@ package io.xolotl.cli;
 
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.Function;
+import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.ProbingOptions;
 import java.io.IOException;
 import java.io.Writer;
@@ -44,21 +45,27 @@ final class ListCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    Shell.Report report;
     try (Session session = target.open(xolotl, json, ProbingOptions.defaults())) {
-      if (what == null) {
-        List<Module> modules = modules(session.process().mappings());
-        xolotl.shell().print(out -> write(out, modules));
-      } else {
-        int colon = what.lastIndexOf(':');
-        String module = colon < 0 ? what : what.substring(0, colon);
-        Pattern glob = Names.glob(colon < 0 ? "*" : what.substring(colon + 1));
-        List<Function> functions = session.process().functions(module).stream()
-            .filter(function -> function.names().stream().anyMatch(name -> glob.matcher(name).matches()))
-            .toList();
-        xolotl.shell().print(out -> write(out, module, functions));
-      }
+      report = list(session.process());
     }
+    // Only now, when no process is held while somebody reads.
+    xolotl.shell().print(report);
     return Xolotl.DONE;
+  }
+
+  private Shell.Report list(ProbedProcess process) {
+    if (what == null) {
+      List<Module> modules = modules(process.mappings());
+      return out -> write(out, modules);
+    }
+    int colon = what.lastIndexOf(':');
+    String module = colon < 0 ? what : what.substring(0, colon);
+    Pattern glob = Names.glob(colon < 0 ? "*" : what.substring(colon + 1));
+    List<Function> functions = process.functions(module).stream()
+        .filter(function -> function.names().stream().anyMatch(name -> glob.matcher(name).matches()))
+        .toList();
+    return out -> write(out, module, functions);
   }
 
   private static List<Module> modules(List<MemoryMapping> mappings) {

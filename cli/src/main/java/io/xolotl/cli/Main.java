@@ -2,9 +2,12 @@ package io.xolotl.cli;
 
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /** The program that {@code ./xolotl} starts. */
 final class Main {
@@ -19,18 +22,48 @@ final class Main {
   public static void main(String[] args) {
     // What the library has to say is a line as ours are. Before anything logs; a format that was asked for is kept.
     System.getProperties().putIfAbsent("java.util.logging.SimpleFormatter.format", "xolotl: %5$s%n");
-    var messages = new PrintWriter(
-        new OutputStreamWriter(new FileOutputStream(FileDescriptor.err), StandardCharsets.UTF_8), true);
-    // What gets here is an Error; people get a sentence even then, and the JVM exits with status 1.
-    Thread.setDefaultUncaughtExceptionHandler((_, e) -> messages.println(Xolotl.internalError(e)));
+    var interruption = new Interruption();
+    Outlet errors = Outlet.lossy(new FileOutputStream(FileDescriptor.err), interruption);
+    var messages = new PrintWriter(new OutputStreamWriter(errors, StandardCharsets.UTF_8), true);
     // Not System.out: it swallows what goes wrong with a write.
-    var shell = new Shell(new FileOutputStream(FileDescriptor.out), messages, Main::isTerminal,
-        Interruption.install());
-    System.exit(Xolotl.run(shell, args));
+    Outlet output = Outlet.of(new FileOutputStream(FileDescriptor.out), isPipe(), interruption);
+    var shell = new Shell(output, messages, Main::isTerminal, interruption);
+    Thread.setDefaultUncaughtExceptionHandler((_, e) -> shell.say(Xolotl.internalError(e)));
+    interruption.install(shell::say, status -> exit(errors, status));
+    int status = run(shell, args);
+    output.close();
+    interruption.commandEnded();
+    exit(errors, interruption.exitStatus().orElse(status));
+  }
+
+  private static void exit(Outlet errors, int status) {
+    errors.close();
+    System.exit(status);
+  }
+
+  private static int run(Shell shell, String[] args) {
+    try {
+      return Xolotl.run(shell, args);
+    } catch (Error e) {
+      // People get a sentence even then.
+      shell.say(Xolotl.internalError(e));
+      return Xolotl.FAILED;
+    }
   }
 
   private static boolean isTerminal() {
     var console = System.console();
     return console != null && console.isTerminal();
+  }
+
+  /** Returns true if the reader can leave. What JDK's exceptions say of it is in the user's language. */
+  private static boolean isPipe() {
+    try {
+      String file = Files.readSymbolicLink(Path.of("/proc/self/fd/1")).toString();
+      return file.startsWith("pipe:") || file.startsWith("socket:");
+    } catch (IOException e) {
+      // Closed, as the first write will say.
+      return false;
+    }
   }
 }

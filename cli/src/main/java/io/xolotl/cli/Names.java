@@ -12,6 +12,9 @@ import picocli.CommandLine.TypeConversionException;
 final class Names {
   private static final Pattern DURATION = Pattern.compile("([0-9]{1,9}(?:\\.[0-9]{1,9})?)(ms|s|m|h|)");
 
+  private static final Pattern ADDRESS = Pattern.compile("0x([0-9a-fA-F]+)|[0-9]+");
+  private static final Pattern DIGITS = Pattern.compile("[0-9]+");
+
   private Names() {}
 
   /** The name of a constant: {@code single-stepped} for {@code SINGLE_STEPPED}. */
@@ -50,13 +53,37 @@ final class Names {
 
   /** Reads an address: hexadecimal behind {@code 0x}, else decimal. */
   static long parseAddress(String text) {
+    Matcher matcher = ADDRESS.matcher(text);
     try {
-      return text.startsWith("0x")
-          ? Long.parseUnsignedLong(text, 2, text.length(), 16)
-          : Long.parseUnsignedLong(text);
+      if (matcher.matches()) {
+        return matcher.group(1) != null
+            ? Long.parseUnsignedLong(matcher.group(1), 16)
+            : Long.parseUnsignedLong(text);
+      }
     } catch (NumberFormatException e) {
-      throw new TypeConversionException("'" + text + "' is no address such as 0x7f00");
+      // It is too large, as is said below.
     }
+    throw new TypeConversionException("'" + text + "' is no address such as 0x7f00");
+  }
+
+  /**
+   * Reads a number of ASCII digits only. Java's own methods take a sign, and the digits of every script.
+   *
+   * @param least the least number that is accepted
+   * @param most the greatest
+   */
+  static long parseNumber(String text, long least, long most) {
+    try {
+      if (DIGITS.matcher(text).matches()) {
+        long number = Long.parseLong(text);
+        if (number >= least && number <= most) {
+          return number;
+        }
+      }
+    } catch (NumberFormatException e) {
+      // It is too large, as is said below.
+    }
+    throw new TypeConversionException("'" + text + "' is no number from " + least + " to " + most);
   }
 
   /** A pattern in which {@code *} stands for any characters and {@code ?} for one. */

@@ -49,23 +49,25 @@ final class Session implements AutoCloseable {
     return program != null;
   }
 
-  /** Lets a launched program run. */
-  void start() {
-    started = true;
-    process.start();
-  }
-
   /**
-   * Waits until the process ends, the time is up or something else happens.
+   * Lets a launched program run, and waits until the process ends, the time is up or something else happens. Somebody who
+   * has ended the command before does not want the program to run.
    *
    * @param limit the time, from now; null for no limit
    * @param interval how often to do something meanwhile
    * @param meanwhile what to do
+   * @param interruption ends the waiting
    * @param events other things that end the waiting
    */
-  void await(@Nullable Duration limit, Duration interval, Runnable meanwhile,
+  void run(@Nullable Duration limit, Duration interval, Runnable meanwhile, Interruption interruption,
       CompletableFuture<?>... events) {
-    CompletableFuture<Object> any = CompletableFuture.anyOf(CompletableFuture.anyOf(events), end);
+    if (interruption.isRequested()) {
+      return;
+    }
+    started = true;
+    process.start();
+    CompletableFuture<Object> any = CompletableFuture.anyOf(CompletableFuture.anyOf(events),
+        interruption.requested(), end);
     long begin = System.nanoTime();
     while (true) {
       long left = limit == null ? Long.MAX_VALUE : limit.toNanos() - (System.nanoTime() - begin);
@@ -78,7 +80,7 @@ final class Session implements AutoCloseable {
 
   /** Ends a launched program that still runs; a process that was found runs on. */
   void end() {
-    if (isLaunched() && !end.isDone()) {
+    if (started && isLaunched() && !end.isDone()) {
       ProcessHandle.of(process.pid()).ifPresent(ProcessHandle::destroy);
       // One that ignores SIGTERM is left alone: its end is then not ours to report.
       completes(CompletableFuture.anyOf(end), PATIENCE.toNanos());

@@ -2,7 +2,6 @@ package io.xolotl.cli;
 
 import java.io.BufferedWriter;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.io.Writer;
@@ -13,18 +12,18 @@ import java.util.function.BooleanSupplier;
  * What a command has around it.
  *
  * @param output standard output; the results, and nothing else, go there
- * @param messages standard error
- * @param terminal tells whether a person watches the output
+ * @param messages standard error; nobody ever waits to write there
+ * @param terminal returns true if a person watches the output
  * @param interruption how a person, or the system, ends a command early
  */
-record Shell(OutputStream output, PrintWriter messages, BooleanSupplier terminal, Interruption interruption) {
+record Shell(Outlet output, PrintWriter messages, BooleanSupplier terminal, Interruption interruption) {
 
   /** Writes results. */
   interface Report {
     void writeTo(Writer out) throws IOException;
   }
 
-  /** Writes results through a buffer that is empty when this returns. */
+  /** Writes results, all of which the reader has taken when this returns. */
   void print(Report report) throws IOException {
     var writer = new BufferedWriter(new OutputStreamWriter(output, StandardCharsets.UTF_8));
     report.writeTo(writer);

@@ -3,10 +3,12 @@ package io.xolotl.cli;
 import io.xolotl.xol.ProbingOptions;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** Which process: {@code -p PID}, or {@code -- COMMAND ARGS}. */
 final class TargetOptions {
@@ -14,8 +16,9 @@ final class TargetOptions {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = {"-p", "--pid"}, paramLabel = "PID", description = "The process, which goes on running. "
-      + "Instead, a program to launch and its arguments may stand behind --.")
+  @Option(names = {"-p",
+      "--pid"}, paramLabel = "PID", converter = PidConverter.class, description = "The process, which goes on running. "
+          + "Instead, a program to launch and its arguments may stand behind --.")
   private @Nullable Integer pid;
 
   /** Attaches or launches. A launched program waits for {@link Session#start}. */
@@ -30,9 +33,17 @@ final class TargetOptions {
     if (found == null) {
       return Session.launch(Session.request(launched, outputToError), options);
     }
-    if (found < 1) {
-      throw new ParameterException(command.commandLine(), "'" + found + "' is no process id");
-    }
     return Session.attach(found, options);
+  }
+
+  static final class PidConverter implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String value) {
+      try {
+        return (int) Names.parseNumber(value, 1, Integer.MAX_VALUE);
+      } catch (TypeConversionException e) {
+        throw new TypeConversionException("'" + value + "' is no process id");
+      }
+    }
   }
 }

@@ -19,7 +19,10 @@ import picocli.CommandLine.ParentCommand;
     + "beginning, the thread, the location, and registers.", customSynopsis = {
         "xolotl trace -p PID -e LOCATION... [OPTIONS]",
         "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"}, footer = {"",
-            "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed."})
+            "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed.",
+            "The process waits for nobody: lines that are not read as fast as they come are left out, which is said on",
+            "standard error, with their number (in the document: lost). With --lossless the process waits instead, until",
+            "the command ends."})
 final class TraceCommand implements Callable<Integer> {
   private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
 
@@ -42,6 +45,9 @@ final class TraceCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print one JSON document; a launched program's output goes to standard error.")
   private boolean json;
 
+  @Option(names = "--lossless", description = "Leave out no line: let the process wait for whoever reads the output.")
+  private boolean lossless;
+
   @Override
   public Integer call() throws IOException {
     Shell shell = xolotl.shell();
@@ -49,26 +55,30 @@ final class TraceCommand implements Callable<Integer> {
     ProbingOptions options = ProbingOptions.defaults()
         .withErrorListener((_, thrown) -> failure.completeExceptionally(thrown));
     TraceFormat format = json ? TraceFormat.json(registers) : TraceFormat.text(registers);
-    try (var _ = shell.interruption().hold(); var output = new TraceOutput(shell.output(), format)) {
-      Session session = target.open(xolotl, json, options);
+    var output = new TraceOutput(shell, format, lossless);
+    Session session;
+    try {
+      session = target.open(xolotl, json, options);
       try (session) {
         probing.register(session.process(), location -> output.handler(location.toString()), shell);
         output.begin();
-        session.start();
-        session.await(probing.limit(), FOREVER, () -> {
+        session.run(probing.limit(), FOREVER, () -> {
           // Hits come by themselves.
-        }, shell.interruption().requested(), output.failed(), failure);
+        }, shell.interruption(), shell.output().failed(), failure);
         output.waitNoLonger();
         session.end();
       }
-      // Only now does no handler run any more.
-      output.end(json ? epilogue(session.exitStatus()) : "");
+    } finally {
+      output.discard();
     }
+    // Only now does no handler run any more.
+    output.end(lost -> json ? epilogue(lost, session.exitStatus()) : "");
     return Xolotl.DONE;
   }
 
-  private static String epilogue(OptionalInt exitStatus) {
-    return "]" + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "") + "}\n";
+  private static String epilogue(long lost, OptionalInt exitStatus) {
+    return "],\"lost\":" + lost + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "")
+        + "}\n";
   }
 
   static final class RegisterConverter implements ITypeConverter<Register> {

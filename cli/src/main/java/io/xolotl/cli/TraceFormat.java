@@ -33,12 +33,17 @@ record TraceFormat(byte[] prologue, byte[] separator, byte[] beforeTime, int tim
 
   /** A document with a line a hit. */
   static TraceFormat json(List<Register> registers) {
-    return new TraceFormat(bytes("{\"hits\":[\n"), bytes(",\n"), bytes("{\"time\":"), 0,
+    return new TraceFormat(bytes("{\"hits\":[\n"), bytes(","), bytes("{\"time\":"), 0,
         bytes(",\"thread\":"), 0,
         registers, registers.stream().map(register -> bytes(
             (register == registers.getFirst() ? "" : ",") + JsonWriter.quoted(Names.of(register)) + ":\""))
             .toList(),
-        bytes("\""), bytes("}}"), true);
+        bytes("\""), bytes("}}\n"), true);
+  }
+
+  /** How many lines there are before the first hit; each hit is one. */
+  int linesBefore() {
+    return isJson ? 1 : 0;
   }
 
   /** What stands behind the thread's id: the location. */

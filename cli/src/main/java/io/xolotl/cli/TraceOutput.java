@@ -4,45 +4,56 @@ import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.ProbeHandler;
 import io.xolotl.xol.ProbeHit;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.concurrent.CompletableFuture;
-import org.jspecify.annotations.Nullable;
+import java.util.concurrent.TimeUnit;
 
 /**
- * Takes hits from handlers, at once, and writes them from a thread of its own, which always writes all there is: single
- * hits without delay, many of them in large pieces, and nothing is left behind at the end.
+ * Takes hits from handlers, at once, and hands them on to an {@link Outlet}, whose thread always writes all there is:
+ * single hits without delay, many of them in large pieces, and nothing is left behind at the end.
  *
- * <p>Handlers wait only when more than a megabyte waits to be written: the process then runs no faster than its hits are
- * read.
+ * <p>Lines that find no room, because nobody reads as fast as they come, are left out and counted, so that the process
+ * waits for nobody. A lossless output lets it wait, and says so.
+ *
+ * <p>Everything is guarded by the outlet's monitor. Any thread.
  */
-final class TraceOutput implements AutoCloseable {
-  private static final int MOST_WAITING = 1 << 20;
-  private static final int FIRST_SIZE = 1 << 16;
+final class TraceOutput {
+  private static final int FIRST_SIZE = 256;
   /** No number has more digits. */
   private static final int DIGITS = 20;
+  /** Bytes that a lossless output takes where handlers must not wait: before all is registered, and at the end. */
+  private static final int MOST_WAITING = 1 << 26;
+  private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
 
-  private final OutputStream out;
+  private final Shell shell;
+  private final Outlet out;
   private final TraceFormat format;
-  private final CompletableFuture<Void> failed = new CompletableFuture<>();
-  private final Thread writer = new Thread(this::write, "xolotl-trace-output");
+  private final boolean lossless;
 
-  // Guarded by this, which is notified when bytes come, are taken, or will no longer.
-  private byte[] waiting = new byte[FIRST_SIZE];
+  /** The hit that is being formatted. */
+  private byte[] line = new byte[FIRST_SIZE];
   private int length;
+  /** Handlers may wait. */
+  private boolean patient;
+  private boolean begun;
   /** The zero of the hits' times. */
   private long began = System.nanoTime();
-  private boolean anyHit;
-  private boolean begun;
-  private boolean patient = true;
-  private boolean ended;
-  private @Nullable IOException failure;
+  /** Lines handed on, and lines left out. */
+  private long taken;
+  private long lost;
+  /** How many lines must be lost, or nanoseconds be waited, until the next message. */
+  private long nextLoss = 1;
+  private long nextWait = SECOND;
+  private long waited;
 
-  TraceOutput(OutputStream out, TraceFormat format) {
-    this.out = out;
+  /** An output that keeps what it gets until {@link #begin}. */
+  TraceOutput(Shell shell, TraceFormat format, boolean lossless) {
+    this.shell = shell;
+    out = shell.output();
     this.format = format;
-    append(format.prologue());
+    this.lossless = lossless;
+    out.hold();
+    out.add(format.prologue(), 0, format.prologue().length);
   }
 
   /** A handler that writes its hits with this location. */
@@ -52,27 +63,71 @@ final class TraceOutput implements AutoCloseable {
   }
 
   /** Starts to write. Until then hits are only kept: they come as soon as the first probe is registered. */
-  synchronized void begin() {
-    if (!anyHit) {
-      began = System.nanoTime();
+  void begin() {
+    synchronized (out) {
+      if (taken == 0) {
+        began = System.nanoTime();
+      }
+      begun = true;
+      patient = lossless;
+      out.release();
     }
-    begun = true;
-    writer.start();
   }
 
-  private synchronized void append(ProbeHit hit, byte[] place) throws InterruptedException {
-    while (length > MOST_WAITING && begun && patient && failure == null) {
-      wait();
+  private void append(ProbeHit hit, byte[] place) {
+    synchronized (out) {
+      awaitRoom();
+      if (out.hasFailed()) {
+        return;
+      }
+      if (!out.hasRoom() && !(lossless && out.fits(MOST_WAITING))) {
+        lose();
+        return;
+      }
+      format(hit, place);
+      taken++;
+      out.add(line, 0, length);
     }
-    if (failure != null) {
+  }
+
+  private void awaitRoom() {
+    if (!patient || out.hasRoom()) {
       return;
     }
+    long begin = System.nanoTime();
+    long before = waited;
+    while (patient && !out.hasFailed() && !out.hasRoom()) {
+      try {
+        TimeUnit.NANOSECONDS.timedWait(out, Math.max(1, nextWait - before - (System.nanoTime() - begin)));
+      } catch (InterruptedException e) {
+        // Whoever waits for this handler has lost patience; this hit goes where there is no room.
+        return;
+      }
+      waited = before + System.nanoTime() - begin;
+      if (waited >= nextWait) {
+        shell.say("the process has waited for %d s for somebody to read the output (--lossless)"
+            .formatted(waited / SECOND));
+        nextWait *= 10;
+      }
+    }
+  }
+
+  private void lose() {
+    lost++;
+    if (lost == nextLoss) {
+      nextLoss *= 10;
+      shell.say((lost == 1 ? "1 line is" : lost + " lines are")
+          + " left out: nobody reads as fast as they come (with --lossless the process waits)");
+    }
+  }
+
+  private void format(ProbeHit hit, byte[] place) {
     Registers registers = hit.registers();
     long micros = (System.nanoTime() - began) / 1000;
-    if (anyHit) {
+    length = 0;
+    if (taken > 0) {
       append(format.separator());
     }
-    anyHit = true;
     append(format.beforeTime());
     appendSeconds(micros, format.timeWidth());
     append(format.beforeThread());
@@ -84,16 +139,15 @@ final class TraceOutput implements AutoCloseable {
       append(format.afterRegister());
     }
     append(format.end());
-    notifyAll();
   }
 
   private void appendSeconds(long micros, int width) {
     appendDecimal(micros / 1_000_000, width - 7);
     ensureRoom(7);
-    waiting[length++] = '.';
+    line[length++] = '.';
     long fraction = micros % 1_000_000;
     for (int i = 5; i >= 0; i--, fraction /= 10) {
-      waiting[length + i] = (byte) ('0' + fraction % 10);
+      line[length + i] = (byte) ('0' + fraction % 10);
     }
     length += 6;
   }
@@ -105,122 +159,81 @@ final class TraceOutput implements AutoCloseable {
     }
     ensureRoom(DIGITS + width);
     for (int i = digits; i < width; i++) {
-      waiting[length++] = ' ';
+      line[length++] = ' ';
     }
     for (int i = digits - 1; i >= 0; i--, value /= 10) {
-      waiting[length + i] = (byte) ('0' + value % 10);
+      line[length + i] = (byte) ('0' + value % 10);
     }
     length += digits;
   }
 
   private void appendHex(long value) {
     ensureRoom(DIGITS);
-    waiting[length++] = '0';
-    waiting[length++] = 'x';
+    line[length++] = '0';
+    line[length++] = 'x';
     int shift = Math.max(0, (63 - Long.numberOfLeadingZeros(value)) & ~3);
     for (; shift >= 0; shift -= 4) {
-      waiting[length++] = (byte) Character.forDigit((int) (value >>> shift) & 0xf, 16);
+      line[length++] = (byte) Character.forDigit((int) (value >>> shift) & 0xf, 16);
     }
   }
 
   private void append(byte[] bytes) {
     ensureRoom(bytes.length);
-    System.arraycopy(bytes, 0, waiting, length, bytes.length);
+    System.arraycopy(bytes, 0, line, length, bytes.length);
     length += bytes.length;
   }
 
   private void ensureRoom(int more) {
-    if (waiting.length - length < more) {
-      waiting = Arrays.copyOf(waiting, Math.max(2 * waiting.length, length + more));
+    if (line.length - length < more) {
+      line = Arrays.copyOf(line, Math.max(2 * line.length, length + more));
     }
-  }
-
-  private void write() {
-    var taken = new byte[FIRST_SIZE];
-    while (true) {
-      int count;
-      synchronized (this) {
-        while (length == 0 && !ended) {
-          try {
-            wait();
-          } catch (InterruptedException e) {
-            // Nobody interrupts this thread, and giving up here would lose hits.
-            throw new IllegalStateException(e);
-          }
-        }
-        if (length == 0) {
-          return;
-        }
-        byte[] emptied = taken;
-        taken = waiting;
-        waiting = emptied;
-        count = length;
-        length = 0;
-        notifyAll();
-      }
-      try {
-        out.write(taken, 0, count);
-        out.flush();
-      } catch (IOException e) {
-        synchronized (this) {
-          failure = e;
-          notifyAll();
-        }
-        failed.complete(null);
-        return;
-      }
-    }
-  }
-
-  /** Completes when the hits cannot be written. */
-  CompletableFuture<Void> failed() {
-    return failed;
   }
 
   /** From now on handlers wait for nothing: whoever ends the session would wait for them. */
-  synchronized void waitNoLonger() {
-    patient = false;
-    notifyAll();
+  void waitNoLonger() {
+    synchronized (out) {
+      patient = false;
+      out.notifyAll();
+    }
+  }
+
+  /** Drops everything, if nothing was begun. */
+  void discard() {
+    synchronized (out) {
+      if (!begun) {
+        out.discard();
+      }
+    }
+  }
+
+  private static String lines(long count) {
+    return count + (count == 1 ? " line was" : " lines were");
+  }
+
+  /** What stands behind all hits. */
+  interface Epilogue {
+    String after(long lost);
   }
 
   /**
-   * Waits until everything is written.
+   * Waits until everything is written, and says how many lines were not.
    *
-   * @param epilogue what stands behind all hits
    * @throws IOException if something could not be written
    */
-  void end(String epilogue) throws IOException {
-    synchronized (this) {
-      append(epilogue.getBytes(StandardCharsets.UTF_8));
+  void end(Epilogue epilogue) throws IOException {
+    byte[] last;
+    synchronized (out) {
+      last = epilogue.after(lost).getBytes(StandardCharsets.UTF_8);
     }
-    close();
-    synchronized (this) {
-      if (failure != null) {
-        throw failure;
-      }
+    try {
+      out.write(last, 0, last.length);
+      out.flush();
+    } catch (Outlet.Unread e) {
+      long written = Math.max(0, out.linesWritten() - format.linesBefore());
+      throw new Failure(lines(lost + taken - written) + " not written, because nobody reads them");
     }
-  }
-
-  /** Waits until the hits so far are written; without {@link #begin} nothing is. Idempotent. */
-  @Override
-  public void close() {
-    synchronized (this) {
-      if (!begun) {
-        return;
-      }
-      ended = true;
-      notifyAll();
-    }
-    boolean interrupted = false;
-    while (writer.isAlive()) {
-      try {
-        writer.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+    if (lost > 0) {
+      shell.say(lines(lost) + " not written, because nobody read as fast as they came");
     }
   }
 }

@@ -11,7 +11,6 @@ import java.lang.module.ModuleDescriptor;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -23,9 +22,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
 @Command(name = "xolotl", mixinStandardHelpOptions = true, versionProvider = Xolotl.Version.class, description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.", subcommands = {
     DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
     ClassifyCommand.class, FuzzCommand.class,
-    BenchCommand.class}, footerHeading = "%nExit status:%n", footer = {"  0    done",
-        "  1    refused or failed; one line on standard error says why", "  2    wrong usage",
-        "  130  ended by Ctrl-C, 143 by SIGTERM; results are printed and the process is restored first"})
+    BenchCommand.class, CommandLine.HelpCommand.class}, footerHeading = "%nExit status:%n", footer = {
+        "  0    done",
+        "  1    refused or failed, or not all could be written; one line on standard error says why",
+        "  2    wrong usage",
+        "  130  ended by Ctrl-C, 143 by SIGTERM, 129 by the end of the terminal; results are printed and the",
+        "       process is restored first",
+        "  141  nobody reads the results any more, as of | head"})
 final class Xolotl {
   /** The version that the build gave the module. */
   static final class Version implements IVersionProvider {
@@ -39,6 +42,8 @@ final class Xolotl {
   static final int DONE = CommandLine.ExitCode.OK;
   static final int FAILED = CommandLine.ExitCode.SOFTWARE;
   private static final int WRONG_USAGE = CommandLine.ExitCode.USAGE;
+  /** What a shell says of a program that SIGPIPE ended, which Java ignores. */
+  private static final int READER_GONE = 128 + 13;
 
   private final Shell shell;
   private final List<String> launched;
@@ -67,12 +72,22 @@ final class Xolotl {
     commandLine.setExpandAtFiles(false);
     commandLine.setParameterExceptionHandler((e, _) -> {
       boolean unmatched = e instanceof UnmatchedArgumentException;
-      shell.say(sentence(e) + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
+      shell.say(sentence(e).replaceAll("\\.$", "")
+          + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
           + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
       return WRONG_USAGE;
     });
     commandLine.setExecutionExceptionHandler((e, _, _) -> report(shell, e));
-    return commandLine.execute(own.toArray(String[]::new));
+    int status = commandLine.execute(own.toArray(String[]::new));
+    if (status == DONE) {
+      try {
+        // Help and versions go through a PrintWriter, which throws nothing.
+        shell.output().flush();
+      } catch (IOException e) {
+        return report(shell, e);
+      }
+    }
+    return status;
   }
 
   Shell shell() {
@@ -93,14 +108,15 @@ final class Xolotl {
   }
 
   private static int report(Shell shell, Exception e) {
-    if (e instanceof IOException && Objects.equals(e.getMessage(), "Broken pipe")) {
+    if (e instanceof Outlet.ReaderGone) {
       // Whoever reads the results has seen enough of them.
-      return DONE;
+      return READER_GONE;
     }
     shell.say(switch (e) {
       case Failure _,ProbeException _,PtraceException _,SymbolException _,DecoderUnavailableException _ ->
         sentence(e);
-      case IOException _ -> "the results cannot be written: " + e.getMessage();
+      case IOException _ ->
+        "the results cannot be written: " + e.getMessage();
       default -> internalError(e);
     });
     return FAILED;

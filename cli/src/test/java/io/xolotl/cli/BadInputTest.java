@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.xol.ProbeLocation;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,6 +20,8 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Each mistake has its sentence. */
 class BadInputTest {
@@ -134,11 +137,39 @@ class BadInputTest {
     assertThat(Cli.run("demo", "--", "ls").misused()).contains("launches no program");
   }
 
+  /** Integer.parseInt takes a sign and the digits of every script; a leading zero makes no number octal. */
+  @ParameterizedTest
+  @ValueSource(strings = {"+5", "-5", "５", "٥", "0x5", " 5", "5 ", "1_000", "99999999999999999999"})
+  void numbersAreAsciiDigits(String number) {
+    assertThat(Cli.run("count", "-e", "libc:malloc", "-p", number).misused()).contains("no process id");
+    for (String option : List.of("--seconds", "--cases", "--seed")) {
+      assertThat(Cli.run("fuzz", option, number).misused()).contains("is no number from");
+    }
+    assertThat(Cli.run("bench", "--iterations", number).misused()).contains("is no number from");
+    assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--for", number + "s").misused())
+        .contains("no duration");
+    assertThat(Cli.run("classify", "--hex", "90", "--address", "0x" + number).misused())
+        .contains("no address");
+    assertThat(Cli.run("count", "-p", "1", "-e", "0x" + number).misused()).contains("no hexadecimal address");
+  }
+
+  @Test
+  void offsetsAreDecimalOrHexadecimal() {
+    assertThat(ProbeLocation.parse("m:f+010")).isEqualTo(new ProbeLocation.Symbol("m", "f", 10));
+    assertThat(ProbeLocation.parse("m:f+0x010")).isEqualTo(new ProbeLocation.Symbol("m", "f", 16));
+    assertThat(ProbeLocation.parse("0xffffffffffffffff")).isEqualTo(new ProbeLocation.Address(-1));
+    assertThat(Cli.run("count", "-p", "1", "-e", "m:f+99999999999999999999").misused()).contains("no offset");
+  }
+
   @Test
   void helpIsNoMistake() {
-    for (String command : List.of("demo", "count", "trace", "list", "classify")) {
-      assertThat(Cli.run(command, "--help").done().output()).contains("xolotl " + command);
+    for (String command : List.of("demo", "count", "trace", "list", "classify", "fuzz", "bench", "help")) {
+      String help = Cli.run(command, "--help").done().output();
+      assertThat(help).contains("xolotl " + command);
+      assertThat(Cli.run("help", command).done().output()).isEqualTo(help);
     }
+    assertThat(Cli.run("help").done().output()).isEqualTo(Cli.run("--help").done().output());
+    assertThat(Cli.run("help", "cuont").misused()).contains("Unknown subcommand 'cuont'; see");
     assertThat(Cli.run("--help").done().output()).contains("Exit status");
     assertThat(Cli.run("--version").done().output()).startsWith("xolotl ");
   }

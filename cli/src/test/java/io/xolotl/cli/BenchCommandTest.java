@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.xolotl.xol.Technique;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,10 +33,19 @@ class BenchCommandTest {
   @Test
   void measuresEveryInstructionByEveryTechnique(@TempDir Path directory) throws Exception {
     Path chart = directory.resolve("chart.svg");
-    Cli cli = Cli.run("bench", "--iterations", "3", "--json", "--chart", chart.toString());
-    assertThat(cli.status()).as(cli.messages()).isZero();
-    assertThat(cli.messages()).contains("xolotl: 1 of ", "nop, emulated");
-    JsonNode document = cli.json();
+    // Fewer than the command takes: what is measured matters here, not how well.
+    var messages = new StringWriter();
+    var json = new StringWriter();
+    var interruption = new Interruption();
+    try (Outlet nothing = Outlet.of(OutputStream.nullOutputStream(), false, interruption);
+        var file = Files.newBufferedWriter(chart)) {
+      HitReport report = BenchCommand
+          .measure(new Shell(nothing, new PrintWriter(messages, true), () -> false, interruption), 3);
+      report.writeJson(json);
+      HitChart.write(report, file);
+    }
+    assertThat(messages.toString()).contains("xolotl: 1 of ", "nop, emulated");
+    JsonNode document = Cli.parse(json.toString());
     assertThat(document.get("rounds").intValue()).isEqualTo(3);
     assertThat(document.get("hitsPerRound").intValue()).isEqualTo(1);
     JsonNode rows = document.get("rows");
@@ -109,13 +120,28 @@ class BenchCommandTest {
 
   @Test
   void aFileThatCannotBeWritten() {
-    Cli cli = Cli.run("bench", "--iterations", "1", "--json", "--chart", "/does/not/exist.svg");
-    assertThat(cli.refused()).contains("/does/not/exist.svg");
+    assertThat(Cli.run("bench", "--json", "--chart", "/does/not/exist.svg").refused())
+        .contains("/does/not/exist.svg: there is no such directory");
+    assertThat(Cli.run("bench", "--chart", "/").refused()).contains("the chart cannot be written: /");
+  }
+
+  /** As after an interruption, so that it does not take minutes: what there is is printed and drawn. */
+  @Test
+  void aChartOnAFullDisk(@TempDir Path directory) throws Exception {
+    var interruption = new Interruption();
+    interruption.request();
+    Cli full = Cli.run(interruption, "bench", "--json", "--chart", "/dev/full");
+    assertThat(full.status()).isEqualTo(Xolotl.FAILED);
+    assertThat(full.json().get("rows")).isEmpty();
+    assertThat(full.messages()).contains("/dev/full: No space left on device");
+    Path chart = Files.writeString(directory.resolve("chart.svg"), "x".repeat(100_000));
+    assertThat(Cli.run(interruption, "bench", "--json", "--chart", chart.toString()).status()).isZero();
+    assertThat(squares(parse(chart))).isEqualTo(1);
   }
 
   @Test
   void wrongUsage() {
-    assertThat(Cli.run("bench", "--iterations", "0").misused()).contains("'0' is no number from 1 to");
+    assertThat(Cli.run("bench", "--iterations", "999").misused()).contains("'999' is no number from 1000 to");
     assertThat(Cli.run("bench", "--iterations", "many").misused()).contains("'many' is no number");
     assertThat(Cli.run("bench", "--", "ls").misused()).contains("launches no program");
   }

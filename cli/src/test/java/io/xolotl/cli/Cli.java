@@ -33,8 +33,11 @@ record Cli(int status, String output, String messages) {
   static Cli run(Interruption interruption, String... args) {
     var output = new ByteArrayOutputStream();
     var messages = new StringWriter();
-    int status = Xolotl.run(new Shell(output, new PrintWriter(messages, true), () -> false, interruption),
-        args);
+    int status;
+    try (Outlet outlet = Outlet.of(output, false, interruption)) {
+      status = Xolotl.run(new Shell(outlet, new PrintWriter(messages, true), () -> false, interruption),
+          args);
+    }
     return new Cli(status, output.toString(StandardCharsets.UTF_8), messages.toString());
   }
 

@@ -7,6 +7,7 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.module.ModuleFinder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,9 +23,12 @@ final class CliProcess implements AutoCloseable {
   private final Path directory;
   private final Process process;
 
-  private CliProcess(Path directory, Process process) {
+  private final boolean unread;
+
+  private CliProcess(Path directory, Process process, boolean unread) {
     this.directory = directory;
     this.process = process;
+    this.unread = unread;
   }
 
   static CliProcess start(String... args) throws IOException {
@@ -44,6 +48,16 @@ final class CliProcess implements AutoCloseable {
 
   /** Starts it behind another program, for instance setpriv with its options. */
   static CliProcess start(List<String> prefix, String modulePath, String... args) throws IOException {
+    return start(prefix, modulePath, false, args);
+  }
+
+  /** Starts it with a pipe as its output that nobody reads before the {@link #result}. */
+  static CliProcess startUnread(String... args) throws IOException {
+    return start(List.of(), modulePath(), true, args);
+  }
+
+  private static CliProcess start(List<String> prefix, String modulePath, boolean unread, String... args)
+      throws IOException {
     Path directory = Files.createTempDirectory("xolotl-cli");
     // A shell that runs the tests in the background lets them ignore SIGINT, and their children too.
     var command = new ArrayList<>(List.of("env", "--default-signal=INT"));
@@ -56,11 +70,14 @@ final class CliProcess implements AutoCloseable {
             "io.xolotl.cli/io.xolotl.cli.Main"));
     command.addAll(List.of(args));
     var builder = new ProcessBuilder(command).redirectInput(new File("/dev/null"))
-        .redirectOutput(directory.resolve("out").toFile()).redirectError(directory.resolve("err").toFile());
+        .redirectOutput(unread
+            ? ProcessBuilder.Redirect.PIPE
+            : ProcessBuilder.Redirect.to(directory.resolve("out").toFile()))
+        .redirectError(directory.resolve("err").toFile());
     // What these make a JVM print is not the command's.
     builder.environment().keySet()
         .removeAll(List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"));
-    return new CliProcess(directory, builder.start());
+    return new CliProcess(directory, builder.start(), unread);
   }
 
   long pid() {
@@ -77,6 +94,15 @@ final class CliProcess implements AutoCloseable {
         .isZero();
   }
 
+  /**
+   * Sends a signal if there is somebody to get it.
+   *
+   * @param to a process, or with a minus sign a process group, as a terminal does
+   */
+  void trySignal(String name, long to) throws IOException, InterruptedException {
+    assertThat(new ProcessBuilder("kill", "-" + name, "--", Long.toString(to)).start().waitFor()).isIn(0, 1);
+  }
+
   /** Waits for the end. */
   Cli result() throws InterruptedException {
     assertThat(process.waitFor(Await.PATIENCE.toMillis(), TimeUnit.MILLISECONDS)).as("the command ends")
@@ -84,9 +110,21 @@ final class CliProcess implements AutoCloseable {
     return new Cli(process.exitValue(), output(), read("err"));
   }
 
-  /** The standard output so far. */
+  /** The standard output so far; of one that nobody read before, all of it. */
   String output() {
-    return read("out");
+    if (!unread) {
+      return read("out");
+    }
+    try {
+      return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The standard error so far. */
+  String messages() {
+    return read("err");
   }
 
   private String read(String name) {

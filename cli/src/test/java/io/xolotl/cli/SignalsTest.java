@@ -9,13 +9,19 @@ import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Ctrl-C and SIGTERM: results are printed, and the process is as it was. */
 class SignalsTest {
@@ -103,6 +109,97 @@ class SignalsTest {
       assertThat(result.output()).contains("libc.so.6:malloc");
       Await.until(() -> !ProcFs.exists(pid) || ProcFs.state(pid) == 'Z', () -> "the program ends");
     }
+  }
+
+  /** A state of a command at which a signal comes; none is a time. */
+  private enum Moment {
+    /** The JVM has been started, and what it does is not known: there may be no results. */
+    STARTING,
+    /** A program that takes part exists. */
+    PROGRAM_EXISTS,
+    /** One is traced: probed, or about to be. */
+    PROGRAM_TRACED,
+    /** There is a message. */
+    MESSAGE,
+    /** There are results, perhaps all: the command may have ended by itself. */
+    OUTPUT;
+
+    boolean isReached(CliProcess cli) {
+      return switch (this) {
+        case STARTING -> true;
+        case PROGRAM_EXISTS -> descendants(cli).findAny().isPresent();
+        case PROGRAM_TRACED -> descendants(cli).anyMatch(Moment::isTraced);
+        case MESSAGE -> !cli.messages().isEmpty();
+        case OUTPUT -> !cli.output().isEmpty();
+      };
+    }
+
+    private static Stream<ProcessHandle> descendants(CliProcess cli) {
+      return ProcessHandle.of(cli.pid()).stream().flatMap(ProcessHandle::descendants);
+    }
+
+    private static boolean isTraced(ProcessHandle process) {
+      try {
+        return ProcFs.tracerPid((int) process.pid()) != 0;
+      } catch (UncheckedIOException gone) {
+        return false;
+      }
+    }
+  }
+
+  static Stream<Arguments> commandsAndMoments() {
+    return Stream.of("fuzz --seconds 600 --seed 1 --json,STARTING PROGRAM_EXISTS PROGRAM_TRACED",
+        "fuzz --cases 10 --seed 1 --json,OUTPUT", "fuzz --seconds 600,PROGRAM_TRACED",
+        "bench --json,PROGRAM_EXISTS MESSAGE", "bench,PROGRAM_TRACED",
+        "demo,PROGRAM_EXISTS PROGRAM_TRACED OUTPUT",
+        "count -e libc.so.6:nanosleep --json -- sleep 1000,STARTING PROGRAM_EXISTS PROGRAM_TRACED",
+        "count -e libc.so.6:exit -- true,OUTPUT",
+        "trace -e libc.so.6:malloc --json -- sleep 1000,PROGRAM_EXISTS PROGRAM_TRACED OUTPUT",
+        "list --json -- sleep 1000,PROGRAM_EXISTS OUTPUT",
+        "classify " + System.getProperty("java.home") + "/lib/server/libjvm.so --json,OUTPUT",
+        "help count,STARTING OUTPUT")
+        .flatMap(row -> Stream.of(row.substring(row.indexOf(',') + 1).split(" "))
+            .flatMap(moment -> Stream.of("INT", "TERM").map(signal -> Arguments
+                .of(row.substring(0, row.indexOf(',')), Moment.valueOf(moment), signal))));
+  }
+
+  /** Ctrl-C gets to the whole process group, twice if somebody is impatient; SIGTERM to the command alone. */
+  @ParameterizedTest
+  @MethodSource("commandsAndMoments")
+  void everyCommandAtEveryMoment(String command, Moment moment, String signal) throws Exception {
+    try (CliProcess cli = CliProcess.start(List.of("setsid"), CliProcess.modulePath(), command.split(" "))) {
+      // Fuzz needs seconds of a CPU before its first case.
+      Await.until(() -> moment.isReached(cli) || !cli.isAlive(), Duration.ofMinutes(3),
+          () -> moment + " of " + cli.messages());
+      // One that has ended by itself gets none.
+      if (signal.equals("INT")) {
+        cli.trySignal("INT", -cli.pid());
+      }
+      cli.trySignal(signal, cli.pid());
+      Cli result = cli.result();
+      int expected = signal.equals("INT") ? 130 : 143;
+      if (moment == Moment.OUTPUT) {
+        assertThat(result.status()).as("%s", result).isIn(0, expected);
+      } else {
+        assertThat(result.status()).as("%s", result).isEqualTo(expected);
+      }
+      assertThat(result.messages()).doesNotContain("Exception", "internal error", "shutting down",
+          "is closed", "gave up");
+      if (command.contains("--json")
+          && !(result.output().isEmpty() && mayHaveNoResults(command, moment, signal))) {
+        result.json();
+      } else if (command.startsWith("fuzz") && moment != Moment.STARTING) {
+        assertThat(result.output()).contains("CLASS", "seed ");
+      } else if (command.equals("bench")) {
+        assertThat(result.output()).contains("INSTRUCTION");
+      }
+    }
+  }
+
+  /** Ctrl-C ends a launched program too, perhaps before it has probes: then there is a sentence. */
+  private static boolean mayHaveNoResults(String command, Moment moment, String signal) {
+    return moment == Moment.STARTING
+        || moment != Moment.OUTPUT && signal.equals("INT") && command.contains(" -- ");
   }
 
   private static void awaitBreakpoint(TargetProcess target, long address) {

@@ -13,13 +13,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Who runs in the memory of a process, and what is refused because of them. */
-@Timeout(60)
 class AddressSpaceTest {
 
   private static int make(TargetProcess target, String kind) {

@@ -15,11 +15,9 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Random filters decide of random system calls what the kernel decides when they are made. */
-@Timeout(120)
 class SeccompFilterTest {
 
   private static final int AUDIT_ARCH_X86_64 = 0xc000_003e;

@@ -27,6 +27,9 @@ public final class Probe {
   /** Handlers of this probe that are handed to the executor and have not returned. */
   private final AtomicInteger running = new AtomicInteger();
 
+  /** What its handlers threw and nobody listened to; null as long as there is nothing. Guarded by {@link #running}. */
+  private @Nullable FailureLog failures;
+
   /** Written by the tracer thread only. */
   private volatile long hits;
 
@@ -163,7 +166,30 @@ public final class Probe {
   /** Tracer thread only. */
   void deactivate() {
     active = false;
+    boolean wasOver = ended;
     ended = true;
+    FailureLog known;
+    synchronized (running) {
+      known = failures;
+    }
+    if (known != null && !wasOver) {
+      known.end(this);
+    }
+  }
+
+  /** Those of a function's returns are its entry's: there is a probe for each place that calls it. Any thread. */
+  FailureLog failures() {
+    if (owner != null && !owner.isEntry(this)) {
+      return owner.entry().failures();
+    }
+    synchronized (running) {
+      FailureLog known = failures;
+      if (known == null) {
+        known = new FailureLog();
+        failures = known;
+      }
+      return known;
+    }
   }
 
   boolean isHandling() {

@@ -42,11 +42,10 @@ public sealed interface ProbeLocation {
    */
   static ProbeLocation parse(String text) {
     if (text.startsWith("0x")) {
-      try {
-        return new Address(Long.parseUnsignedLong(text, 2, text.length(), 16));
-      } catch (NumberFormatException e) {
-        throw new IllegalArgumentException("'" + text + "' is no hexadecimal address", e);
+      if (!Grammar.ADDRESS.matcher(text).matches()) {
+        throw new IllegalArgumentException("'" + text + "' is no hexadecimal address");
       }
+      return new Address(Long.parseUnsignedLong(text, 2, text.length(), 16));
     }
     Matcher matcher = Grammar.SYMBOL.matcher(text);
     if (!matcher.matches()) {
@@ -54,17 +53,26 @@ public sealed interface ProbeLocation {
     }
     String offset = matcher.group(3);
     try {
-      return new Symbol(matcher.group(1), matcher.group(2), offset == null ? 0 : Long.decode(offset));
+      return new Symbol(matcher.group(1), matcher.group(2), offset == null ? 0 : Grammar.number(offset));
     } catch (NumberFormatException e) {
       throw new IllegalArgumentException("'" + offset + "' in '" + text + "' is no offset", e);
     }
   }
 
-  /** What {@link #parse} accepts. */
+  /** What {@link #parse} accepts: ASCII digits only. Java's own methods take more, and signs. */
   final class Grammar {
+    /** Sixteen digits behind zeros fit an address. */
+    private static final Pattern ADDRESS = Pattern.compile("0x0*[0-9a-fA-F]{1,16}");
     // The last colon separates, so that a path may have one; symbols have no plus sign outside C++ operators.
     private static final Pattern SYMBOL = Pattern.compile("(.+):([^:]+?)(?:\\+(0x[0-9a-fA-F]+|[0-9]+))?");
 
     private Grammar() {}
+
+    /** Not Long.decode, to which a leading zero makes a number octal. */
+    private static long number(String digits) {
+      return digits.startsWith("0x")
+          ? Long.parseLong(digits, 2, digits.length(), 16)
+          : Long.parseLong(digits);
+    }
   }
 }

@@ -26,7 +26,8 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
 
   /**
    * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors to
-   * {@link System.Logger}, children detached and nobody told of them; the tracer free, and idle CPUs as {@linkplain IdleCpus#suitable suits} the
+   * {@link System.Logger}, for each probe and class of them the first with its stack trace, and then, as they become ten
+   * times as many, their number; children detached and nobody told of them; the tracer free, and idle CPUs as {@linkplain IdleCpus#suitable suits} the
    * machine.
    */
   public static ProbingOptions defaults() {
@@ -36,10 +37,7 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
   }
 
   static void log(Probe probe, Throwable thrown) {
-    System.getLogger(Probe.class.getName()).log(System.Logger.Level.ERROR,
-        "handler of the probe at " + probe.location()
-            + " failed",
-        thrown);
+    probe.failures().add(probe, thrown);
   }
 
   /** The same with another executor. */

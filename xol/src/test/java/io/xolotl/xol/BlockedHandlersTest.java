@@ -19,14 +19,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whoever waits for code of a user's that blocks has it interrupted, and goes on. */
-@Timeout(120)
 class BlockedHandlersTest {
 
   private static CompletableFuture<Void> inAnotherThread(Runnable action) {
@@ -69,7 +67,7 @@ class BlockedHandlersTest {
       }
     }).in(context));
     target.send("go");
-    assertThat(entered.await(20, TimeUnit.SECONDS)).isTrue();
+    assertThat(entered.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
     inAnotherThread(() -> {
       switch (wait) {
         case "close", "leave" -> process.close();
@@ -80,7 +78,7 @@ class BlockedHandlersTest {
         case "leaveOther" -> Objects.requireNonNull(other).close();
         default -> throw new AssertionError(wait);
       }
-    }).get(60, TimeUnit.SECONDS);
+    }).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     if (Set.of("register", "threads", "attach", "leaveOther").contains(wait)) {
       long then = probe.hits();
       Await.until(() -> probe.hits() > then + 100, () -> "the probe works on: " + probe.hits());
@@ -155,9 +153,9 @@ class BlockedHandlersTest {
     if (kind.equals("end")) {
       target.signal("KILL");
     }
-    assertThat(entered.await(20, TimeUnit.SECONDS)).isTrue();
-    inAnotherThread(process::close).get(60, TimeUnit.SECONDS);
-    inAnotherThread(waiting::close).get(60, TimeUnit.SECONDS);
+    assertThat(entered.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+    inAnotherThread(process::close).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
+    inAnotherThread(waiting::close).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     assertThat(flags).as("handlers that were called with the flag of another").hasValue(0);
     if (!kind.equals("end")) {
       before.assertNoTrace();
@@ -181,8 +179,8 @@ class BlockedHandlersTest {
           }
         }));
     target.send("hold");
-    assertThat(entered.await(20, TimeUnit.SECONDS)).isTrue();
-    inAnotherThread(process::close).get(60, TimeUnit.SECONDS);
+    assertThat(entered.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+    inAnotherThread(process::close).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     target.send("release");
     target.awaitOk();
   }
@@ -202,8 +200,8 @@ class BlockedHandlersTest {
           }
         }));
     target.send("hold");
-    assertThat(entered.await(20, TimeUnit.SECONDS)).isTrue();
-    inAnotherThread(process::close).get(60, TimeUnit.SECONDS);
+    assertThat(entered.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+    inAnotherThread(process::close).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     target.send("release");
     target.awaitOk();
   }
@@ -234,11 +232,11 @@ class BlockedHandlersTest {
           flags.addAndGet(Thread.currentThread().isInterrupted() ? 1 : 0);
         }).in(context));
         target.send("go");
-        assertThat(entered.await(20, TimeUnit.SECONDS)).isTrue();
-        inAnotherThread(blocking::unregister).get(60, TimeUnit.SECONDS);
+        assertThat(entered.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
+        inAnotherThread(blocking::unregister).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         Await.until(() -> next.hits() > 100, () -> "hits " + next.hits());
         if (context == HandlerContext.TASK) {
-          assertThat(executor.submit(() -> Thread.currentThread().isInterrupted()).get(20, TimeUnit.SECONDS)).isFalse();
+          assertThat(executor.submit(() -> Thread.currentThread().isInterrupted()).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isFalse();
         }
       }
       assertThat(threads).hasSize(1);
@@ -282,7 +280,7 @@ class BlockedHandlersTest {
       process.close();
       assertThat(Thread.interrupted()).isTrue();
       assertThat(used).isCompletedWithValue(true);
-    }).get(60, TimeUnit.SECONDS);
+    }).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
     assertThat(errors).isEmpty();
     before.assertNoTrace();
     target.send("stop");

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.fixtures.Await;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -81,7 +82,7 @@ record ChildJvm(Process process, BufferedReader output) implements AutoCloseable
   }
 
   int status() throws InterruptedException {
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).as("the JVM exits").isTrue();
+    assertThat(process.waitFor(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).as("the JVM exits").isTrue();
     return process.exitValue();
   }
 

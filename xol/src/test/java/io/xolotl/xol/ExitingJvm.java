@@ -10,7 +10,7 @@ final class ExitingJvm {
 
   private ExitingJvm() {}
 
-  /** Arguments: how to exit (return, exit, throw, handler, interrupt, condition, wait, block, blockTracer, spin), whether to follow (follow, leave), the processes. */
+  /** Arguments: how to exit (return, exit, throw, handler, interrupt, condition, wait, block, blockTracer, spin, fail), whether to follow (follow, leave), the processes. */
   public static void main(String[] arguments) throws InterruptedException {
     String way = arguments[0];
     ProbingOptions options = arguments[1].equals("follow")
@@ -31,6 +31,7 @@ final class ExitingJvm {
             System.out.println("hit");
             never.await();
           }
+          case "fail" -> throw new IllegalStateException("thrown by a handler");
           default -> {
             // The other ways are main's.
           }
@@ -68,6 +69,11 @@ final class ExitingJvm {
         // The end of main ends the JVM: no thread of the library keeps it.
       }
       case "exit" -> System.exit(7);
+      case "fail" -> {
+        Await.until(() -> probes.getFirst().hits() > 1000, () -> "a thousand hits");
+        probes.getFirst().process().close();
+        System.out.println("failures " + probes.getFirst().hits());
+      }
       case "throw" -> throw new IllegalStateException("thrown by main");
       default -> {
         // Nothing comes, or "exit".

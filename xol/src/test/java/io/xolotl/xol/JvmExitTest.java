@@ -101,4 +101,25 @@ class JvmExitTest {
       target.awaitOk();
     }
   }
+
+  /** A handler that throws at each hit: its first stack trace, and then numbers, the last of which is exact. */
+  @Test
+  void aThrowingHandlerIsLoggedOnceAndThenCounted() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FOREVER, "2")) {
+      target.send("go");
+      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, "fail", "leave", Integer.toString(target.pid()))) {
+        String log = jvm.awaitText("failures ");
+        assertThat(jvm.status()).isZero();
+        assertThat(log.split("java.lang.IllegalStateException: thrown by a handler", -1)).hasSize(2);
+        long hits = Long.parseLong(log.substring(log.indexOf("failures ") + "failures ".length()).strip());
+        for (long power = 10; power <= hits; power *= 10) {
+          assertThat(log).contains("forever:work has failed " + power + " times with");
+        }
+        assertThat(log).contains(" " + hits + " times ");
+        assertThat(log.lines().count()).isLessThan(100);
+      }
+      target.send("stop");
+      target.awaitOk();
+    }
+  }
 }

@@ -10,14 +10,12 @@ import io.xolotl.fixtures.TargetProcess;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Processes that run in the memory of the one that is probed: they hit its breakpoints, too, and must not notice. */
-@Timeout(120)
 class KinTest {
 
   private static final int STORM_ROUNDS = 25;
@@ -136,7 +134,7 @@ class KinTest {
           Probe probe = process.register(tick(target));
           go(target, 10);
           end(target);
-          assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+          assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
           assertThat(probe.hits()).isEqualTo(kind.equals("chain") ? 30 : 20);
           go(target, 10);
         }
@@ -188,7 +186,7 @@ class KinTest {
           target.awaitLine("ready ");
         } else {
           target.signal("KILL");
-          assertThat(process.end().get(20, TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Killed(9));
+          assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Killed(9));
         }
         Await.until(() -> !probe.isActive(), () -> "the end of the probe");
         Await.until(() -> ProcFs.tracerPid(kin) == 0, () -> "it is let go");

@@ -17,12 +17,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Programs that enter a sandbox (seccomp), before they are probed or meanwhile: no call of ours ever kills one. */
-@Timeout(120)
 class SandboxTest {
 
   private static final int MUNMAP = 11;

@@ -7,12 +7,10 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Of a handler that does not return when it is interrupted people are told, again and again, while they wait. */
-@Timeout(120)
 class StubbornHandlersTest {
 
   @ParameterizedTest

@@ -13,7 +13,6 @@ import java.lang.reflect.Method;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -21,7 +20,6 @@ import org.junit.jupiter.params.provider.ValueSource;
  * A process makes itself undumpable while a tracer without CAP_SYS_PTRACE probes it: of all that the kernel lets that tracer
  * open of other processes, it lets it open nothing of this one any more, nor of its children.
  */
-@Timeout(120)
 class UndumpableTest {
 
   private static final int CAP_SYS_PTRACE = 19;

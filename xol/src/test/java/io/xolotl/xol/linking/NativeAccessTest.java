@@ -3,6 +3,7 @@ package io.xolotl.xol.linking;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.ptrace.Tracer;
 import java.io.File;
@@ -15,12 +16,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What a JVM without the flag, or with half of it, is told: the same by whichever module it meets first. */
-@Timeout(180)
 class NativeAccessTest {
 
   private static final String FLAG = "--enable-native-access=";
@@ -67,7 +66,7 @@ class NativeAccessTest {
     try {
       List<String> lines = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines()
           .toList();
-      assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      assertThat(child.waitFor(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
       return lines;
     } finally {
       child.destroyForcibly();
