@@ -322,7 +322,8 @@ public final class ProcessMemory {
           }
         }
         if (refusal != 0) {
-          throw notAccessible(PtraceException.Reason.NOT_PERMITTED, "the mappings of process " + pid + " cannot be read");
+          throw notAccessible(PtraceException.Reason.NOT_PERMITTED,
+              "the mappings of process " + pid + " cannot be read");
         }
         return text == null ? List.of() : MemoryMapping.parseAll(text);
       }

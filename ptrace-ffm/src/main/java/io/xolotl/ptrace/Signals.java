@@ -66,11 +66,13 @@ public final class Signals {
       MemorySegment old = arena.allocate(WakeSignal.SIGACTION_BYTES, 8);
       // All zero: SIG_DFL, no flags, nothing masked.
       if (Libc.sigaction(state, signal, MemorySegment.NULL, old) == 0
-          && (old.get(JAVA_LONG, 0) == SIG_IGN || Libc.sigaction(state, signal, action, MemorySegment.NULL) == 0)) {
+          && (old.get(JAVA_LONG, 0) == SIG_IGN
+              || Libc.sigaction(state, signal, action, MemorySegment.NULL) == 0)) {
         return;
       }
       int errno = Libc.errno(state);
-      throw new PtraceException(Reason.SYSTEM_ERROR, errno, "sigaction of " + name(signal) + " failed with " + Errno.name(errno));
+      throw new PtraceException(Reason.SYSTEM_ERROR, errno,
+          "sigaction of " + name(signal) + " failed with " + Errno.name(errno));
     }
   }
 

@@ -654,7 +654,8 @@ public final class TracedProcess {
           yield true;
         }
       }
-      default -> number == abi().vforkNumber() || number == abi().cloneNumber() && (argument & CLONE_VFORK) != 0;
+      default ->
+        number == abi().vforkNumber() || number == abi().cloneNumber() && (argument & CLONE_VFORK) != 0;
     };
   }
 

@@ -491,7 +491,8 @@ public final class Tracer implements AutoCloseable {
       if (status != null && !processes.containsKey(status.parentPid())) {
         WaitStatus first = java.util.Objects.requireNonNull(unclaimed.remove(child));
         // It may have been made with CLONE_VM by one of several in that memory.
-        dead.adoptProcess(child, processes.values().stream().anyMatch(process -> process.sharesMemoryWith(child)));
+        dead.adoptProcess(child,
+            processes.values().stream().anyMatch(process -> process.sharesMemoryWith(child)));
         reports.add(new Report(child, first));
       }
     }

@@ -37,14 +37,16 @@ class AddressSpaceTest {
   @ParameterizedTest
   @ValueSource(strings = {"child", "sibling", "orphan", "chain", "leaderless", "vfork_sibling", "untraced"})
   void everyoneIsFoundFromEither(String kind) {
-    try (var target = TargetProcess.start(FixtureProgram.KIN); var stranger = TargetProcess.start(FixtureProgram.KIN)) {
+    try (var target = TargetProcess.start(FixtureProgram.KIN);
+        var stranger = TargetProcess.start(FixtureProgram.KIN)) {
       int kin = make(target, kind);
       make(stranger, kind);
       for (int pid : new int[]{target.pid(), kin}) {
         int other = pid == kin ? target.pid() : kin;
         try (var traced = Traced.attach(pid, new Recorder())) {
           List<TracedProcess> found = attachBorrowers(traced);
-          assertThat(found).extracting(TracedProcess::pid).hasSize(kind.equals("chain") ? 2 : 1).contains(other);
+          assertThat(found).extracting(TracedProcess::pid).hasSize(kind.equals("chain") ? 2 : 1)
+              .contains(other);
           assertThat(found).allSatisfy(each -> assertThat(TracedProcess.shareMemory(each.memory().owner(),
               traced.process.memory().owner())).isTrue());
           traced.tracer.call(() -> {
@@ -63,7 +65,8 @@ class AddressSpaceTest {
   void whoeverIsTracedBySomebodyElseIsNamed() {
     try (var target = TargetProcess.start(FixtureProgram.KIN)) {
       int kin = make(target, "sibling");
-      try (var other = Traced.attach(kin, new Recorder()); var traced = Traced.attach(target.pid(), new Recorder())) {
+      try (var other = Traced.attach(kin, new Recorder());
+          var traced = Traced.attach(target.pid(), new Recorder())) {
         assertThat(other.process.pid()).isEqualTo(kin);
         assertThatThrownBy(() -> attachBorrowers(traced)).isInstanceOfSatisfying(PtraceException.class,
             e -> assertThat(e.reason()).isEqualTo(Reason.ADDRESS_SPACE_SHARED))
@@ -140,8 +143,9 @@ class AddressSpaceTest {
       target.awaitOk();
       List<String> lines = ChildJvm.runAsNobody(directory, AttachAsNobody.class, Integer.toString(kin));
       assertThat(lines).singleElement().asString()
-          .startsWith("ADDRESS_SPACE_SHARED 1 process " + target.pid() + " (kin) may share the memory of process "
-              + kin)
+          .startsWith(
+              "ADDRESS_SPACE_SHARED 1 process " + target.pid() + " (kin) may share the memory of process "
+                  + kin)
           .contains("CAP_SYS_PTRACE").doesNotContain("process " + stranger.pid());
       target.send("go 10");
       target.awaitOk();
@@ -154,12 +158,14 @@ class AddressSpaceTest {
   void strangersAreNotNamed(@TempDir Path directory) throws Exception {
     assumeRoot();
     var strangers = new ArrayList<TargetProcess>();
-    try (var target = TargetProcess.start(List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-        "sleep", "1000"))) {
+    try (var target = TargetProcess
+        .start(List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+            "sleep", "1000"))) {
       for (int i = 0; i < 5; i++) {
         strangers.add(TargetProcess.start(List.of("sleep", "100" + i + "1")));
       }
-      io.xolotl.fixtures.Await.until(() -> ProcFs.status(target.pid(), "Name").equals("sleep"), () -> "sleep");
+      io.xolotl.fixtures.Await.until(() -> ProcFs.status(target.pid(), "Name").equals("sleep"),
+          () -> "sleep");
       assertThat(strangers.stream().map(TargetProcess::pid).collect(Collectors.toSet())).hasSize(5);
       assertThat(ChildJvm.runAsNobody(directory, AttachAsNobody.class, Integer.toString(target.pid())))
           .containsExactly("attached with 0");

@@ -154,7 +154,8 @@ class AttachabilityTest {
       @TempDir Path directory) throws IOException {
     assumeTrue("0".equals(ProcFs.status((int) ProcessHandle.current().pid(), "Uid").split("\\s")[0]),
         "only root can run a JVM as another user");
-    List<String> lines = ChildJvm.runAsNobody(directory, AttachAsNobody.class, Integer.toString(target.pid()));
+    List<String> lines = ChildJvm.runAsNobody(directory, AttachAsNobody.class,
+        Integer.toString(target.pid()));
     assertThat(lines).singleElement().asString()
         .startsWith("NOT_PERMITTED 1 process " + target.pid() + " (sleeper)")
         .contains("belongs to user 0 (root)", "runs as user 65534", "sudo");

@@ -122,7 +122,8 @@ final class Breakpoints {
    * mremap(2) moves private pages with the breakpoints in them, also those that were copied into anonymous memory before.
    * Returns the sites that could not be restored.
    */
-  private static Set<Site> removeElsewhere(ProcessMemory memory, List<Site> sites, List<MemoryMapping> mappings,
+  private static Set<Site> removeElsewhere(ProcessMemory memory, List<Site> sites,
+      List<MemoryMapping> mappings,
       LongPredicate isSite) {
     var left = new LinkedHashSet<Site>();
     for (MemoryMapping mapping : mappings) {
@@ -139,7 +140,8 @@ final class Breakpoints {
       }
       // All but the vDSO and its like. The kernel moves whole pages.
       boolean code = mapping.inode() == 0 && mapping.isExecutable() && !mapping.path().startsWith("[v");
-      for (long page = mapping.start(); code && !sites.isEmpty() && page != mapping.end(); page += PAGE_BYTES) {
+      for (long page = mapping.start(); code && !sites.isEmpty()
+          && page != mapping.end(); page += PAGE_BYTES) {
         byte[] text = memory.readText(page, PAGE_BYTES);
         for (Site site : sites) {
           int offset = (int) (site.address() & PAGE_BYTES - 1);

@@ -1136,7 +1136,8 @@ final class Engine implements TraceHandler {
       } catch (ProbeException | PtraceException e) {
         uncleaned.put(child, thread);
         LOGGER.log(System.Logger.Level.ERROR, child + ", a child of " + process()
-            + ", is kept stopped, because it would die of the breakpoints it has inherited: " + e.getMessage());
+            + ", is kept stopped, because it would die of the breakpoints it has inherited: "
+            + e.getMessage());
         return;
       }
     }
@@ -1171,9 +1172,12 @@ final class Engine implements TraceHandler {
           sites().clean(each.getKey(), thread);
         } catch (ProbeException | PtraceException e) {
           thread.send(Signals.SIGSTOP);
-          first = first != null ? first : new ProbeException(ProbeException.Reason.BREAKPOINT_LEFT, each.getKey()
-              + ", a child of " + process() + ", is left stopped (SIGSTOP), because it would die of the breakpoints"
-              + " it has inherited: " + e.getMessage());
+          first = first != null
+              ? first
+              : new ProbeException(ProbeException.Reason.BREAKPOINT_LEFT, each.getKey()
+                  + ", a child of " + process()
+                  + ", is left stopped (SIGSTOP), because it would die of the breakpoints"
+                  + " it has inherited: " + e.getMessage());
         }
         thread.detach(0);
       } catch (PtraceException e) {

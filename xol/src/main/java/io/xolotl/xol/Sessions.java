@@ -65,7 +65,8 @@ final class Sessions {
     for (int other : SESSIONS.keySet()) {
       if (other != pid && TracedProcess.shareMemory(other, pid)) {
         throw new ProbeException(ProbeException.Reason.ADDRESS_SPACE_SHARED, "process " + pid
-            + " shares the memory of process " + other + ", which this JVM probes: that session's probes are hit by"
+            + " shares the memory of process " + other
+            + ", which this JVM probes: that session's probes are hit by"
             + " both, so use it, or close it first");
       }
     }

@@ -243,7 +243,8 @@ final class Sites {
       return fresh;
     } catch (ProbeException e) {
       throw new ProbeException(Reason.CODE_CHANGED, address,
-          "the program has changed the code at " + where(address) + ", and the probe is removed: " + e.getMessage());
+          "the program has changed the code at " + where(address) + ", and the probe is removed: "
+              + e.getMessage());
     }
   }
 
@@ -714,7 +715,8 @@ final class Sites {
     List<Site> rest = leaving;
     for (int look = 0; look < 2 && !rest.isEmpty(); look++) {
       try {
-        rest = Breakpoints.remove(target.memory(), rest, mappingsOf(target), address -> sites.get(address) != null);
+        rest = Breakpoints.remove(target.memory(), rest, mappingsOf(target),
+            address -> sites.get(address) != null);
       } catch (PtraceException e) {
         // What cannot be read is not gone.
         obstacle = e;

@@ -25,12 +25,10 @@ final class UserCode {
 
   /** What the code is. */
   enum Kind {
-    HANDLER("the handler of the "),
-    CONDITION("the condition of the "),
-    ERROR_LISTENER("the error listener, called for the "),
-    EXECUTOR("the executor, given a hit of the "),
-    PROCESS_LISTENER("a process listener of "),
-    END("what depends on the end of ");
+    HANDLER("the handler of the "), CONDITION("the condition of the "), ERROR_LISTENER(
+        "the error listener, called for the "), EXECUTOR(
+            "the executor, given a hit of the "), PROCESS_LISTENER(
+                "a process listener of "), END("what depends on the end of ");
 
     private final String text;
 

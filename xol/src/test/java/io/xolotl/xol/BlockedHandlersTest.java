@@ -46,7 +46,8 @@ class BlockedHandlersTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"INTERRUPT,close", "INTERRUPT,unregister", "INTERRUPT,register", "INTERRUPT,threads", "INTERRUPT,attach",
+  @CsvSource({"INTERRUPT,close", "INTERRUPT,unregister", "INTERRUPT,register", "INTERRUPT,threads",
+      "INTERRUPT,attach",
       "INTERRUPT,leave", "INTERRUPT,leaveOther", "TASK,close", "TASK,unregister", "TASK,leave"})
   void everyWait(HandlerContext context, String wait,
       @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
@@ -97,7 +98,8 @@ class BlockedHandlersTest {
   /** All that runs on the tracer thread is of the same kind. */
   @ParameterizedTest
   @ValueSource(strings = {"condition", "errorListener", "executor", "end", "handlerThatSwallows"})
-  void everyCode(String kind, @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+  void everyCode(String kind, @RunsFixture(value = FOREVER, args = "2") TargetProcess target)
+      throws Exception {
     long site = target.address("work_rip_load");
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
     var entered = new CountDownLatch(1);
@@ -236,7 +238,8 @@ class BlockedHandlersTest {
         inAnotherThread(blocking::unregister).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         Await.until(() -> next.hits() > 100, () -> "hits " + next.hits());
         if (context == HandlerContext.TASK) {
-          assertThat(executor.submit(() -> Thread.currentThread().isInterrupted()).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isFalse();
+          assertThat(executor.submit(() -> Thread.currentThread().isInterrupted())
+              .get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isFalse();
         }
       }
       assertThat(threads).hasSize(1);

@@ -24,7 +24,8 @@ record ChildJvm(Process process, BufferedReader output) implements AutoCloseable
   static ChildJvm start(Class<?> main, String... arguments) throws IOException {
     // A shell that runs the tests in the background lets them ignore SIGINT, and their children too.
     var command = new ArrayList<>(
-        List.of("env", "--default-signal=INT", Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        List.of("env", "--default-signal=INT",
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp",
             classPath(),
             main.getName()));

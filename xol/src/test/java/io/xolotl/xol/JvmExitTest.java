@@ -42,7 +42,8 @@ class JvmExitTest {
       Aftermath beforeTwo = before(two);
       one.send("go");
       two.send("go");
-      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, way, "leave", Integer.toString(one.pid()), Integer.toString(two.pid()))) {
+      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, way, "leave", Integer.toString(one.pid()),
+          Integer.toString(two.pid()))) {
         if (!Set.of("handler", "interrupt", "condition").contains(way)) {
           jvm.await("hit");
         }
@@ -62,7 +63,8 @@ class JvmExitTest {
   void withChildrenThatAreFollowed(String signal, int status) throws Exception {
     try (TargetProcess target = TargetProcess.start(FORKER, "fork")) {
       Aftermath before = before(target);
-      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, "wait", "follow", Integer.toString(target.pid()))) {
+      try (
+          ChildJvm jvm = ChildJvm.start(ExitingJvm.class, "wait", "follow", Integer.toString(target.pid()))) {
         jvm.await("probing");
         target.send("hold");
         int child = Integer.parseInt(target.awaitLine("child ").substring("child ".length()).strip());
@@ -87,7 +89,8 @@ class JvmExitTest {
       target.send("go");
       target.signal("STOP");
       ProcFs.awaitState(target.pid(), "T");
-      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, "wait", "stopped", Integer.toString(target.pid()))) {
+      try (ChildJvm jvm = ChildJvm.start(ExitingJvm.class, "wait", "stopped",
+          Integer.toString(target.pid()))) {
         jvm.await("probing");
         end(jvm, "TERM", 143);
       }

@@ -134,7 +134,8 @@ class KinTest {
           Probe probe = process.register(tick(target));
           go(target, 10);
           end(target);
-          assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Exited(0));
+          assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+              .isEqualTo(new ProcessEnd.Exited(0));
           assertThat(probe.hits()).isEqualTo(kind.equals("chain") ? 30 : 20);
           go(target, 10);
         }
@@ -186,7 +187,8 @@ class KinTest {
           target.awaitLine("ready ");
         } else {
           target.signal("KILL");
-          assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isEqualTo(new ProcessEnd.Killed(9));
+          assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
+              .isEqualTo(new ProcessEnd.Killed(9));
         }
         Await.until(() -> !probe.isActive(), () -> "the end of the probe");
         Await.until(() -> ProcFs.tracerPid(kin) == 0, () -> "it is let go");
@@ -216,7 +218,8 @@ class KinTest {
         make(target, kind);
         // Its creation is told.
         make(target, "child");
-        Await.until(() -> process.threadIds().stream().allMatch(tid -> ProcFs.tracerPid(tid) != 0), () -> "all");
+        Await.until(() -> process.threadIds().stream().allMatch(tid -> ProcFs.tracerPid(tid) != 0),
+            () -> "all");
         go(target, 100);
         assertThat(probe.hits()).isEqualTo(1000);
       }
@@ -257,7 +260,8 @@ class KinTest {
       target.send("storm " + kind);
       for (int i = 0; i < STORM_ROUNDS; i++) {
         try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-          Probe probe = process.register(tick(target, i % 2 == 0 ? Technique.BOOSTED : Technique.SINGLE_STEPPED));
+          Probe probe = process
+              .register(tick(target, i % 2 == 0 ? Technique.BOOSTED : Technique.SINGLE_STEPPED));
           Await.until(() -> probe.hits() > 20, () -> "hits");
         }
       }

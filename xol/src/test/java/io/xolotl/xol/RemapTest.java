@@ -43,7 +43,8 @@ class RemapTest {
                 "noexec", "move", "exec"), REPLACED_AND_MOVED(THRICE, "other", "move"), COPIED(TWICE, "copy",
                     "place"), COPIED_AND_MOVED(TWICE, "copy", "place",
                         "move"), OPERAND_CHANGED(OPERAND, "operand"), OPERAND_CHANGED_IN_COPY(OPERAND, "copy",
-                            "place", "operand"), OPERAND_CHANGED_AND_COPIED(OPERAND, "operand", "copy", "place");
+                            "place",
+                            "operand"), OPERAND_CHANGED_AND_COPIED(OPERAND, "operand", "copy", "place");
 
     private final byte @Nullable [] after;
     private final List<String> commands;
@@ -195,7 +196,8 @@ class RemapTest {
     try (TargetProcess target = TargetProcess.start(REMAP, file.toString())) {
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         long code = change(target, "file");
-        Probe probe = process.register(ProbeRequest.at(code + 4, hit -> {}).trustingBoundary().with(technique));
+        Probe probe = process
+            .register(ProbeRequest.at(code + 4, hit -> {}).trustingBoundary().with(technique));
         call(target, TWICE, 1);
         change(target, "operand");
         call(target, OPERAND, 2);

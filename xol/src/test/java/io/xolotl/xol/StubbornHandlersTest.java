@@ -14,7 +14,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class StubbornHandlersTest {
 
   @ParameterizedTest
-  @CsvSource({"INTERRUPT,close", "INTERRUPT,unregister", "INTERRUPT,register", "TASK,close", "TASK,unregister"})
+  @CsvSource({"INTERRUPT,close", "INTERRUPT,unregister", "INTERRUPT,register", "TASK,close",
+      "TASK,unregister"})
   void areNamed(HandlerContext context, String wait,
       @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
     long site = target.address("work_push");
@@ -24,8 +25,10 @@ class StubbornHandlersTest {
         "0x" + Long.toHexString(site), context.toString(), wait)) {
       String message = jvm.awaitText("at io.xolotl.xol.StubbornJvm.stubborn");
       assertThat(message).contains("WARNING",
-          "the handler of the probe at 0x" + Long.toHexString(site) + " in process " + target.pid() + " has not returned",
-          context == HandlerContext.INTERRUPT ? "breakpoints stay in the process" : "stays stopped").doesNotContain("went on");
+          "the handler of the probe at 0x" + Long.toHexString(site) + " in process " + target.pid()
+              + " has not returned",
+          context == HandlerContext.INTERRUPT ? "breakpoints stay in the process" : "stays stopped")
+          .doesNotContain("went on");
       jvm.awaitText("at io.xolotl.xol.StubbornJvm.stubborn");
       jvm.send("release");
       assertThat(jvm.awaitText("closed after ")).contains("went on");
@@ -38,7 +41,8 @@ class StubbornHandlersTest {
 
   /** Handlers in task context are abandoned when the JVM exits; until then the exit waits, and says for whom. */
   @Test
-  void areAbandonedAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+  void areAbandonedAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target)
+      throws Exception {
     long site = target.address("work_push");
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
     target.send("go");
@@ -66,14 +70,16 @@ class StubbornHandlersTest {
       jvm.await("entered");
       jvm.signal(first);
       String said = jvm.awaitText("it is here:");
-      assertThat(said).contains("another Ctrl-C or SIGTERM ends this JVM", "process " + target.pid(), "dies of the next one");
+      assertThat(said).contains("another Ctrl-C or SIGTERM ends this JVM", "process " + target.pid(),
+          "dies of the next one");
       jvm.signal(second);
       assertThat(jvm.status()).isEqualTo(status);
     }
   }
 
   @Test
-  void impatienceCostsNothing(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+  void impatienceCostsNothing(@RunsFixture(value = FOREVER, args = "2") TargetProcess target)
+      throws Exception {
     long site = target.address("work_push");
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
     target.send("go");
@@ -92,7 +98,8 @@ class StubbornHandlersTest {
 
   /** And one that blocks the tracer thread is waited for: it returns in the end, and nothing is lost. */
   @Test
-  void areWaitedForAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
+  void areWaitedForAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target)
+      throws Exception {
     long site = target.address("work_push");
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(site));
     target.send("go");

@@ -33,7 +33,8 @@ class UndumpableTest {
     tracer.call(() -> {
       Class<?> libc = Class.forName("io.xolotl.ptrace.Libc");
       Method callState = libc.getDeclaredMethod("callState");
-      Method syscall = libc.getDeclaredMethod("syscall", MemorySegment.class, long.class, long.class, long.class,
+      Method syscall = libc.getDeclaredMethod("syscall", MemorySegment.class, long.class, long.class,
+          long.class,
           long.class, long.class, long.class);
       callState.setAccessible(true);
       syscall.setAccessible(true);
@@ -57,9 +58,11 @@ class UndumpableTest {
   }
 
   private static List<Probe> probeWork(ProbedProcess process, TargetProcess target) {
-    return process.register(Stream.of("work_push", "work_rip_load", "work_jcc", "work_call", "work_add_mem", "work_ret")
-        .map(site -> ProbeRequest.at(target.address(site), hit -> hit.memory().readLong(hit.registers().rsp())))
-        .toList());
+    return process
+        .register(Stream.of("work_push", "work_rip_load", "work_jcc", "work_call", "work_add_mem", "work_ret")
+            .map(site -> ProbeRequest.at(target.address(site),
+                hit -> hit.memory().readLong(hit.registers().rsp())))
+            .toList());
   }
 
   private static Aftermath before(TargetProcess target) {

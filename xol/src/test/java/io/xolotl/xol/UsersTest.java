@@ -88,7 +88,8 @@ class UsersTest {
         leaving.close();
         handledBefore.set(handled.get());
       });
-      Await.until(() -> closing.getState() == Thread.State.TIMED_WAITING || !closing.isAlive(), () -> "waits");
+      Await.until(() -> closing.getState() == Thread.State.TIMED_WAITING || !closing.isAlive(),
+          () -> "waits");
       release.countDown();
       closing.join();
       assertThat(handledBefore).isTrue();

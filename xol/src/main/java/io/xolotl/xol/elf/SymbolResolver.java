@@ -89,7 +89,8 @@ public final class SymbolResolver {
       if (withCode.contains(key)) {
         updated.put(key, updated(files.get(key), entry.getValue(), List.of()));
       } else if (movedFrom.contains(key)) {
-        List<MemoryMapping> code = current.stream().filter(mapping -> key.equals(moved.get(mapping))).toList();
+        List<MemoryMapping> code = current.stream().filter(mapping -> key.equals(moved.get(mapping)))
+            .toList();
         ModuleFile file = updated(files.get(key), entry.getValue(), code);
         if (file.isLoaded()) {
           updated.put(key, file);
@@ -142,7 +143,8 @@ public final class SymbolResolver {
     return null;
   }
 
-  private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group, List<MemoryMapping> code) {
+  private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group,
+      List<MemoryMapping> code) {
     // Inodes are used again: a library that was rebuilt and loaded anew may look like the one before.
     if (known == null || !known.isCurrent()) {
       return new ModuleFile(pid, group, code, memory, debugFiles);

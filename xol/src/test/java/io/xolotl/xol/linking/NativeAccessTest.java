@@ -3,8 +3,8 @@ package io.xolotl.xol.linking;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.decoder.Decoder;
+import io.xolotl.fixtures.Await;
 import io.xolotl.ptrace.Tracer;
 import java.io.File;
 import java.io.IOException;
