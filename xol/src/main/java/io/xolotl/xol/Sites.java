@@ -418,7 +418,7 @@ final class Sites {
         area.release(copy.slot());
         throw Techniques.notApplicable(instruction, technique, displacement.technique());
       }
-      if (displacement.technique() != technique && entersSequence) {
+      if (copy != null && displacement.technique() != technique && entersSequence) {
         area.release(copy.slot());
         throw noSpace(address);
       }
