@@ -35,7 +35,7 @@ record ChildJvm(Process process, BufferedReader output) implements AutoCloseable
   }
 
   /** The modules of the tests and the class path alike: the child has only the latter. */
-  private static String classPath() {
+  static String classPath() {
     Stream<String> modules = ModuleLayer.boot().configuration().modules().stream()
         .flatMap(module -> module.reference().location().stream())
         .filter(uri -> uri.getScheme().equals("file"))

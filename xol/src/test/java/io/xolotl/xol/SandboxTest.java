@@ -114,7 +114,7 @@ class SandboxTest {
   void containerKeepsEveryTechnique() throws Exception {
     Process jvm = new ProcessBuilder(FixtureProgram.SANDBOX.path().toString(), "execute", "filter allow 39",
         Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:TieredStopAtLevel=1",
-        "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp", JvmExitTest.Jvm.classPath(),
+        "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp", ChildJvm.classPath(),
         ConfinedJvm.class.getName()).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     try {
       List<String> lines = jvm.inputReader().lines().toList();

@@ -4,7 +4,6 @@ import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.TargetProcess;
-import io.xolotl.ptrace.Tracer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -29,8 +28,8 @@ class UndumpableTest {
   private static final int VERSION = 0x20080522;
 
   /** Takes the capability from the tracer thread alone: capabilities belong to threads (capabilities(7)). */
-  private static void giveUpPtraceCapability(Tracer tracer) {
-    tracer.call(() -> {
+  private static void giveUpPtraceCapability(Engine engine) {
+    engine.call(() -> {
       Class<?> libc = Class.forName("io.xolotl.ptrace.Libc");
       Method callState = libc.getDeclaredMethod("callState");
       Method syscall = libc.getDeclaredMethod("syscall", MemorySegment.class, long.class, long.class,
@@ -77,7 +76,7 @@ class UndumpableTest {
       target.send("resign");
       target.awaitOk();
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-        giveUpPtraceCapability(process.engine().tracer());
+        giveUpPtraceCapability(process.engine());
         Probe first = probeWork(process, target).getFirst();
         target.send("go");
         target.awaitOk();
@@ -107,7 +106,7 @@ class UndumpableTest {
         ProbedProcess process = ProbedProcess.attach(target.pid())) {
       target.send("resign");
       target.awaitOk();
-      giveUpPtraceCapability(process.engine().tracer());
+      giveUpPtraceCapability(process.engine());
       probeWork(process, target);
       target.send("hide");
       target.awaitOk();
