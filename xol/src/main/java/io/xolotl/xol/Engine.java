@@ -1134,6 +1134,10 @@ final class Engine implements TraceHandler {
       try {
         cleanInsistently(child, thread);
       } catch (ProbeException | PtraceException e) {
+        if (e instanceof PtraceException p && p.reason() == PtraceException.Reason.THREAD_GONE) {
+          // Killed before it ran.
+          throw e;
+        }
         uncleaned.put(child, thread);
         LOGGER.log(System.Logger.Level.ERROR, child + ", a child of " + process()
             + ", is kept stopped, because it would die of the breakpoints it has inherited: "
