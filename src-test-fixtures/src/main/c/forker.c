@@ -23,7 +23,9 @@
  *   -> release          it calls work() once more and ends
  *   <- ok | BAD
  *
- *   -> resign           the process gives CAP_SYS_PTRACE up for good, if it has it
+ *   -> resign           the process gives CAP_SYS_PTRACE and CAP_SYS_ADMIN up for good, if it has them
+ *   <- ok
+ *   -> confine          it gets a seccomp filter, which allows everything
  *   <- ok
  *   -> hide             the process makes itself undumpable: its files in /proc are the superuser's then
  *   <- ok
@@ -36,6 +38,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -220,14 +224,22 @@ static bool resign(void)
     if (syscall(SYS_capget, &header, data) < 0) {
         return false;
     }
-    unsigned mask = CAP_TO_MASK(CAP_SYS_PTRACE);
+    unsigned mask = CAP_TO_MASK(CAP_SYS_PTRACE) | CAP_TO_MASK(CAP_SYS_ADMIN);
     if (!(data[0].permitted & mask)) {
         return true;
     }
     data[0].effective &= ~mask;
     data[0].permitted &= ~mask;
     data[0].inheritable &= ~mask;
-    return prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) == 0 && syscall(SYS_capset, &header, data) == 0;
+    return prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) == 0 && prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN) == 0 &&
+           syscall(SYS_capset, &header, data) == 0;
+}
+
+static bool confine(void)
+{
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {1, &allow};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 int main(int argc, char **argv)
@@ -264,6 +276,8 @@ int main(int argc, char **argv)
             hold(++rounds);
         } else if (strcmp(command, "resign") == 0) {
             say_verdict(resign());
+        } else if (strcmp(command, "confine") == 0) {
+            say_verdict(confine());
         } else if (strcmp(command, "hide") == 0) {
             say_verdict(prctl(PR_SET_DUMPABLE, 0) == 0);
         } else if (strcmp(command, "go") == 0 && modes[m].start) {

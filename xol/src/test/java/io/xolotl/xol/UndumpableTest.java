@@ -2,13 +2,20 @@ package io.xolotl.xol;
 
 import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -22,13 +29,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class UndumpableTest {
 
   private static final int CAP_SYS_PTRACE = 19;
+  private static final int CAP_SYS_ADMIN = 21;
   private static final long SYS_CAPGET = 125;
   private static final long SYS_CAPSET = 126;
   /** {@code _LINUX_CAPABILITY_VERSION_3} of linux/capability.h. */
   private static final int VERSION = 0x20080522;
 
-  /** Takes the capability from the tracer thread alone: capabilities belong to threads (capabilities(7)). */
-  private static void giveUpPtraceCapability(Engine engine) {
+  /** Takes the capabilities from the tracer thread alone: capabilities belong to threads (capabilities(7)). */
+  private static void giveUpCapabilities(Engine engine) {
     engine.call(() -> {
       Class<?> libc = Class.forName("io.xolotl.ptrace.Libc");
       Method callState = libc.getDeclaredMethod("callState");
@@ -44,7 +52,7 @@ class UndumpableTest {
         MemorySegment data = arena.allocate(24);
         assertThat(call(syscall, state, SYS_CAPGET, header, data)).isZero();
         int effective = data.get(ValueLayout.JAVA_INT, 0);
-        data.set(ValueLayout.JAVA_INT, 0, effective & ~(1 << CAP_SYS_PTRACE));
+        data.set(ValueLayout.JAVA_INT, 0, effective & ~(1 << CAP_SYS_PTRACE | 1 << CAP_SYS_ADMIN));
         assertThat(call(syscall, state, SYS_CAPSET, header, data)).isZero();
       }
       return true;
@@ -76,7 +84,7 @@ class UndumpableTest {
       target.send("resign");
       target.awaitOk();
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-        giveUpPtraceCapability(process.engine());
+        giveUpCapabilities(process.engine());
         Probe first = probeWork(process, target).getFirst();
         target.send("go");
         target.awaitOk();
@@ -106,7 +114,7 @@ class UndumpableTest {
         ProbedProcess process = ProbedProcess.attach(target.pid())) {
       target.send("resign");
       target.awaitOk();
-      giveUpPtraceCapability(process.engine());
+      giveUpCapabilities(process.engine());
       probeWork(process, target);
       target.send("hide");
       target.awaitOk();
@@ -120,4 +128,41 @@ class UndumpableTest {
     }
   }
 
+
+  /** Nobody can look into the child, and no system call may be made in it: it must not run, during the session or after it. */
+  @Test
+  void aChildThatCannotBeCleanedNeverRuns() throws Exception {
+    try (TargetProcess target = TargetProcess.start(FORKER, "fork")) {
+      Aftermath before = before(target);
+      target.send("resign");
+      target.awaitOk();
+      ProbedProcess process = ProbedProcess.attach(target.pid());
+      giveUpCapabilities(process.engine());
+      probeWork(process, target);
+      for (String command : List.of("hide", "confine")) {
+        target.send(command);
+        target.awaitOk();
+      }
+      target.send("hold");
+      Await.until(() -> !children(target.pid()).isEmpty(), () -> "a child");
+      int child = Integer.parseInt(children(target.pid()));
+      ProcFs.awaitState(child, "t");
+      assertThatThrownBy(process::close).isInstanceOfSatisfying(ProbeException.class, e -> {
+        assertThat(e.reason()).isEqualTo(ProbeException.Reason.BREAKPOINT_LEFT);
+        assertThat(e).hasMessageContaining("process " + child);
+      });
+      ProcFs.awaitState(child, "T");
+      assertThat(ProcFs.tracerPid(child)).isZero();
+      before.assertNoTrace();
+      assertThat(new ProcessBuilder("kill", "-KILL", Integer.toString(child)).start().waitFor()).isZero();
+    }
+  }
+
+  private static String children(int pid) {
+    try {
+      return Files.readString(Path.of("/proc/" + pid + "/task/" + pid + "/children")).strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
 }
