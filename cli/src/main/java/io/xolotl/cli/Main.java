@@ -17,8 +17,6 @@ final class Main {
    * @param args what stands behind {@code ./xolotl}
    */
   public static void main(String[] args) {
-    // What the library has to say is a line as ours are. Before anything logs; a format that was asked for is kept.
-    System.getProperties().putIfAbsent("java.util.logging.SimpleFormatter.format", "xolotl: %5$s%n");
     var messages = new PrintWriter(
         new OutputStreamWriter(new FileOutputStream(FileDescriptor.err), StandardCharsets.UTF_8), true);
     // What gets here is an Error; people get a sentence even then, and the JVM exits with status 1.
