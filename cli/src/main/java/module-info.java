@@ -9,4 +9,6 @@ module io.xolotl.cli {
 
   opens io.xolotl.cli to
       info.picocli;
+
+  provides System.LoggerFinder with io.xolotl.cli.LogLines;
 }

@@ -20,8 +20,6 @@ final class Main {
    * @param args what stands behind {@code ./xolotl}
    */
   public static void main(String[] args) {
-    // What the library has to say is a line as ours are. Before anything logs; a format that was asked for is kept.
-    System.getProperties().putIfAbsent("java.util.logging.SimpleFormatter.format", "xolotl: %5$s%n");
     var interruption = new Interruption();
     Outlet errors = Outlet.lossy(new FileOutputStream(FileDescriptor.err), interruption);
     var messages = new PrintWriter(new OutputStreamWriter(errors, StandardCharsets.UTF_8), true);
