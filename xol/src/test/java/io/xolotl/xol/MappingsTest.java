@@ -48,6 +48,51 @@ class MappingsTest {
     target.awaitOk();
   }
 
+  /** A library whose code lies in other memory than its file is a module like others. */
+  @Test
+  void codeThatWasMovedBeforeBelongsToItsModule(@RunsFixture(DLOPENER) TargetProcess target) throws Exception {
+    target.send("load");
+    target.awaitOk();
+    target.send("move");
+    target.awaitLine("moved ");
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      assertThat(process.modules()).contains("libplug.so");
+      assertThat(process.functions("libplug.so")).anyMatch(function -> function.names().contains("plug_work"));
+      Probe probe = process.register(plugWork());
+      assertThat(process.describe(probe.address())).isEqualTo("libplug.so:plug_work");
+      target.send("go");
+      assertThat(target.awaitLine("plug ")).isEqualTo("plug 61");
+      assertThat(probe.hits()).isEqualTo(1);
+    }
+    target.send("go");
+    assertThat(target.awaitLine("plug ")).isEqualTo("plug 61");
+    Aftermath.expectedOf(target.pid(), List.of()).assertNoTrace();
+  }
+
+  @Test
+  void codeThatIsMovedWhileProbedStaysProbed(@RunsFixture(DLOPENER) TargetProcess target) throws Exception {
+    target.send("load");
+    target.awaitOk();
+    Aftermath before;
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      Probe probe = process.register(plugWork());
+      before = Aftermath.expectedOf(target.pid(), List.of());
+      target.send("move");
+      target.awaitLine("moved ");
+      target.send("go");
+      assertThat(target.awaitLine("plug ")).isEqualTo("plug 61");
+      assertThat(probe.hits()).isEqualTo(1);
+      Probe second = process.register(plugWork());
+      target.send("go");
+      target.awaitLine("plug ");
+      assertThat(probe.hits()).isEqualTo(2);
+      assertThat(second.hits()).isEqualTo(1);
+    }
+    target.send("go");
+    assertThat(target.awaitLine("plug ")).isEqualTo("plug 61");
+    before.assertNoTrace();
+  }
+
   @Test
   void nothingIsWrittenToWhatIsMappedThereLater(@RunsFixture(DLOPENER) TargetProcess target)
       throws Exception {
