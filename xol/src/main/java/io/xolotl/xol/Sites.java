@@ -678,7 +678,19 @@ final class Sites {
   ProbeException removeForGood() {
     removeAll();
     var left = new ArrayList<>(sites.values());
-    List<MemoryMapping> mappings = mappingsOf(process);
+    if (!removed.values().isEmpty()) {
+      try {
+        left.addAll(restore(process, suspects(mappingsOf(process))));
+      } catch (PtraceException e) {
+        // The other threads are let go all the same.
+        obstacle = e;
+        left.addAll(removed.values());
+      }
+    }
+    return left.isEmpty() ? null : notRestored(left.getFirst(), process);
+  }
+
+  private List<Site> suspects(List<MemoryMapping> mappings) {
     var suspects = new ArrayList<Site>();
     for (Site site : removed.values()) {
       MemoryMapping mapping = Breakpoints.mappingAt(site.address(), mappings);
@@ -687,8 +699,7 @@ final class Sites {
         suspects.add(site);
       }
     }
-    left.addAll(restore(process, suspects));
-    return left.isEmpty() ? null : notRestored(left.getFirst(), process);
+    return suspects;
   }
 
   /** Takes sites out whose breakpoints can be had; the others stay. */
@@ -834,6 +845,7 @@ final class Sites {
     for (Site site : bySlot.values()) {
       bySlot.remove(java.util.Objects.requireNonNull(site.copy).slot());
     }
+    last.clear();
     area.clear();
     sequences.forget();
   }
