@@ -271,13 +271,53 @@ final class Engine implements TraceHandler {
     userCode.look(null);
   }
 
-  /** Looks at handlers on the executor; true if one is given up. */
-  private boolean lookAtTasks(@Nullable Probe awaited) {
-    boolean said = false;
-    for (ThreadState state : states) {
-      said |= state.task.look(awaited);
+  /** One wait for handlers in task context. Used by the thread that waits. */
+  private final class TaskWait {
+    private final @Nullable Probe awaited;
+    /** When no handler was seen to run although some were handed over; 0 if one ran at the last look. */
+    private long since;
+    private long due;
+
+    /** A wait for the handlers of a probe, or for those of the session. */
+    TaskWait(@Nullable Probe awaited) {
+      this.awaited = awaited;
     }
-    return said;
+
+    /** Called about every {@link UserCode#INTERVAL}; true if a handler is given up. */
+    boolean look() {
+      boolean said = false;
+      boolean running = false;
+      Probe unbegun = null;
+      for (ThreadState state : states) {
+        said |= state.task.look(awaited);
+        Probe probe = state.handedOver;
+        if (probe != null && (awaited == null || awaited == probe)) {
+          running |= state.task.run() != 0;
+          unbegun = probe;
+        }
+      }
+      if (unbegun == null || running) {
+        // Those that run are looked at, and the others wait for these.
+        since = 0;
+        return said;
+      }
+      return isGivenUp(unbegun, System.nanoTime());
+    }
+
+    /** An executor whose threads are all busy, with handlers of other sessions perhaps, begins none of ours. */
+    private boolean isGivenUp(Probe unbegun, long now) {
+      if (since == 0) {
+        since = now;
+        due = UserCode.GIVEN_UP;
+      }
+      if (now - since >= due) {
+        due *= 2;
+        LOGGER.log(System.Logger.Level.WARNING, UserCode.Kind.HANDLER.of(unbegun) + " has not begun for "
+            + TimeUnit.NANOSECONDS.toSeconds(now - since)
+            + " s, and is waited for: the task executor has no thread for it");
+      }
+      return due > UserCode.GIVEN_UP;
+    }
   }
 
   int pid() {
@@ -417,7 +457,7 @@ final class Engine implements TraceHandler {
   }
 
   private void awaitHandlers(Probe probe) {
-    probe.awaitHandlers(UserCode.INTERVAL, () -> lookAtTasks(probe));
+    probe.awaitHandlers(UserCode.INTERVAL, new TaskWait(probe)::look);
   }
 
   /** Ends the use by one user, and the session with the last. */
@@ -484,9 +524,10 @@ final class Engine implements TraceHandler {
       beginClose();
       return true;
     });
+    var wait = new TaskWait(null);
     while (!isReleased()) {
       lookAtTracer();
-      if (lookAtTasks(null)) {
+      if (wait.look()) {
         unlessEnded(() -> {
           abandonHandlers();
           return true;
@@ -559,9 +600,10 @@ final class Engine implements TraceHandler {
       throw new ProbeException(ProbeException.Reason.CLOSED,
           "the session with process " + pid() + " is closing, and waits for this handler");
     }
+    var wait = new TaskWait(null);
     while (!isReleased()) {
       lookAtTracer();
-      lookAtTasks(null);
+      wait.look();
     }
     if (lastOfTracer) {
       // A listener that has closed the session may still run.
@@ -903,12 +945,14 @@ final class Engine implements TraceHandler {
 
   private boolean handOver(ThreadState state, Probe probe, long number) {
     probe.handlerScheduled();
+    state.handedOver = probe;
     try {
       // An executor may start a thread for it.
       inUserCode(UserCode.Kind.EXECUTOR, probe, () -> probe.process().options().taskExecutor().execute(() -> {
         try {
           runHandler(state.task, state, probe, number);
         } finally {
+          state.handedOver = null;
           probe.handlerReturned();
           returned(state);
         }
@@ -916,6 +960,7 @@ final class Engine implements TraceHandler {
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
+      state.handedOver = null;
       probe.handlerReturned();
       reportError(userCode, probe, e);
       return false;

@@ -48,6 +48,12 @@ final class ThreadState {
   /** Handlers of its hits on the executor. */
   final UserCode task = new UserCode(false);
 
+  /**
+   * The probe whose handler for this thread's hit is handed to the executor and has not returned; else null. Written by the
+   * tracer thread before, and by the executor's behind it; read by those who wait.
+   */
+  volatile @Nullable Probe handedOver;
+
   Phase phase = Phase.FREE;
 
   /** The site that was hit, from the hit until the displaced instruction is executed; it is pinned meanwhile. */

@@ -35,6 +35,10 @@ final class UserCode {
     Kind(String text) {
       this.text = text;
     }
+
+    String of(@Nullable Object subject) {
+      return text + subject;
+    }
   }
 
   /** How long who waits does so between two looks. */
@@ -42,6 +46,9 @@ final class UserCode {
 
   /** For how long code is seen to hold others up before it is interrupted, in nanoseconds; each next step takes twice that. */
   private static final long PATIENCE = 1_000_000_000L;
+
+  /** For how long it is seen to do so before waiters are told, in nanoseconds. */
+  static final long GIVEN_UP = 2 * PATIENCE;
 
   private static final int FRAMES = 32;
 
@@ -157,7 +164,7 @@ final class UserCode {
         saidAtExit = false;
         return false;
       }
-      boolean said = due > 2 * PATIENCE;
+      boolean said = due > GIVEN_UP;
       // Of what was said before, by whichever waiter, people hear at once what it means for the exit.
       boolean news = said && exiting && !saidAtExit;
       if (run() != run || now - since < due && !news) {
@@ -225,7 +232,7 @@ final class UserCode {
     StackTraceElement[] stack = running.getStackTrace();
     String frames = Arrays.stream(stack).takeWhile(frame -> !isCaller(frame)).limit(FRAMES)
         .map(frame -> "\n    at " + frame).collect(Collectors.joining());
-    return kind.text + subject + " has not returned for " + TimeUnit.NANOSECONDS.toSeconds(nanos)
+    return kind.of(subject) + " has not returned for " + TimeUnit.NANOSECONDS.toSeconds(nanos)
         + " s, though its " + (running.getName().isEmpty() ? "thread" : "thread '" + running.getName() + "'")
         + " was interrupted, and is waited for\n  "
         + (onTracerThread
