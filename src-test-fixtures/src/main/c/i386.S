@@ -139,9 +139,11 @@ vfork_child:
         hlt
 END(vfork_work)
 
+// Not byte for byte those of the C library and the vDSO, which are left alone because they are known so.
 FUNCTION(restore)
         pop     %eax
         mov     $119, %eax
+        nop
 AT(site_sigreturn)
         int     $0x80
         hlt
@@ -149,6 +151,7 @@ END(restore)
 
 FUNCTION(restore_rt)
         mov     $173, %eax
+        nop
 AT(site_rt_sigreturn)
         int     $0x80
         hlt

@@ -143,6 +143,10 @@ final class Departure {
         Signalling.requeueAll(state);
         return signal;
       }
+      if (fault && state.interrupted) {
+        // The trap of the step was queued when the interrupt ended the call.
+        InterruptedCalls.restart(state);
+      }
       leaveSlot(state);
       if (!fault) {
         Signalling.hold(state);

@@ -4,6 +4,7 @@ import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.Signals;
 
 /**
  * System calls that return EINTR when a tracer stops their thread.
@@ -58,7 +59,7 @@ final class InterruptedCalls {
    * Makes a thread that the engine has interrupted repeat its system call, if that is what the stop has ended. Where a
    * signal is about to be delivered it is that which the call returned for, and the program learns of it.
    *
-   * @param state of a thread in PTRACE_EVENT_STOP
+   * @param state of a thread in PTRACE_EVENT_STOP, or in the trap of our step that follows it
    */
   static void restart(ThreadState state) {
     state.readRegisters();
@@ -72,10 +73,15 @@ final class InterruptedCalls {
       return;
     }
     ProcessStatus status = ProcessStatus.of(state.traced().tid());
-    if (status == null || (status.pendingSignals() & ~status.blockedSignals()) != 0) {
+    if (status == null || (status.pendingSignals() & ~status.blockedSignals() & ~ownTrap(state)) != 0) {
       return;
     }
     makeAgain(state);
+  }
+
+  /** The trap of our step over a displaced call is queued behind the call, however that ends (report_single_step()). */
+  private static long ownTrap(ThreadState state) {
+    return state.phase == ThreadState.Phase.STEPPING ? 1L << Signals.SIGTRAP - 1 : 0;
   }
 
   /**
@@ -102,7 +108,8 @@ final class InterruptedCalls {
   private static void makeAgain(ThreadState state) {
     Registers registers = state.registers();
     int number = (int) registers.get(Register.ORIG_RAX);
-    // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel rewinds restarted calls in the same way (arch_do_signal_or_restart).
+    // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel rewinds restarted
+    // calls in the same way (arch_do_signal_or_restart).
     registers.rip(registers.rip() - 2);
     registers.rax(number);
     state.writeRegistersIfChanged();

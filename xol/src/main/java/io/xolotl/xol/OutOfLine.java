@@ -189,14 +189,17 @@ final class OutOfLine {
    * A trap of the engine has stopped a thread in a slot.
    *
    * @return true if the copy has been executed and the thread is out, stopped with its registers written; false if it
-   *     was resumed in the slot, because a repeated string instruction traps after each iteration
+   *     was resumed in the slot, because a repeated string instruction traps after each iteration, or a system call that
+   *     we have interrupted is made again
    */
   boolean trapped(ThreadState state, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     state.readRegisters();
     Registers registers = state.registers();
-    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && site.instruction.isRepeated()
-        && !state.stepsItself) {
+    boolean again = site.instruction.isRepeated()
+        // It was interrupted by us, and has been brought in front of the call: see InterruptedCalls.
+        || isSystemCall(site.instruction);
+    if (state.phase == Phase.STEPPING && registers.rip() == copy.slot() && again && !state.stepsItself) {
       run(state, 0);
       return false;
     }

@@ -142,7 +142,7 @@ class RegistrationTest {
       return true;
     } catch (ProbeException e) {
       assertThat(e.reason()).isIn(ProbeException.Reason.INSTRUCTION_REFUSED,
-          ProbeException.Reason.BREAKPOINT_EXISTS);
+          ProbeException.Reason.BREAKPOINT_EXISTS, ProbeException.Reason.SIGNAL_TRAMPOLINE);
       return false;
     }
   }
