@@ -50,14 +50,16 @@ class MappingsTest {
 
   /** A library whose code lies in other memory than its file is a module like others. */
   @Test
-  void codeThatWasMovedBeforeBelongsToItsModule(@RunsFixture(DLOPENER) TargetProcess target) throws Exception {
+  void codeThatWasMovedBeforeBelongsToItsModule(@RunsFixture(DLOPENER) TargetProcess target)
+      throws Exception {
     target.send("load");
     target.awaitOk();
     target.send("move");
     target.awaitLine("moved ");
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       assertThat(process.modules()).contains("libplug.so");
-      assertThat(process.functions("libplug.so")).anyMatch(function -> function.names().contains("plug_work"));
+      assertThat(process.functions("libplug.so"))
+          .anyMatch(function -> function.names().contains("plug_work"));
       Probe probe = process.register(plugWork());
       assertThat(process.describe(probe.address())).isEqualTo("libplug.so:plug_work");
       target.send("go");

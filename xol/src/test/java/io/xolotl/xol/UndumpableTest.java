@@ -128,7 +128,6 @@ class UndumpableTest {
     }
   }
 
-
   /** Nobody can look into the child, and no system call may be made in it: it must not run, during the session or after it. */
   @Test
   void aChildThatCannotBeCleanedNeverRuns() throws Exception {
