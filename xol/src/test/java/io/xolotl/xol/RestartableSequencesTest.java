@@ -349,8 +349,11 @@ class RestartableSequencesTest {
   /** The record is not relocated yet, and the C library is not there to register areas. */
   @Test
   void aProgramBeforeItsFirstInstruction() {
-    try (ProbedProcess process = ProbedProcess.launch(LaunchRequest.of(List.of(PERCPU.path().toString())),
-        options, ProbedProcess.LaunchStop.FIRST_INSTRUCTION)) {
+    // It ends when it is let go, since there is nothing to read.
+    var none = new LaunchRequest.Stream.File(Path.of("/dev/null"), true);
+    LaunchRequest request = LaunchRequest.of(List.of(PERCPU.path().toString())).withStreams(none, none, none);
+    try (ProbedProcess process = ProbedProcess.launch(request, options,
+        ProbedProcess.LaunchStop.FIRST_INSTRUCTION)) {
       for (String label : INSIDE) {
         assertThat(
             refused(process, ProbeRequest.at("percpu", "percpu_" + label, hit -> {}).trustingBoundary())
