@@ -75,7 +75,7 @@ public final class ProcessMemory {
    * anew.
    */
   private volatile int descriptor = CLOSED;
-  private int mapsDescriptor = CLOSED;
+  private volatile int mapsDescriptor = CLOSED;
   private final Object mapsLock = new Object();
   /** The errno with which the kernel does not let this user open the files, or 0. */
   private volatile int refusal;
@@ -99,18 +99,28 @@ public final class ProcessMemory {
     if (memory == CLOSED && refusal == 0 && findOwner()) {
       memory = open("mem", Libc.O_RDWR);
     }
-    replace(memory, memory == CLOSED ? CLOSED : open("maps", Libc.O_RDONLY));
+    // Each is kept at once: what fails then leaves nothing open that nobody closes.
+    replace(memory, CLOSED);
+    if (memory != CLOSED) {
+      mapsDescriptor = open("maps", Libc.O_RDONLY);
+    }
   }
 
   /** Reaches memory that the process shares with another, as the other does. Tracer thread only. */
   void openAs(ProcessMemory other) {
+    int memory;
     other.descriptorLock.readLock().lock();
     try {
       refusal = other.refusal;
-      int memory = duplicate(other.descriptor);
-      replace(memory, duplicate(other.mapsDescriptor));
+      memory = duplicate(other.descriptor);
+      replace(memory, CLOSED);
+      mapsDescriptor = duplicate(other.mapsDescriptor);
     } finally {
       other.descriptorLock.readLock().unlock();
+    }
+    if (memory == CLOSED && refusal == 0) {
+      // The other has ended.
+      open();
     }
   }
 
