@@ -42,7 +42,7 @@ class StressTest {
   @Test
   void everythingAtOnce() throws Exception {
     long seed = Long.getLong("seed", Boolean.getBoolean("randomSeed") ? System.nanoTime() : 20_101_123L);
-    long end = System.nanoTime() + Duration.ofSeconds(Long.getLong("seconds", 60L)).toNanos();
+    long end = System.nanoTime() + Duration.ofSeconds(Long.getLong("seconds", 30L)).toNanos();
     System.out.println("stress: seed " + seed + " (repeat with -Dseed=" + seed + ")");
     long descriptors = openDescriptors();
     try (var workers = Executors.newFixedThreadPool(WORKERS)) {
