@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
  * Random mixtures of what can happen at once: threads, signals, job control, children, probes that come and go, sessions
  * that open and close. The programs check themselves.
  *
- * <p>{@code mvn verify} runs a minute with a fixed seed; {@code mvn verify -Pstress} runs ten with a random one,
+ * <p>{@code mvn verify} runs half a minute with a fixed seed; {@code mvn verify -Pstress} runs ten with a random one,
  * {@code -Dseed=} repeats one and {@code -Dseconds=} says how long.
  */
 class StressTest {
