@@ -20,7 +20,7 @@ class HitCountTest {
       "work_push, TASK, EMULATED", "work_push, TASK, SINGLE_STEPPED", "work_rip_load, INTERRUPT, TRAPPED",
       "work_rip_load, INTERRUPT, SINGLE_STEPPED", "work_rip_load, TASK, SINGLE_STEPPED"})
   void eightThreadsWithTwentyThousandCallsEach(String label, HandlerContext context, Technique technique,
-      @RunsFixture(value = CALLS, args = {"8", "20000"}) TargetProcess target) {
+      @RunsFixture(value = CALLS, args = {"8", "10000"}) TargetProcess target) {
     var handled = new AtomicLong();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe probe = process
@@ -29,9 +29,9 @@ class HitCountTest {
       assertThat(probe.technique()).isEqualTo(technique);
       target.send("go");
       target.awaitOk();
-      assertThat(probe.hits()).isEqualTo(160_000);
+      assertThat(probe.hits()).isEqualTo(80_000);
       probe.unregister();
-      assertThat(handled).hasValue(160_000);
+      assertThat(handled).hasValue(80_000);
     }
   }
 }
