@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FEWEST_HANDLED = 100 };
+enum { FEWEST_HANDLED = 30 };
 
 static volatile sig_atomic_t handled, errors;
 static long pid;

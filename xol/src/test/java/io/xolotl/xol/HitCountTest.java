@@ -19,7 +19,7 @@ class HitCountTest {
       "work_push, INTERRUPT, SINGLE_STEPPED",
       "work_push, TASK, EMULATED", "work_push, TASK, SINGLE_STEPPED", "work_rip_load, INTERRUPT, TRAPPED",
       "work_rip_load, INTERRUPT, SINGLE_STEPPED", "work_rip_load, TASK, SINGLE_STEPPED"})
-  void eightThreadsWithTwentyThousandCallsEach(String label, HandlerContext context, Technique technique,
+  void eightThreadsWithTenThousandCallsEach(String label, HandlerContext context, Technique technique,
       @RunsFixture(value = CALLS, args = {"8", "10000"}) TargetProcess target) {
     var handled = new AtomicLong();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
