@@ -3,6 +3,7 @@ package io.xolotl.ptrace;
 /** Numbers of ptrace(2), from linux/ptrace.h and asm/ptrace-abi.h (x86-64). */
 final class Ptrace {
 
+  static final int PEEKTEXT = 1;
   static final int CONT = 7;
   static final int SINGLESTEP = 9;
   static final int GETREGS = 12;
@@ -44,6 +45,7 @@ final class Ptrace {
 
   static String name(int request) {
     return switch (request) {
+      case PEEKTEXT -> "PTRACE_PEEKTEXT";
       case CONT -> "PTRACE_CONT";
       case SINGLESTEP -> "PTRACE_SINGLESTEP";
       case GETREGS -> "PTRACE_GETREGS";

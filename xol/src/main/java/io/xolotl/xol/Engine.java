@@ -822,7 +822,7 @@ final class Engine implements TraceHandler {
       goOnAt(state, address);
       return;
     }
-    if (site != null && !site.isFresh(state.traced().process().memory())) {
+    if (site != null && !site.isFresh(state.traced())) {
       site = refreshed(site);
     }
     if (site != null) {

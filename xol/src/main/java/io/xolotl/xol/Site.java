@@ -6,8 +6,10 @@ import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.MemoryMapping;
-import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.TracedThread;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +21,8 @@ final class Site {
   final Instruction instruction;
   /** The instruction and what follows it, as far as it can be executed: 1 to 15 bytes. */
   final byte[] code;
+  /** The first eight bytes of the code, lowest first. */
+  private final long word;
   final RelocationPolicy policy;
   final Technique technique;
 
@@ -75,6 +79,7 @@ final class Site {
     this.instruction = instruction;
     backing = Backing.of(mapping, instruction.address());
     this.code = code;
+    word = ByteBuffer.wrap(Arrays.copyOf(code, Long.BYTES)).order(ByteOrder.LITTLE_ENDIAN).getLong();
     this.policy = policy;
     this.technique = technique;
     this.copy = copy;
@@ -161,9 +166,11 @@ final class Site {
    * Returns true if the instruction behind the breakpoint is still the one that was displaced: the program may have changed
    * its operand, as inline caches and static calls are changed. One byte is the breakpoint alone.
    */
-  boolean isFresh(ProcessMemory memory) {
+  boolean isFresh(TracedThread thread) {
     int length = instruction.length();
-    return length == 1 || memory.matches(address() + 1, code, 1, length);
+    return length == 1
+        || length <= Long.BYTES && thread.isText(address(), word, -1L << 8 & -1L >>> Long.SIZE - 8 * length)
+        || thread.process().memory().matches(address() + 1, code, 1, length);
   }
 
   void add(Probe probe) {
