@@ -314,7 +314,7 @@ final class AddressSpace {
     return true;
   }
 
-  /** Attaches to those who share; tells whether there was anybody new. */
+  /** Attaches to those who share; returns true if there was anybody new. */
   private boolean attach(Map<Integer, Sharing> sharers, Consumer<TracedProcess> found,
       Consumer<TracedThread> interrupting) {
     boolean news = false;
