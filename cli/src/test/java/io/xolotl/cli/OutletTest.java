@@ -90,7 +90,7 @@ class OutletTest {
         // There may be more.
       }
       assertThat(written).isPositive();
-      // Reading makes room for the one piece that the writer was stuck with, and no more comes.
+      // The writer was stuck with one piece. Reading makes room for it, and nothing follows it.
       assertThat(buffer.position() / LINE.length).isBetween((int) written,
           (int) written + 4096 / LINE.length);
       assertThat(buffer.position() % LINE.length).isZero();
