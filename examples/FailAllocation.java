@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Injects a fault: runs a command in which one call of malloc, by default the 100th, returns 0, and tells who made that
- * call and how the command ended. Only the result is changed: errno stays as it is.
+ * Injects a fault: runs a command in which one call of malloc, by default the 100th, returns 0, and tells who
+ * made that call and how the command ended. Only the result is changed: errno stays as it is.
  *
  * <pre>
  * mvn -DskipTests package

@@ -5,8 +5,9 @@ import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.ReturnProbeRequest;
 
 /**
- * Fixes a bug of a running process: a function that returns wrong integers or pointers returns the right one, until the
- * process ends, or this does by Ctrl-C. The right value is decimal, or hexadecimal with 0x before it.
+ * Fixes a bug of a running process: a function that returns wrong integers or pointers returns the right one,
+ * until the process ends, or this does by Ctrl-C. The right value is decimal, or hexadecimal with 0x before
+ * it.
  *
  * <pre>
  * mvn -DskipTests package
@@ -26,13 +27,15 @@ final class FixBug {
     long right = Long.decode(arguments[2]);
     try (ProbedProcess process = ProbedProcess.attach(pid)) {
       ProbeLocation function = ProbeLocation.parse(arguments[1]);
-      // What the entry handler returns, here the first argument, is what the return handler of that call gets.
+      // What the entry handler returns, here the first argument, is what the return handler of that call
+      // gets.
       process.register(ReturnProbeRequest.of(function,
           hit -> hit.registers().argument(0),
           (hit, argument) -> {
             long wrong = hit.registers().rax();
             hit.registers().rax(right);
-            System.out.println("thread " + hit.threadId() + ": " + function + "(" + argument + ", ...) returned "
+            System.out.println("thread " + hit.threadId() + ": " + function + "(" + argument + ", ...) "
+                + "returned "
                 + wrong + ", made " + right);
           }).in(HandlerContext.TASK));
       System.out.println("Fixing " + function + " in process " + pid + ".");

@@ -8,8 +8,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Times calls of a function of a running process, by default 1000 of them or as many as there are until the process ends
- * or Ctrl-C. A time includes that of one stop of the thread, some microseconds.
+ * Times calls of a function of a running process, by default 1000 of them or as many as there are until the
+ * process ends or Ctrl-C. A time includes that of one stop of the thread, some microseconds.
  *
  * <pre>
  * mvn -DskipTests package

@@ -7,8 +7,9 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * Prints the calls of a function of a running process: the thread and the six integer arguments that are in registers, of
- * which the function may have fewer. Ends with the process, or by Ctrl-C, which leaves the process as it was.
+ * Prints the calls of a function of a running process: the thread and the six integer arguments that are in
+ * registers, of which the function may have fewer. Ends with the process, or by Ctrl-C, which leaves the
+ * process as it was.
  *
  * <pre>
  * mvn -DskipTests package

@@ -1,6 +1,7 @@
 /**
- * Target programs and the JUnit extension that runs them; the CPU as an oracle, what draws instructions and machine states
- * for it, and a fuzzer. JUnit and jqwik are needed only by those who use the extension or the arbitraries.
+ * Target programs and the JUnit extension that runs them; the CPU as an oracle, what draws instructions and
+ * machine states for it, and a fuzzer. JUnit and jqwik are needed only by those who use the extension or the
+ * arbitraries.
  */
 @org.jspecify.annotations.NullMarked
 module io.xolotl.fixtures {

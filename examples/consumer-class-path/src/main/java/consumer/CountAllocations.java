@@ -7,14 +7,19 @@ import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.ProcessEnd;
 import java.util.List;
 
-/** Counts the calls of malloc of a process, and the bytes that they ask for: {@code mvn compile exec:exec}. */
+/**
+ * Counts the calls of malloc of a process, and the bytes that they ask for: {@code mvn compile exec:exec}.
+ */
 public final class CountAllocations {
 
   private CountAllocations() {}
 
-  /** Launches {@code ls} and prints a line about it, or fails if it does not end as it does without probes. */
+  /**
+   * Launches {@code ls} and prints a line about it, or fails if it does not end as it does without probes.
+   */
   public static void main(String... arguments) {
-    // Written by the tracer thread, which runs all handlers of a session, and read once the process has ended.
+    // Written by the tracer thread, which runs all handlers of a session, and read once the process has
+    // ended.
     var bytes = new long[1];
     try (var process = ProbedProcess.launch(LaunchRequest.of(List.of("ls", "/")))) {
       Probe malloc = process.register(

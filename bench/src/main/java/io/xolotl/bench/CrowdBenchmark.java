@@ -25,8 +25,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Time from hit to hit, of whichever thread, when several threads do almost nothing else: all at one site, or each at a
- * site of its own.
+ * Time from hit to hit, of whichever thread, when several threads do almost nothing else: all at one site, or
+ * each at a site of its own.
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
  * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main CrowdBenchmark}. The control is one thread.

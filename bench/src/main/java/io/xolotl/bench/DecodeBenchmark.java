@@ -32,8 +32,8 @@ import org.openjdk.jmh.annotations.Warmup;
  * Time to decode and to classify one instruction, over the instructions of a compiled program.
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
- * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main DecodeBenchmark -prof gc}. The control is {@link #copyBytes},
- * which only touches the bytes.
+ * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main DecodeBenchmark -prof gc}. The control is
+ * {@link #copyBytes}, which only touches the bytes.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -155,7 +155,10 @@ public class DecodeBenchmark {
     return sum;
   }
 
-  /** Rewrites what addresses memory relative to rip to address it by a register; the result is the number of bytes. */
+  /**
+   * Rewrites what addresses memory relative to rip to address it by a register; the result is the number of
+   * bytes.
+   */
   @Benchmark
   @OperationsPerInvocation(INSTRUCTIONS)
   public long relocate() {

@@ -17,13 +17,15 @@ import java.util.function.LongSupplier;
 import java.util.stream.LongStream;
 
 /**
- * Compares decoding with the same Zydis called from C, in one run: for each round of a program in C a round here, so that
- * both meet the same CPU at the same clock. All times are times on a CPU, which others that want it do not lengthen. Prints
- * the time of an instruction, medians of all rounds; the ratio to C, with its quartiles; and what is allocated.
+ * Compares decoding with the same Zydis called from C, in one run: for each round of a program in C a round
+ * here, so that both meet the same CPU at the same clock. All times are times on a CPU, which others that
+ * want it do not lengthen. Prints the time of an instruction, medians of all rounds; the ratio to C, with its
+ * quartiles; and what is allocated.
  *
- * <p>Run: {@code mvn -q package -DskipTests && taskset -c 0 java -cp 'bench/target/classes:bench/target/lib/*'
- * --enable-native-access=ALL-UNNAMED io.xolotl.bench.DecodeComparison}. The control is C itself. Without {@code taskset} C
- * and Java may meet CPUs of different speed: on a virtual machine they share their cores with strangers.
+ * <p>Run: {@code mvn -q package -DskipTests && taskset -c 0 java -cp
+ * 'bench/target/classes:bench/target/lib/*' --enable-native-access=ALL-UNNAMED
+ * io.xolotl.bench.DecodeComparison}. The control is C itself. Without {@code taskset} C and Java may meet
+ * CPUs of different speed: on a virtual machine they share their cores with strangers.
  */
 public final class DecodeComparison {
 
@@ -39,7 +41,8 @@ public final class DecodeComparison {
    *
    * @param name what is done
    * @param nanos for an instruction
-   * @param ratio of its time to that of C's {@code ZydisDecoderDecodeInstruction}: first quartile, median, third
+   * @param ratio of its time to that of C's {@code ZydisDecoderDecodeInstruction}: first quartile, median,
+   *     third
    * @param bytes allocated for an instruction
    */
   public record Result(String name, double nanos, double[] ratio, double bytes) {

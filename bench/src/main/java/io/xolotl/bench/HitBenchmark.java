@@ -10,7 +10,9 @@ import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.ProbingOptions;
 import io.xolotl.xol.Technique;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -30,8 +32,8 @@ import org.openjdk.jmh.annotations.Warmup;
  * Time from hit to hit of a thread that does almost nothing else, for each technique and context.
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
- * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main HitBenchmark}. The control is the technique: a hit cannot take
- * less than one ptrace stop, and EMULATED takes just one.
+ * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main HitBenchmark}. The control is the technique: a hit
+ * cannot take less than one ptrace stop, and EMULATED takes just one.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -92,11 +94,11 @@ public class HitBenchmark {
   @Benchmark
   @OperationsPerInvocation(HITS)
   public long hits() {
-    Probe hit = java.util.Objects.requireNonNull(probe);
+    Probe hit = Objects.requireNonNull(probe);
     long before = hit.hits();
     while (hit.hits() - before < HITS) {
       // The tracer and its tracee need both CPUs of a small machine: no spinning.
-      java.util.concurrent.locks.LockSupport.parkNanos(50_000);
+      LockSupport.parkNanos(50_000);
     }
     return hit.hits() - before;
   }

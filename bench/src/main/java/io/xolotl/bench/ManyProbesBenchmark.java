@@ -31,12 +31,13 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Time to register very many probes in one call, on consecutive instructions of the C library, and to take them all away.
+ * Time to register very many probes in one call, on consecutive instructions of the C library, and to take
+ * them all away.
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
- * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main ManyProbesBenchmark}. The control is one probe. The memory that a
- * probe takes, here and in the process: the same with {@code io.xolotl.bench.ManyProbesBenchmark} in place of
- * {@code org.openjdk.jmh.Main ManyProbesBenchmark}.
+ * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main ManyProbesBenchmark}. The control is one probe. The
+ * memory that a probe takes, here and in the process: the same with
+ * {@code io.xolotl.bench.ManyProbesBenchmark} in place of {@code org.openjdk.jmh.Main ManyProbesBenchmark}.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SingleShotTime)

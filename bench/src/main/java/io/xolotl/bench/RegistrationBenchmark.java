@@ -6,6 +6,7 @@ import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.elf.SymbolResolver;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -24,8 +25,8 @@ import org.openjdk.jmh.annotations.Warmup;
  * Time to look a symbol up, and to register and unregister a probe on it, in a process that sleeps.
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
- * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main RegistrationBenchmark}. The control is {@link #readMappings},
- * which all but {@link #resolve} do too.
+ * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main RegistrationBenchmark}. The control is
+ * {@link #readMappings}, which all but {@link #resolve} do too.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -61,7 +62,7 @@ public class RegistrationBenchmark {
   }
 
   private ProbedProcess process() {
-    return java.util.Objects.requireNonNull(process);
+    return Objects.requireNonNull(process);
   }
 
   /** The control: the result is the number of mappings. */
@@ -73,13 +74,13 @@ public class RegistrationBenchmark {
   /** Finds a function by its name, in symbols that are read already; the result is its address. */
   @Benchmark
   public long resolve() {
-    return java.util.Objects.requireNonNull(symbols).resolve("libc.so.6", "malloc").address();
+    return Objects.requireNonNull(symbols).resolve("libc.so.6", "malloc").address();
   }
 
   /** Describes the address of a function. */
   @Benchmark
   public String describe() {
-    TargetProcess started = java.util.Objects.requireNonNull(target);
+    TargetProcess started = Objects.requireNonNull(target);
     return process().describe(started.address("main"));
   }
 

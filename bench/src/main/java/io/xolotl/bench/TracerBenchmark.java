@@ -30,8 +30,9 @@ import org.openjdk.jmh.annotations.Warmup;
  * Time to get at a stopped thread's state, and to stop a thread and let it go on.
  *
  * <p>Run: {@code mvn -q package -DskipTests && java -cp 'bench/target/classes:bench/target/lib/*'
- * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main TracerBenchmark}. The control is {@link #callTracer}, the way to
- * the tracer's thread, which all others go once for {@value #OPERATIONS} operations.
+ * --enable-native-access=ALL-UNNAMED org.openjdk.jmh.Main TracerBenchmark}. The control is
+ * {@link #callTracer}, the way to the tracer's thread, which all others go once for {@value #OPERATIONS}
+ * operations.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

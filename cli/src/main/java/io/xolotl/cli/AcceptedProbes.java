@@ -25,7 +25,10 @@ record AcceptedProbes(List<Probe> probes, Map<ProbeException.Reason, Integer> re
     return accepted;
   }
 
-  /** A set that is refused is halved until what is refused stands alone: most sets of most modules are accepted whole. */
+  /**
+   * A set that is refused is halved until what is refused stands alone: most sets of most modules are
+   * accepted whole.
+   */
   private void add(ProbedProcess process, List<ProbeRequest> requests) {
     try {
       probes.addAll(process.register(requests));

@@ -25,12 +25,16 @@ import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
 /** Measures what a hit costs. */
-@Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false, description = "Measures what a hit costs on this machine, beside the kernel's uprobes and a tracer in C.", customSynopsis = "xolotl bench [--iterations N] [--json] [--chart FILE.svg]", footer = {
-    "",
-    "A program executes one instruction N times: without a probe, with a handler in interrupt context, and in",
-    "task context; for each kind of instruction and each technique. With the same instruction, in the same rounds,",
-    "the kernel's uprobe is measured, where this user may have it, and a minimal tracer in C that makes the same",
-    "stops. Leave the machine alone meanwhile. Ctrl-C or SIGTERM end it with the results that are complete."})
+@Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Measures what a hit costs on this machine, beside the kernel's uprobes and a tracer "
+        + "in C.",
+    customSynopsis = "xolotl bench [--iterations N] [--json] [--chart FILE.svg]",
+    footer = {"",
+        "A program executes one instruction N times: without a probe, with a handler in interrupt context,",
+        "and in task context; for each kind of instruction and each technique. With the same instruction, in",
+        "the same rounds, the kernel's uprobe is measured, where this user may have it, and a minimal tracer",
+        "in C that makes the same stops. Leave the machine alone meanwhile. Ctrl-C or SIGTERM end it with",
+        "the results that are complete."})
 final class BenchCommand implements Callable<Integer> {
 
   /** Without a probe fewer take hardly longer than it takes to read the clock. */
@@ -44,13 +48,17 @@ final class BenchCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = "--iterations", paramLabel = "N", converter = IterationsConverter.class, defaultValue = "100000", description = "How often the instruction is executed for each result, at least 1000 (default: 100000).")
+  @Option(names = "--iterations", paramLabel = "N", converter = IterationsConverter.class,
+      defaultValue = "100000",
+      description = "How often the instruction is executed for each result, at least 1000 (default: 100000).")
   private long iterations;
 
-  @Option(names = "--json", description = "Print one JSON document.")
+  @Option(names = "--json",
+      description = "Print one JSON document.")
   private boolean json;
 
-  @Option(names = "--chart", paramLabel = "FILE.svg", description = "Also draw the results into this file.")
+  @Option(names = "--chart", paramLabel = "FILE.svg",
+      description = "Also draw the results into this file.")
   private @Nullable Path chart;
 
   @Override
@@ -96,7 +104,9 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  /** Exceptions of files have the file as their message, and what is wrong in another place or in their type. */
+  /**
+   * Exceptions of files have the file as their message, and what is wrong in another place or in their type.
+   */
   private static String reason(Exception e) {
     return switch (e) {
       case NoSuchFileException _ -> "there is no such directory";

@@ -29,9 +29,12 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /** Says what happens to instructions out of line. */
-@Command(name = "classify", mixinStandardHelpOptions = true, sortOptions = false, description = "Says how instructions would be executed out of line, or why they are refused. Needs no process.", customSynopsis = {
-    "xolotl classify --hex BYTES [--address ADDRESS] [--i386] [--policy POLICY] [--json]",
-    "       xolotl classify FILE[:SYMBOL] [--summary] [--policy POLICY] [--json]"})
+@Command(name = "classify", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Says how instructions would be executed out of line, or why they are refused. Needs "
+        + "no process.",
+    customSynopsis = {
+        "xolotl classify --hex BYTES [--address ADDRESS] [--i386] [--policy POLICY] [--json]",
+        "       xolotl classify FILE[:SYMBOL] [--summary] [--policy POLICY] [--json]"})
 final class ClassifyCommand implements Callable<Integer> {
 
   @ParentCommand
@@ -42,25 +45,33 @@ final class ClassifyCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Parameters(arity = "0..1", paramLabel = "FILE[:SYMBOL]", description = "All executable sections of an ELF file from beginning to end, or one of its functions.")
+  @Parameters(arity = "0..1", paramLabel = "FILE[:SYMBOL]",
+      description = "All executable sections of an ELF file from beginning to end, or one of its functions.")
   private @Nullable String file;
 
-  @Option(names = "--hex", paramLabel = "BYTES", converter = HexConverter.class, description = "Instructions as hexadecimal digits; spaces do not matter.")
+  @Option(names = "--hex", paramLabel = "BYTES", converter = HexConverter.class,
+      description = "Instructions as hexadecimal digits; spaces do not matter.")
   private @Nullable Bytes hex;
 
-  @Option(names = "--address", paramLabel = "ADDRESS", converter = AddressConverter.class, description = "Where the first of the --hex bytes is (default: 0x0).")
+  @Option(names = "--address", paramLabel = "ADDRESS", converter = AddressConverter.class,
+      description = "Where the first of the --hex bytes is (default: 0x0).")
   private @Nullable Long address;
 
-  @Option(names = "--i386", description = "The --hex bytes are 32-bit code. Of a file its header tells.")
+  @Option(names = "--i386",
+      description = "The --hex bytes are 32-bit code. Of a file its header tells.")
   private boolean i386;
 
-  @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class, defaultValue = "full", description = "full (the default), or strict: refuse what cannot be copied unchanged.")
+  @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class,
+      defaultValue = "full",
+      description = "full (the default), or strict: refuse what cannot be copied unchanged.")
   private RelocationPolicy policy = RelocationPolicy.FULL;
 
-  @Option(names = "--summary", description = "Print only how many instructions have each outcome, and how they are executed.")
+  @Option(names = "--summary",
+      description = "Print only how many instructions have each outcome, and how they are executed.")
   private boolean summary;
 
-  @Option(names = "--json", description = "Print one JSON document.")
+  @Option(names = "--json",
+      description = "Print one JSON document.")
   private boolean json;
 
   /** Not an array by itself: picocli would take that for an option with many values. */
@@ -129,7 +140,8 @@ final class ClassifyCommand implements Callable<Integer> {
       byte[] bytes = piece.bytes();
       for (int offset = 0, length; offset < bytes.length && !interruption.isRequested(); offset += length) {
         Decoding decoding = decoder.decode(bytes, offset, bytes.length - offset, piece.address() + offset);
-        // An instruction that the end of the code cuts off is one instruction, not as many as there are bytes.
+        // An instruction that the end of the code cuts off is one instruction, not as many as there are
+        // bytes.
         length = decoding instanceof Undecodable(_, _, var reason) && reason == Undecodable.Reason.TRUNCATED
             ? bytes.length - offset
             : decoding.length();

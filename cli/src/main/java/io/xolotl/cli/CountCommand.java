@@ -16,11 +16,14 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 
 /** Counts hits. */
-@Command(name = "count", mixinStandardHelpOptions = true, sortOptions = false, description = "Counts how often threads arrive at instructions.", customSynopsis = {
-    "xolotl count -p PID -e LOCATION... [OPTIONS]",
-    "       xolotl count -e LOCATION... [OPTIONS] -- COMMAND ARGS"}, footer = {"",
-        "Ends with the process, after --for, or by Ctrl-C or SIGTERM, and then prints its table. A table on a",
-        "terminal is refreshed meanwhile, unless a launched program may be writing there."})
+@Command(name = "count", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Counts how often threads arrive at instructions.",
+    customSynopsis = {
+        "xolotl count -p PID -e LOCATION... [OPTIONS]",
+        "       xolotl count -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
+    footer = {"",
+        "Ends with the process, after --for, or by Ctrl-C or SIGTERM, and then prints its table. A table on",
+        "a terminal is refreshed meanwhile, unless a launched program may be writing there."})
 final class CountCommand implements Callable<Integer> {
   private static final Duration REFRESH = Duration.ofMillis(500);
 
@@ -34,7 +37,8 @@ final class CountCommand implements Callable<Integer> {
   @Mixin
   private final ProbeOptions probing = new ProbeOptions();
 
-  @Option(names = "--json", description = "Print one JSON document; a launched program's output goes to standard error.")
+  @Option(names = "--json",
+      description = "Print one JSON document; a launched program's output goes to standard error.")
   private boolean json;
 
   @Override
@@ -70,7 +74,9 @@ final class CountCommand implements Callable<Integer> {
     return Xolotl.DONE;
   }
 
-  /** A terminal that is stopped (Ctrl-S) must not keep the command from its end: it misses tables meanwhile. */
+  /**
+   * A terminal that is stopped (Ctrl-S) must not keep the command from its end: it misses tables meanwhile.
+   */
   private static void refresh(Outlet terminal, CountTable table) {
     if (terminal.isIdle()) {
       var text = new StringWriter();

@@ -39,8 +39,8 @@ final class CountTable {
   }
 
   /**
-   * Replaces the table on the terminal by one of this moment, with the hits a second since the last one: of many probes
-   * those that are hit most, because what has scrolled away cannot be replaced.
+   * Replaces the table on the terminal by one of this moment, with the hits a second since the last one: of
+   * many probes those that are hit most, because what has scrolled away cannot be replaced.
    */
   void refresh(Writer out) throws IOException {
     long now = System.nanoTime();

@@ -23,7 +23,10 @@ import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
 /** Shows probes at work. */
-@Command(name = "demo", mixinStandardHelpOptions = true, customSynopsis = "xolotl demo", description = "Probes a program at work, shows what it sees, and checks that the program's results are right.")
+@Command(name = "demo", mixinStandardHelpOptions = true,
+    customSynopsis = "xolotl demo",
+    description = "Probes a program at work, shows what it sees, and checks that the program's results "
+        + "are right.")
 final class DemoCommand implements Callable<Integer> {
 
   /** Enough for sort(1) to use several threads. */
@@ -69,8 +72,9 @@ final class DemoCommand implements Callable<Integer> {
     Files.write(unsorted, Arrays.asList(lines));
     shell.print(out -> out.write(String.format(Locale.ROOT,
         """
-            sort(1) sorts %,d lines with several threads. Meanwhile each of its calls of some libc functions stops it, lets
-            a Java handler look at the arguments, executes the instruction under the breakpoint elsewhere, and goes on.
+            sort(1) sorts %,d lines with several threads. Meanwhile each of its calls of some libc
+            functions stops it, lets a Java handler look at the arguments, executes the instruction under
+            the breakpoint elsewhere, and goes on.
 
             """,
         LINES)));
@@ -90,7 +94,8 @@ final class DemoCommand implements Callable<Integer> {
         ProbingOptions.defaults());
     CountTable table;
     try (session) {
-      // Another libc may have some of these functions only, or others that cannot be found before they are called.
+      // Another libc may have some of these functions only, or others that cannot be found before they are
+      // called.
       var accepted = AcceptedProbes.register(session.process(),
           FUNCTIONS.stream().map(function -> ProbeRequest.at("libc.so.6", function, handler)).toList());
       if (accepted.probes().isEmpty()) {

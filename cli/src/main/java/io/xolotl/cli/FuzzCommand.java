@@ -36,11 +36,16 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /** Compares instructions that are executed in place and displaced. */
-@Command(name = "fuzz", mixinStandardHelpOptions = true, sortOptions = false, description = "Executes random instructions in their place and displaced, by each technique, and tells what differs.", customSynopsis = {
-    "xolotl fuzz [--seconds N | --cases N] [--seed S] [--mnemonic M]... [--technique T]... [--json]",
-    "       xolotl fuzz --case TOKEN [--technique T]... [--json]"}, footer = {"",
-        "Ends after --seconds, --cases, or by Ctrl-C or SIGTERM, and then prints its table. Exit status 1 if anything",
-        "differs; each difference is shown with the simplest case that has it and a command that repeats it."})
+@Command(name = "fuzz", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Executes random instructions in their place and displaced, by each technique, and "
+        + "tells what differs.",
+    customSynopsis = {
+        "xolotl fuzz [--seconds N | --cases N] [--seed S] [--mnemonic M]... [--technique T]... [--json]",
+        "       xolotl fuzz --case TOKEN [--technique T]... [--json]"},
+    footer = {"",
+        "Ends after --seconds, --cases, or by Ctrl-C or SIGTERM, and then prints its table. Exit status 1 if",
+        "anything differs; each difference is shown with the simplest case that has it and a command that",
+        "repeats it."})
 final class FuzzCommand implements Callable<Integer> {
   private static final int SECONDS = 10;
   private static final int LONGEST_SEQUENCE = 4;
@@ -56,25 +61,32 @@ final class FuzzCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = "--seconds", paramLabel = "N", converter = AmountConverter.class, description = "End after this time (default: 10).")
+  @Option(names = "--seconds", paramLabel = "N", converter = AmountConverter.class,
+      description = "End after this time (default: 10).")
   private @Nullable Long seconds;
 
-  @Option(names = "--cases", paramLabel = "N", converter = AmountConverter.class, description = "End after this many cases.")
+  @Option(names = "--cases", paramLabel = "N", converter = AmountConverter.class,
+      description = "End after this many cases.")
   private @Nullable Long cases;
 
-  @Option(names = "--seed", paramLabel = "S", converter = SeedConverter.class, description = "A number from which all cases follow (default: another one each time).")
+  @Option(names = "--seed", paramLabel = "S", converter = SeedConverter.class,
+      description = "A number from which all cases follow (default: another one each time).")
   private @Nullable Long seed;
 
-  @Option(names = "--mnemonic", paramLabel = "M", description = "Draw this instruction only; may be repeated.")
+  @Option(names = "--mnemonic", paramLabel = "M",
+      description = "Draw this instruction only; may be repeated.")
   private List<String> mnemonics = List.of();
 
-  @Option(names = "--technique", paramLabel = "T", converter = ProbeOptions.TechniqueConverter.class, description = "Displace by this technique only; may be repeated (default: by each that applies).")
+  @Option(names = "--technique", paramLabel = "T", converter = ProbeOptions.TechniqueConverter.class,
+      description = "Displace by this technique only; may be repeated (default: by each that applies).")
   private List<Technique> techniques = List.of(Technique.values());
 
-  @Option(names = "--case", paramLabel = "TOKEN", converter = CaseConverter.class, description = "Execute this case only, which a difference has named.")
+  @Option(names = "--case", paramLabel = "TOKEN", converter = CaseConverter.class,
+      description = "Execute this case only, which a difference has named.")
   private @Nullable Case repeated;
 
-  @Option(names = "--json", description = "Print one JSON document.")
+  @Option(names = "--json",
+      description = "Print one JSON document.")
   private boolean json;
 
   private long shown;
@@ -129,7 +141,10 @@ final class FuzzCommand implements Callable<Integer> {
     return report.findings().isEmpty() ? Xolotl.DONE : Xolotl.FAILED;
   }
 
-  /** What is drawn; null if the command is interrupted before that is known: all instructions take seconds to find. */
+  /**
+   * What is drawn; null if the command is interrupted before that is known: all instructions take seconds to
+   * find.
+   */
   private @Nullable InstructionGenerator instructions(Interruption interruption) {
     CompletableFuture<InstructionGenerator> found = CompletableFuture.supplyAsync(
         () -> mnemonics.isEmpty() ? InstructionGenerator.ofAll() : InstructionGenerator.of(mnemonics));

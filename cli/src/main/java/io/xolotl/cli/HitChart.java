@@ -11,8 +11,9 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A chart of a {@link HitReport} in SVG 1.1: a line an instruction and technique, with a mark for each thing that was
- * measured, over a logarithmic scale of time. Marks differ in form and colour; whiskers show the quartiles.
+ * A chart of a {@link HitReport} in SVG 1.1: a line an instruction and technique, with a mark for each thing
+ * that was measured, over a logarithmic scale of time. Marks differ in form and colour; whiskers show the
+ * quartiles.
  */
 final class HitChart {
 
@@ -30,7 +31,10 @@ final class HitChart {
   private static final String INK = "#24292f";
   private static final String FAINT = "#6e7781";
 
-  /** What is marked, in the order of the legend. The colours are told apart by the colour-blind (Okabe and Ito). */
+  /**
+   * What is marked, in the order of the legend. The colours are told apart by the colour-blind (Okabe and
+   * Ito).
+   */
   private enum Mark {
     UNPROBED("no probe", "#6e7781"), KERNEL("kernel's uprobe", "#d55e00"), C_LOOP("C loop, same stops",
         "#24292f"), INTERRUPT("Xolotl, interrupt context",
@@ -201,7 +205,8 @@ final class HitChart {
   }
 
   private void text(double x, int y, String anchor, int size, String colour, String weight, String text) {
-    add("<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\" font-size=\"%d\" fill=\"%s\" font-weight=\"%s\">%s</text>",
+    add("<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\" font-size=\"%d\" fill=\"%s\" "
+        + "font-weight=\"%s\">%s</text>",
         x, y,
         anchor, size, colour, weight, text.replace("&", "&amp;").replace("<", "&lt;"));
   }

@@ -20,12 +20,13 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The experiment of the Uprobes Documentation: a program hits one probepoint very often, without a probe, with the handler
- * in interrupt context, and in task context. Beside each stand, in the same rounds, a uprobe of the kernel on the same
- * instruction and a tracer in C that makes the same stops.
+ * The experiment of the Uprobes Documentation: a program hits one probepoint very often, without a probe,
+ * with the handler in interrupt context, and in task context. Beside each stand, in the same rounds, a uprobe
+ * of the kernel on the same instruction and a tracer in C that makes the same stops.
  *
- * <p>What is compared is measured within a fraction of a second in the same process, in an order that is reversed from
- * round to round: the clock of the CPU, and who shares it, changes more from minute to minute than the results differ.
+ * <p>What is compared is measured within a fraction of a second in the same process, in an order that is
+ * reversed from round to round: the clock of the CPU, and who shares it, changes more from minute to minute
+ * than the results differ.
  */
 final class HitExperiment implements AutoCloseable {
 
@@ -34,7 +35,9 @@ final class HitExperiment implements AutoCloseable {
   private static final int GDB_SHARE = 100;
   private static final int GDB_ROUNDS = 3;
   private static final String GDB_KIND = "mov";
-  /** Until the JVM has compiled the way of a hit, by its first compiler at least, and by its second at most. */
+  /**
+   * Until the JVM has compiled the way of a hit, by its first compiler at least, and by its second at most.
+   */
   private static final int LEAST_WARM_UP_HITS = 10_000;
   private static final int MOST_WARM_UP_HITS = 50_000;
 
@@ -240,7 +243,7 @@ final class HitExperiment implements AutoCloseable {
           yield nanos;
         }
       }
-      case KernelUprobes.Refused _,KernelUprobes.Unavailable _ -> Double.NaN;
+      case KernelUprobes.Refused _, KernelUprobes.Unavailable _ -> Double.NaN;
     };
   }
 

@@ -38,8 +38,8 @@ record HitReport(String machine, int rounds, long hitsPerRound, List<HitRow> row
     if (gdb.isPresent()) {
       HitExperiment.Gdb g = gdb.get();
       out.write(String.format(Locale.ROOT,
-          "%nA breakpoint of gdb on %s with a Python stop that returns False: %s µs a hit, %.1f times that of a probe"
-              + " in interrupt context.%n",
+          "%nA breakpoint of gdb on %s with a Python stop that returns False: %s µs a hit, %.1f times that "
+              + "of a probe in interrupt context.%n",
           g.instruction(), micros(g.nanos()), g.ratio().median()));
     }
   }

@@ -3,8 +3,8 @@ package io.xolotl.cli;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a hit costs, in nanoseconds from one execution of the instruction to the next. Ratios are of measurements that were
- * made one right after the other.
+ * What a hit costs, in nanoseconds from one execution of the instruction to the next. Ratios are of
+ * measurements that were made one right after the other.
  *
  * @param instruction its kind
  * @param technique how it is executed; {@link #NONE} without a probe

@@ -13,18 +13,21 @@ import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 
 /**
- * What Ctrl-C, SIGTERM and the end of the terminal do to a command: it ends as if its time were up, and exits with the
- * signal's status, 129, 130 or 143, when its results are printed.
+ * What Ctrl-C, SIGTERM and the end of the terminal do to a command: it ends as if its time were up, and exits
+ * with the signal's status, 129, 130 or 143, when its results are printed.
  *
- * <p>The signals are caught, rather than a shutdown hook used: all hooks of a JVM run at once, so that sessions would be
- * closed under the command that still works with them, and no session could be opened. Only a command that does not come
- * to its end is ended by {@link System#exit}, whose hooks restore the processes.
+ * <p>The signals are caught, rather than a shutdown hook used: all hooks of a JVM run at once, so that
+ * sessions would be closed under the command that still works with them, and no session could be opened. Only
+ * a command that does not come to its end is ended by {@link System#exit}, whose hooks restore the processes.
  */
 final class Interruption {
 
   private static final List<String> SIGNALS = List.of("HUP", "INT", "TERM");
 
-  /** How long a command may take to end, in seconds, after one signal and after two. The third ends it at once. */
+  /**
+   * How long a command may take to end, in seconds, after one signal and after two. The third ends it at
+   * once.
+   */
   private static final int[] PATIENCE = {60, 10, 0};
 
   private final CompletableFuture<Void> requested = new CompletableFuture<>();
@@ -49,7 +52,10 @@ final class Interruption {
     }
   }
 
-  /** Calls sun.misc.Signal, of the module jdk.unsupported; not by its name, since javac warns of that unconditionally. */
+  /**
+   * Calls sun.misc.Signal, of the module jdk.unsupported; not by its name, since javac warns of that
+   * unconditionally.
+   */
   private static void handle(String name, IntConsumer handler)
       throws ReflectiveOperationException {
     Class<?> signalType = Class.forName("sun.misc.Signal");

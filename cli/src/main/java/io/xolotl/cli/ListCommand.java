@@ -21,9 +21,12 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 
 /** Shows what can be named in a location. */
-@Command(name = "list", mixinStandardHelpOptions = true, sortOptions = false, description = "Shows the modules of a process, or the functions of a module.", customSynopsis = {
-    "xolotl list -p PID [MODULE[:GLOB]] [--json]",
-    "       xolotl list [MODULE[:GLOB]] [--json] -- COMMAND ARGS"}, footer = {"",
+@Command(name = "list", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Shows the modules of a process, or the functions of a module.",
+    customSynopsis = {
+        "xolotl list -p PID [MODULE[:GLOB]] [--json]",
+        "       xolotl list [MODULE[:GLOB]] [--json] -- COMMAND ARGS"},
+    footer = {"",
         "A launched program is ended when its libraries are loaded: none of its code runs."})
 final class ListCommand implements Callable<Integer> {
 
@@ -34,10 +37,13 @@ final class ListCommand implements Callable<Integer> {
   @Mixin
   private final TargetOptions target = new TargetOptions();
 
-  @Parameters(arity = "0..1", paramLabel = "MODULE[:GLOB]", description = "Show the functions of this module, of which a name matches the glob; * and ? stand for any characters.")
+  @Parameters(arity = "0..1", paramLabel = "MODULE[:GLOB]",
+      description = "Show the functions of this module, of which a name matches the glob; * and ? stand "
+          + "for any characters.")
   private @Nullable String what;
 
-  @Option(names = "--json", description = "Print one JSON document.")
+  @Option(names = "--json",
+      description = "Print one JSON document.")
   private boolean json;
 
   /** A file of which code is mapped. */

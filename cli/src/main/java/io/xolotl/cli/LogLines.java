@@ -5,8 +5,9 @@ import java.util.ResourceBundle;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Prints what the library logs as the command prints its own messages, a line each on standard error. The handlers of
- * java.util.logging are closed when the JVM begins to exit, by a hook of its own, while ours still restore processes.
+ * Prints what the library logs as the command prints its own messages, a line each on standard error. The
+ * handlers of java.util.logging are closed when the JVM begins to exit, by a hook of its own, while ours
+ * still restore processes.
  */
 public final class LogLines extends System.LoggerFinder {
 

@@ -9,22 +9,28 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An output that somebody else reads, perhaps never: a bounded buffer and a thread that writes it. So it is for whoever
- * has something to say to decide how long it waits for the reader: not at all ({@link #add}), or until the command is
- * interrupted and nothing has been read for some seconds ({@link #write} and {@link #flush}).
+ * An output that somebody else reads, perhaps never: a bounded buffer and a thread that writes it. So it is
+ * for whoever has something to say to decide how long it waits for the reader: not at all ({@link #add}), or
+ * until the command is interrupted and nothing has been read for some seconds ({@link #write} and
+ * {@link #flush}).
  *
  * <p>All its state is guarded by its monitor, which is notified at every change. Any thread.
  */
 final class Outlet extends OutputStream {
 
-  /** How long an interrupted command waits for a reader that reads no results, and for one that reads no messages. */
+  /**
+   * How long an interrupted command waits for a reader that reads no results, and for one that reads no
+   * messages.
+   */
   private static final long PATIENCE = TimeUnit.SECONDS.toNanos(5);
   private static final long PATIENCE_FOR_MESSAGES = TimeUnit.SECONDS.toNanos(1);
 
   /** Bytes that may wait while others are being written. */
   static final int CAPACITY = 1 << 20;
 
-  /** PIPE_BUF: a pipe takes as many bytes all or not at all (pipe(7)), so what was not taken is known exactly. */
+  /**
+   * PIPE_BUF: a pipe takes as many bytes all or not at all (pipe(7)), so what was not taken is known exactly.
+   */
   private static final int PIECE = 4096;
 
   /** Nobody reads the output any more. */
@@ -241,7 +247,10 @@ final class Outlet extends OutputStream {
     failed.complete(null);
   }
 
-  /** Waits until everything is written, but not for a reader that reads nothing for a while; then writes nothing more. */
+  /**
+   * Waits until everything is written, but not for a reader that reads nothing for a while; then writes
+   * nothing more.
+   */
   @Override
   public synchronized void close() {
     closed = true;

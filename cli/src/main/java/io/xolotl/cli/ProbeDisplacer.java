@@ -1,6 +1,11 @@
 package io.xolotl.cli;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Classification.Copy;
+import io.xolotl.decoder.Classification.Emulate;
+import io.xolotl.decoder.Classification.FixUp;
+import io.xolotl.decoder.Classification.ReDisplace;
+import io.xolotl.decoder.Classification.ScratchRegister;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.oracle.Displacer;
@@ -35,7 +40,10 @@ record ProbeDisplacer(Technique technique) implements Displacer {
     }
   }
 
-  /** Leaves out what is refused, or always copied where it is to be emulated: finding out by trying takes longer. */
+  /**
+   * Leaves out what is refused, or always copied where it is to be emulated: finding out by trying takes
+   * longer.
+   */
   private List<ProbeRequest> worthwhile(ProbedProcess process, List<Long> addresses,
       Map<Long, Refusal> refusals) {
     var requests = new ArrayList<ProbeRequest>(addresses.size());
@@ -46,9 +54,9 @@ record ProbeDisplacer(Technique technique) implements Displacer {
       switch (classification) {
         case Classification.Refuse(var reason) ->
           refusals.put(address, new Refusal(Kind.REFUSED, reason.description()));
-        case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _,Classification.FixUp _ when technique == Technique.EMULATED ->
+        case Copy _, ReDisplace _, ScratchRegister _, FixUp _ when technique == Technique.EMULATED ->
           refusals.put(address, new Refusal(Kind.NOT_APPLICABLE, "the instruction is not emulated"));
-        case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _,Classification.FixUp _,Classification.Emulate _ ->
+        case Copy _, ReDisplace _, ScratchRegister _, FixUp _, Emulate _ ->
           requests.add(ProbeRequest.at(address, hit -> {}).trustingBoundary().with(technique));
       }
     }

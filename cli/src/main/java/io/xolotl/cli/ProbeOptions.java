@@ -21,26 +21,33 @@ import picocli.CommandLine.TypeConversionException;
 /** What to probe and how. */
 final class ProbeOptions {
 
-  @Option(names = "-e", required = true, paramLabel = "LOCATION", converter = LocationConverter.class, description = "Where: MODULE:SYMBOL[+OFFSET] or 0xADDRESS. In the symbol * and ? stand for any characters: "
-      + "every matching function is probed, except those that are refused. May be repeated.")
+  @Option(names = "-e", required = true, paramLabel = "LOCATION", converter = LocationConverter.class,
+      description = "Where: MODULE:SYMBOL[+OFFSET] or 0xADDRESS. In the symbol * and ? stand for any "
+          + "characters: every matching function is probed, except those that are refused. May be repeated.")
   private List<ProbeLocation> locations = List.of();
 
-  @Option(names = "--technique", paramLabel = "TECHNIQUE", converter = TechniqueConverter.class, description = "Execute displaced instructions in this way: emulated, boosted, trapped or single-stepped. "
-      + "Without it, the best is chosen for each.")
+  @Option(names = "--technique", paramLabel = "TECHNIQUE", converter = TechniqueConverter.class,
+      description = "Execute displaced instructions in this way: emulated, boosted, trapped or "
+          + "single-stepped. Without it, the best is chosen for each.")
   private @Nullable Technique technique;
 
-  @Option(names = "--policy", paramLabel = "POLICY", converter = PolicyConverter.class, defaultValue = "full", description = "full (the default), or strict: refuse what cannot be copied unchanged.")
+  @Option(names = "--policy", paramLabel = "POLICY", converter = PolicyConverter.class, defaultValue = "full",
+      description = "full (the default), or strict: refuse what cannot be copied unchanged.")
   private RelocationPolicy policy = RelocationPolicy.FULL;
 
-  @Option(names = "--context", paramLabel = "CONTEXT", converter = ContextConverter.class, defaultValue = "interrupt", description = "Run handlers in interrupt context (the default), one at a time, or in task context, "
-      + "in parallel.")
+  @Option(names = "--context", paramLabel = "CONTEXT", converter = ContextConverter.class,
+      defaultValue = "interrupt",
+      description = "Run handlers in interrupt context (the default), one at a time, or in task context, "
+          + "in parallel.")
   private HandlerContext context = HandlerContext.INTERRUPT;
 
-  @Option(names = "--trust-boundary", description = "Insist that instructions start at the addresses, although no "
-      + "symbol shows it. A breakpoint in the middle of an instruction changes what the process computes.")
+  @Option(names = "--trust-boundary",
+      description = "Insist that instructions start at the addresses, although no symbol shows it. A "
+          + "breakpoint in the middle of an instruction changes what the process computes.")
   private boolean trustBoundary;
 
-  @Option(names = "--for", paramLabel = "TIME", converter = DurationConverter.class, description = "End after this time, for instance 500ms, 5s, 2m. A launched program is ended too.")
+  @Option(names = "--for", paramLabel = "TIME", converter = DurationConverter.class,
+      description = "End after this time, for instance 500ms, 5s, 2m. A launched program is ended too.")
   private @Nullable Duration limit;
 
   /** How long to probe; null until the process ends or somebody ends the command. */
@@ -55,8 +62,8 @@ final class ProbeOptions {
   }
 
   /**
-   * Registers all probes. A location that is refused is an error; of a pattern's functions, those that are refused are
-   * left out and counted in a message.
+   * Registers all probes. A location that is refused is an error; of a pattern's functions, those that are
+   * refused are left out and counted in a message.
    */
   List<Probe> register(ProbedProcess process, Handlers handlers, Shell shell) {
     List<ProbeLocation> single = locations.stream().filter(location -> !isPattern(location)).toList();

@@ -19,7 +19,10 @@ record Quartiles(double lower, double median, double upper) {
     return new Quartiles(at(sorted, 0.25), at(sorted, 0.5), at(sorted, 0.75));
   }
 
-  /** The quartiles of what an operation makes of each pair of measurements; those of a pair were made together. */
+  /**
+   * The quartiles of what an operation makes of each pair of measurements; those of a pair were made
+   * together.
+   */
   static Quartiles ofPairs(double[] one, double[] other, DoubleBinaryOperator operation) {
     if (one.length != other.length) {
       throw new IllegalArgumentException("pairs need as many of one as of the other");

@@ -50,8 +50,8 @@ final class Session implements AutoCloseable {
   }
 
   /**
-   * Lets a launched program run, and waits until the process ends, the time is up or something else happens. Somebody who
-   * has ended the command before does not want the program to run.
+   * Lets a launched program run, and waits until the process ends, the time is up or something else happens.
+   * Somebody who has ended the command before does not want the program to run.
    *
    * @param limit the time, from now; null for no limit
    * @param interval how often to do something meanwhile
@@ -125,7 +125,10 @@ final class Session implements AutoCloseable {
     return isLaunched() ? who + " had not ended yet (process " + process.pid() + ")" : null;
   }
 
-  /** Restores the process. A launched program that was never started is not to run without its probes: it is killed. */
+  /**
+   * Restores the process. A launched program that was never started is not to run without its probes: it is
+   * killed.
+   */
   @Override
   public void close() {
     if (isLaunched() && !started) {
@@ -134,7 +137,9 @@ final class Session implements AutoCloseable {
     process.close();
   }
 
-  /** A launch request for a command, whose output goes to standard error if it must not mix with a document. */
+  /**
+   * A launch request for a command, whose output goes to standard error if it must not mix with a document.
+   */
   static LaunchRequest request(List<String> command, boolean outputToError) {
     var request = LaunchRequest.of(command);
     return outputToError

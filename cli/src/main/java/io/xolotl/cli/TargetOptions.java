@@ -16,9 +16,9 @@ final class TargetOptions {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = {"-p",
-      "--pid"}, paramLabel = "PID", converter = PidConverter.class, description = "The process, which goes on running. "
-          + "Instead, a program to launch and its arguments may stand behind --.")
+  @Option(names = {"-p", "--pid"}, paramLabel = "PID", converter = PidConverter.class,
+      description = "The process, which goes on running. Instead, a program to launch and its arguments may "
+          + "stand behind --.")
   private @Nullable Integer pid;
 
   /** Attaches or launches. A launched program waits for {@link Session#start}. */

@@ -15,14 +15,17 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 
 /** Prints hits. */
-@Command(name = "trace", mixinStandardHelpOptions = true, sortOptions = false, description = "Prints a line for every arrival of a thread at an instruction: the time in seconds since the "
-    + "beginning, the thread, the location, and registers.", customSynopsis = {
+@Command(name = "trace", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Prints a line for every arrival of a thread at an instruction: the time in seconds since "
+        + "the beginning, the thread, the location, and registers.",
+    customSynopsis = {
         "xolotl trace -p PID -e LOCATION... [OPTIONS]",
-        "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"}, footer = {"",
-            "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed.",
-            "The process waits for nobody: lines that are not read as fast as they come are left out, which is said on",
-            "standard error, with their number (in the document: lost). With --lossless the process waits instead, until",
-            "the command ends."})
+        "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
+    footer = {"",
+        "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed.",
+        "The process waits for nobody: lines that are not read as fast as they come are left out, which is",
+        "said on standard error, with their number (in the document: lost). With --lossless the process",
+        "waits instead, until the command ends."})
 final class TraceCommand implements Callable<Integer> {
   private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
 
@@ -36,16 +39,18 @@ final class TraceCommand implements Callable<Integer> {
   @Mixin
   private final ProbeOptions probing = new ProbeOptions();
 
-  @Option(names = "--regs", split = ",", paramLabel = "REGISTER", converter = RegisterConverter.class, description = "The registers to print, for instance rax,rdi,rip. Without it, the six that hold a function's first "
-      + "integer arguments: rdi,rsi,rdx,rcx,r8,r9.")
+  @Option(names = "--regs", split = ",", paramLabel = "REGISTER", converter = RegisterConverter.class,
+      description = "The registers to print, for instance rax,rdi,rip. Without it, the six that hold a "
+          + "function's first integer arguments: rdi,rsi,rdx,rcx,r8,r9.")
   private List<Register> registers = List.of(Register.RDI, Register.RSI, Register.RDX, Register.RCX,
-      Register.R8,
-      Register.R9);
+      Register.R8, Register.R9);
 
-  @Option(names = "--json", description = "Print one JSON document; a launched program's output goes to standard error.")
+  @Option(names = "--json",
+      description = "Print one JSON document; a launched program's output goes to standard error.")
   private boolean json;
 
-  @Option(names = "--lossless", description = "Leave out no line: let the process wait for whoever reads the output.")
+  @Option(names = "--lossless",
+      description = "Leave out no line: let the process wait for whoever reads the output.")
   private boolean lossless;
 
   @Override

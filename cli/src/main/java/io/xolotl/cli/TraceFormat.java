@@ -5,7 +5,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
- * What stands between the numbers of a hit, ready to be copied: a hit is written while all of the process's hits wait.
+ * What stands between the numbers of a hit, ready to be copied: a hit is written while all of the process's
+ * hits wait.
  *
  * @param prologue what stands before all hits
  * @param separator what stands between two hits

@@ -9,11 +9,11 @@ import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Takes hits from handlers, at once, and hands them on to an {@link Outlet}, whose thread always writes all there is:
- * single hits without delay, many of them in large pieces, and nothing is left behind at the end.
+ * Takes hits from handlers, at once, and hands them on to an {@link Outlet}, whose thread always writes all
+ * there is: single hits without delay, many of them in large pieces, and nothing is left behind at the end.
  *
- * <p>Lines that find no room, because nobody reads as fast as they come, are left out and counted, so that the process
- * waits for nobody. A lossless output lets it wait, and says so.
+ * <p>Lines that find no room, because nobody reads as fast as they come, are left out and counted, so that
+ * the process waits for nobody. A lossless output lets it wait, and says so.
  *
  * <p>Everything is guarded by the outlet's monitor. Any thread.
  */
@@ -21,7 +21,10 @@ final class TraceOutput {
   private static final int FIRST_SIZE = 256;
   /** No number has more digits. */
   private static final int DIGITS = 20;
-  /** Bytes that a lossless output takes where handlers must not wait: before all is registered, and at the end. */
+  /**
+   * Bytes that a lossless output takes where handlers must not wait: before all is registered, and at the
+   * end.
+   */
   private static final int MOST_WAITING = 1 << 26;
   private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
 

@@ -19,10 +19,13 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line: its parts, and how every command ends. */
-@Command(name = "xolotl", mixinStandardHelpOptions = true, versionProvider = Xolotl.Version.class, description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.", subcommands = {
-    DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
-    ClassifyCommand.class, FuzzCommand.class,
-    BenchCommand.class, CommandLine.HelpCommand.class}, footerHeading = "%nExit status:%n", footer = {
+@Command(name = "xolotl", mixinStandardHelpOptions = true, versionProvider = Xolotl.Version.class,
+    description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.",
+    subcommands = {
+        DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
+        ClassifyCommand.class, FuzzCommand.class,
+        BenchCommand.class, CommandLine.HelpCommand.class},
+    footerHeading = "%nExit status:%n", footer = {
         "  0    done",
         "  1    refused or failed, or not all could be written; one line on standard error says why",
         "  2    wrong usage",
@@ -113,7 +116,7 @@ final class Xolotl {
       return READER_GONE;
     }
     shell.say(switch (e) {
-      case Failure _,ProbeException _,PtraceException _,SymbolException _,DecoderUnavailableException _ ->
+      case Failure _, ProbeException _, PtraceException _, SymbolException _, DecoderUnavailableException _ ->
         sentence(e);
       case IOException _ ->
         "the results cannot be written: " + e.getMessage();

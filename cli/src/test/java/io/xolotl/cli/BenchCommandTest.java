@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
@@ -75,7 +76,7 @@ class BenchCommandTest {
   /** The marks of task context, one of them in the legend. */
   private static long squares(Document svg) {
     var rectangles = svg.getElementsByTagName("rect");
-    return java.util.stream.IntStream.range(0, rectangles.getLength())
+    return IntStream.range(0, rectangles.getLength())
         .filter(i -> rectangles.item(i).getAttributes().getNamedItem("width").getNodeValue().equals("8"))
         .count();
   }

@@ -21,7 +21,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Cases that were different once, or that chance does not find: each does the same in place and by each technique. */
+/**
+ * Cases that were different once, or that chance does not find: each does the same in place and by each
+ * technique.
+ */
 class ChosenCasesTest {
 
   private static final int RAX = 0;
@@ -50,7 +53,9 @@ class ChosenCasesTest {
         .toList();
   }
 
-  /** Asserts that a case is the same by each technique, and displaced by one at least; returns how it ends. */
+  /**
+   * Asserts that a case is the same by each technique, and displaced by one at least; returns how it ends.
+   */
   private static Ending assertSame(Case subject) {
     Ending ending = null;
     for (Map.Entry<String, Displacer> technique : FuzzTest.byEachTechnique().entrySet()) {
@@ -105,7 +110,10 @@ class ChosenCasesTest {
     }
   }
 
-  /** A program that steps itself gets its trap behind each displaced instruction, whatever that does to the flag. */
+  /**
+   * A program that steps itself gets its trap behind each displaced instruction, whatever that does to the
+   * flag.
+   */
   @ParameterizedTest
   @ValueSource(strings = {"90", "9c", "66 9c", "9d", "50", "58", "eb 10", "74 10", "e2 10", "e3 10", "c3",
       "ff e1", "e8 20 00 00 00",

@@ -18,8 +18,8 @@ import org.junit.jupiter.api.Test;
 /**
  * Random instructions do the same in place and displaced, by each technique.
  *
- * <p>{@code mvn verify} runs cases of a fixed seed, for two minutes at most; {@code mvn verify -Pfuzz} runs ten minutes with
- * a random seed, {@code -Dfuzz.seed=} repeats one and {@code -Dfuzz.seconds=} says how long.
+ * <p>{@code mvn verify} runs cases of a fixed seed, for two minutes at most; {@code mvn verify -Pfuzz} runs
+ * ten minutes with a random seed, {@code -Dfuzz.seed=} repeats one and {@code -Dfuzz.seconds=} says how long.
  */
 class FuzzTest {
 

@@ -73,7 +73,10 @@ class TraceCommandTest {
     assertThat(traceTo(false).refused()).contains("cannot be written: No space left on device");
   }
 
-  /** {@code | head}: that what cannot be written goes to a pipe is known from elsewhere, and what the exception says is not. */
+  /**
+   * {@code | head}: that what cannot be written goes to a pipe is known from elsewhere, and what the
+   * exception says is not.
+   */
   @Test
   void aReaderThatLeaves() {
     assertThat(traceTo(true)).isEqualTo(new Cli(141, "", ""));

@@ -17,7 +17,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Outputs that cannot be written, or that nobody reads: neither the process nor the end of a command waits for them. */
+/**
+ * Outputs that cannot be written, or that nobody reads: neither the process nor the end of a command waits
+ * for them.
+ */
 class UnreadOutputTest {
 
   /** Until then the hits have filled the buffers, two megabytes, also on a busy machine. */

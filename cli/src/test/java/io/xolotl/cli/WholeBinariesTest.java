@@ -39,13 +39,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * All that compilers have put into large programs and libraries: every instruction of the functions that the unwind table
- * of the file describes, beside the verdict of the kernel's uprobes on the same instructions.
+ * All that compilers have put into large programs and libraries: every instruction of the functions that the
+ * unwind table of the file describes, beside the verdict of the kernel's uprobes on the same instructions.
  *
- * <p>The kernel is asked about one instruction of each shape: prefixes, encoding and opcode, which is all that it looks at
- * (arch_uprobe_analyze_insn in arch/x86/kernel/uprobes.c), and the answer counts for all of that shape. Each question takes
- * it a tenth of a second, so only the most frequent shapes are asked about; {@code -Dkernel.shapes=100000} asks about all.
- * Each result is a row of the table in the README, and is added to {@code target/whole-binaries.md}.
+ * <p>The kernel is asked about one instruction of each shape: prefixes, encoding and opcode, which is all
+ * that it looks at (arch_uprobe_analyze_insn in arch/x86/kernel/uprobes.c), and the answer counts for all of
+ * that shape. Each question takes it a tenth of a second, so only the most frequent shapes are asked about;
+ * {@code -Dkernel.shapes=100000} asks about all. Each result is a row of the table in the README, and is
+ * added to {@code target/whole-binaries.md}.
  */
 @Timeout(1_800)
 class WholeBinariesTest {

@@ -1,6 +1,8 @@
 package io.xolotl.decoder;
 
-/** Whether and how an instruction changes the flow of control. The order is that of {@code ZydisBranchType}. */
+/**
+ * Whether and how an instruction changes the flow of control. The order is that of {@code ZydisBranchType}.
+ */
 public enum BranchKind {
   /** No branch; system calls, interrupts and {@code iret} count as none. */
   NONE,

@@ -21,14 +21,15 @@ public sealed interface BranchSource {
    * @param index the register that is scaled
    * @param scale 1, 2, 4 or 8; 1 without an index
    * @param displacement added to base and index; if the instruction is RIP-relative, the absolute address
-   * @param addressSize 64, 32, or in 32-bit code 16: how many bits the sum of base, index and displacement has
+   * @param addressSize 64, 32, or in 32-bit code 16: how many bits the sum of base, index and displacement
+   *     has
    */
   record Memory(Segment segment, Optional<Gpr> base, Optional<Gpr> index, int scale, long displacement,
       int addressSize) implements BranchSource {
 
     /**
-     * Computes the address within the segment, from the registers before the instruction: a call that addresses by rsp
-     * uses its value before the push.
+     * Computes the address within the segment, from the registers before the instruction: a call that
+     * addresses by rsp uses its value before the push.
      *
      * @param registers gives a register's 64-bit value
      * @return the address, wrapped at the {@link #addressSize}; the segment's base is still to be added

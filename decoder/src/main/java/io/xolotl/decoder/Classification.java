@@ -6,7 +6,8 @@ import java.util.Optional;
 public sealed interface Classification {
 
   /**
-   * Says what happens to an instruction. The answer depends on nothing but the arguments, and there always is one.
+   * Says what happens to an instruction. The answer depends on nothing but the arguments, and there always is
+   * one.
    *
    * @param decoding an instruction; what is undecodable is refused
    * @param policy whether copies may be changed
@@ -31,8 +32,8 @@ public sealed interface Classification {
   }
 
   /**
-   * The copy's 32-bit displacement, which is relative to the address behind the copy, is rewritten to reach the same
-   * target.
+   * The copy's 32-bit displacement, which is relative to the address behind the copy, is rewritten to reach
+   * the same target.
    *
    * @param displacementOffset at which byte of the instruction the displacement starts
    * @param target the absolute address
@@ -48,8 +49,9 @@ public sealed interface Classification {
   }
 
   /**
-   * The copy addresses its memory by a general register that the instruction does not use. The register must hold
-   * {@link #value} when the copy is executed, and get its own value back afterwards, also if the copy faults.
+   * The copy addresses its memory by a general register that the instruction does not use. The register must
+   * hold {@link #value} when the copy is executed, and get its own value back afterwards, also if the copy
+   * faults.
    *
    * @param instruction the original
    * @param register the register, never rsp or one of r8 to r15
@@ -61,8 +63,8 @@ public sealed interface Classification {
     }
 
     /**
-     * The copy that addresses its memory by a register, for any instruction with an operand relative to rip: also one that
-     * is emulated unless its memory access faults.
+     * The copy that addresses its memory by a register, for any instruction with an operand relative to rip:
+     * also one that is emulated unless its memory access faults.
      *
      * @param instruction an instruction
      * @return empty if it has no such operand, or uses all candidates
@@ -71,7 +73,10 @@ public sealed interface Classification {
       return instruction.isRipRelative() ? Classifier.scratchRegister(instruction) : Optional.empty();
     }
 
-    /** Returns what to load: the address behind the original, cut to 32 bits if the operand is relative to eip. */
+    /**
+     * Returns what to load: the address behind the original, cut to 32 bits if the operand is relative to
+     * eip.
+     */
     public long value() {
       long next = instruction.nextAddress();
       return instruction.addressSize() == 32 ? next & 0xffff_ffffL : next;
@@ -98,7 +103,9 @@ public sealed interface Classification {
     public enum Kind {
       /** The kernel gets to see, and rcx holds, the address behind the copy; r11 holds rflags. */
       SYSCALL,
-      /** {@code int 0x80}, the system call of 32-bit code: the kernel gets to see the address behind the copy. */
+      /**
+       * {@code int 0x80}, the system call of 32-bit code: the kernel gets to see the address behind the copy.
+       */
       INT_80
     }
 

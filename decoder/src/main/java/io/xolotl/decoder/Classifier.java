@@ -12,9 +12,10 @@ import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
- * The rules of relocation, decided from the decoded form alone: mnemonic, encoding, prefixes and operands. A bare opcode
- * byte means different things under a VEX prefix; the kernel's uprobes (arch/x86/kernel/uprobes.c, Linux 6.18) look at
- * it, and so skip {@code vpor} and take {@code vpsubsb} for a call.
+ * The rules of relocation, decided from the decoded form alone: mnemonic, encoding, prefixes and operands. A
+ * bare opcode byte means different things under a VEX prefix; the kernel's uprobes
+ * (arch/x86/kernel/uprobes.c, Linux 6.18) look at it, and so skip {@code vpor} and take {@code vpsubsb} for a
+ * call.
  */
 final class Classifier {
 
@@ -77,7 +78,8 @@ final class Classifier {
           : relocate(instruction, policy);
       case SYSCALL -> switch (instruction.mode()) {
         case LONG_64 -> new FixUp(FixUp.Kind.SYSCALL);
-        // On CPUs that have it in 32-bit code the kernel returns to the vDSO (do_fast_syscall_32 in arch/x86/entry).
+        // On CPUs that have it in 32-bit code the kernel returns to the vDSO (do_fast_syscall_32 in
+        // arch/x86/entry).
         case COMPAT_32 -> new Refuse(Refusal.SYSENTER);
       };
       case INTERRUPT -> interrupt(instruction);
@@ -195,8 +197,8 @@ final class Classifier {
   }
 
   /**
-   * Rewrites a RIP-relative instruction to address by a register. The displacement stays in place: modrm gets mod 10,
-   * which has 32 bits of displacement as well (and, with EVEX, is not scaled as mod 01 is).
+   * Rewrites a RIP-relative instruction to address by a register. The displacement stays in place: modrm gets
+   * mod 10, which has 32 bits of displacement as well (and, with EVEX, is not scaled as mod 01 is).
    */
   static byte[] withBase(Instruction instruction, Gpr base) {
     byte[] bytes = instruction.bytes();

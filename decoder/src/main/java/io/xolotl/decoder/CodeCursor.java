@@ -9,8 +9,8 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A place in code that moves from instruction to instruction, for those who look at very many and keep few: it costs what
- * Zydis costs, and allocates nothing. {@link #decoding} gives what is worth keeping.
+ * A place in code that moves from instruction to instruction, for those who look at very many and keep few:
+ * it costs what Zydis costs, and allocates nothing. {@link #decoding} gives what is worth keeping.
  *
  * {@snippet :
  * CodeCursor cursor = Decoder.forThisCpu().cursor(code, address);
@@ -116,7 +116,7 @@ public final class CodeCursor {
     return status >= 0;
   }
 
-  /** Tells whether an instruction starts here. */
+  /** Returns true if an instruction starts here. */
   public boolean isInstruction() {
     return status >= 0;
   }
@@ -137,8 +137,8 @@ public final class CodeCursor {
   }
 
   /**
-   * Returns what happens to this out of line: what {@link Classification#of} gives for {@link #decoding}. For all that
-   * compilers emit often this allocates nothing.
+   * Returns what happens to this out of line: what {@link Classification#of} gives for {@link #decoding}. For
+   * all that compilers emit often this allocates nothing.
    *
    * @param policy whether copies may be changed
    */
@@ -148,8 +148,8 @@ public final class CodeCursor {
   }
 
   /**
-   * Decides what needs no operands, which is nearly everything; null if this does not. MVEX does not occur: Zydis' mode for
-   * it is off.
+   * Decides what needs no operands, which is nearly everything; null if this does not. MVEX does not occur:
+   * Zydis' mode for it is off.
    */
   private @Nullable Outcome usual(RelocationPolicy policy) {
     return switch (usuals[intAt(ZydisStructs.MNEMONIC)]) {

@@ -6,7 +6,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 
-/** Whose reading of the instruction set applies: the two differ in near branches with an operand-size prefix. */
+/**
+ * Whose reading of the instruction set applies: the two differ in near branches with an operand-size prefix.
+ */
 public enum CpuVendor {
   /** Intel and all others: a near branch in 64-bit code ignores prefix 66. */
   INTEL,

@@ -15,8 +15,8 @@ import java.util.stream.StreamSupport;
 /**
  * Turns bytes into instructions, as Zydis understands them.
  *
- * <p>Immutable; any number of threads, virtual ones too, may use one at the same time. Decoding allocates nothing but
- * its result.
+ * <p>Immutable; any number of threads, virtual ones too, may use one at the same time. Decoding allocates
+ * nothing but its result.
  */
 public final class Decoder {
 
@@ -98,7 +98,7 @@ public final class Decoder {
     return vendor;
   }
 
-  /** Tells whether Intel MPX is decoded. */
+  /** Returns true if Intel MPX is decoded. */
   public boolean mpx() {
     return mpx;
   }
@@ -183,8 +183,8 @@ public final class Decoder {
   }
 
   /**
-   * Decodes one instruction and says what happens to it out of line. Never fails: bytes that are no instruction are
-   * refused.
+   * Decodes one instruction and says what happens to it out of line. Never fails: bytes that are no
+   * instruction are refused.
    *
    * @param bytes holds the instruction
    * @param offset where it starts
@@ -200,7 +200,8 @@ public final class Decoder {
   }
 
   /**
-   * Returns a cursor over code, which decodes without allocating. It stands nowhere yet: {@link CodeCursor#moveTo} first.
+   * Returns a cursor over code, which decodes without allocating. It stands nowhere yet:
+   * {@link CodeCursor#moveTo} first.
    *
    * @param code the code, which is copied
    * @param address where its first byte is, or will be, in the process
@@ -301,8 +302,9 @@ public final class Decoder {
   }
 
   /**
-   * Recognizes prefixes that Zydis 4 does not know, in bytes that it called invalid: the REX2 of APX, and an EVEX with
-   * the bits that APX uses (Intel APX specification, 3.1) or without the one that tells EVEX from MVEX.
+   * Recognizes prefixes that Zydis 4 does not know, in bytes that it called invalid: the REX2 of APX, and an
+   * EVEX with the bits that APX uses (Intel APX specification, 3.1) or without the one that tells EVEX from
+   * MVEX.
    */
   private static Undecodable.Reason reasonInvalid(Scratch scratch, int available) {
     int i = 0;

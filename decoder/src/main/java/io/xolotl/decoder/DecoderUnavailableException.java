@@ -30,7 +30,10 @@ public final class DecoderUnavailableException extends RuntimeException {
     this.reason = reason;
   }
 
-  /** The same with the stack of the caller; an exception that is thrown twice misleads whoever reads its stack. */
+  /**
+   * The same with the stack of the caller; an exception that is thrown twice misleads whoever reads its
+   * stack.
+   */
   DecoderUnavailableException again() {
     return new DecoderUnavailableException(reason, String.valueOf(getMessage()), this);
   }

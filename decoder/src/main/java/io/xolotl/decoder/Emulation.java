@@ -1,13 +1,14 @@
 package io.xolotl.decoder;
 
 /**
- * What an emulated instruction does to the saved registers and to memory. Where the text does not say otherwise, rip
- * becomes the address behind the instruction and flags stay as they are. Targets are absolute addresses.
+ * What an emulated instruction does to the saved registers and to memory. Where the text does not say
+ * otherwise, rip becomes the address behind the instruction and flags stay as they are. Targets are absolute
+ * addresses.
  *
  * <p>In 32-bit code rip and rsp are eip and esp: they have 32 bits and wrap at 4 GiB.
  *
- * <p>A thread with a shadow stack (CET) has one more effect: {@link Call}, {@link IndirectCall} and {@link Return} move
- * SSP too.
+ * <p>A thread with a shadow stack (CET) has one more effect: {@link Call}, {@link IndirectCall} and
+ * {@link Return} move SSP too.
  */
 public sealed interface Emulation {
 
@@ -24,8 +25,8 @@ public sealed interface Emulation {
    * rip becomes the target if the count says so.
    *
    * @param kind what is done to the count and asked of it
-   * @param addressSize 64: the count is rcx; 32: it is ecx, and writing it clears the upper half of rcx; 16, in 32-bit
-   *     code only: it is cx, and writing it keeps the other bits
+   * @param addressSize 64: the count is rcx; 32: it is ecx, and writing it clears the upper half of rcx; 16,
+   *     in 32-bit code only: it is cx, and writing it keeps the other bits
    * @param target an absolute address
    */
   record Loop(LoopKind kind, int addressSize, long target) implements Emulation {}
@@ -80,15 +81,16 @@ public sealed interface Emulation {
   record LoadAddress(Gpr destination, int widthBits, long address) implements Emulation {}
 
   /**
-   * Pushes rflags, with RF and VM clear and the program's own TF, never the tracer's (Intel SDM, volume 2, PUSHF).
+   * Pushes rflags, with RF and VM clear and the program's own TF, never the tracer's (Intel SDM, volume 2,
+   * PUSHF).
    *
    * @param widthBits 64, 32 or 16
    */
   record PushFlags(int widthBits) implements Emulation {}
 
   /**
-   * Pops rflags; in user space IOPL, VM, VIF and VIP stay, and IF too unless IOPL is 3; TF belongs to the program
-   * (Intel SDM, volume 2, POPF).
+   * Pops rflags; in user space IOPL, VM, VIF and VIP stay, and IF too unless IOPL is 3; TF belongs to the
+   * program (Intel SDM, volume 2, POPF).
    *
    * @param widthBits 64 or 32; or 16, which leaves the upper bits alone
    */

@@ -2,7 +2,10 @@ package io.xolotl.decoder;
 
 import java.util.List;
 
-/** The sixteen 64-bit general registers, in the order of their numbers in the encoding (Intel SDM, volume 2, 3.1.1.1). */
+/**
+ * The sixteen 64-bit general registers, in the order of their numbers in the encoding (Intel SDM, volume 2,
+ * 3.1.1.1).
+ */
 public enum Gpr {
   RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15;
 

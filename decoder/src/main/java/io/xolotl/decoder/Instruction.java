@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A decoded instruction. Immutable, and safe to use from any thread.
  *
- * <p>Operands, and what follows from them, are decoded when first asked for. Two instructions are equal if they have
- * the same bytes at the same address, read in the same mode.
+ * <p>Operands, and what follows from them, are decoded when first asked for. Two instructions are equal if
+ * they have the same bytes at the same address, read in the same mode.
  */
 public final class Instruction implements Decoding {
 
@@ -57,7 +57,8 @@ public final class Instruction implements Decoding {
   private final boolean ripRelative;
   private final boolean relativeBranch;
 
-  // Lists of records of final fields are safely published even by a race; at worst two threads compute the same.
+  // Lists of records of final fields are safely published even by a race; at worst two threads compute the
+  // same.
   private @Nullable List<Operand> operands;
 
   /** Takes over what was decoded before the scratch is used again. */
@@ -128,7 +129,10 @@ public final class Instruction implements Decoding {
     return ZydisCalls.MEMORY.get(ValueLayout.JAVA_INT, address);
   }
 
-  /** How many bits of rip a relative branch writes; xbegin, which is none by Zydis, says 32 but means them all. */
+  /**
+   * How many bits of rip a relative branch writes; xbegin, which is none by Zydis, says 32 but means them
+   * all.
+   */
   private int branchWidth() {
     if (operandWidth == 16 && branchKind != BranchKind.NONE.ordinal()) {
       return 16;
@@ -188,7 +192,10 @@ public final class Instruction implements Decoding {
     return decoder.tables().categories().get(category);
   }
 
-  /** Returns Zydis' name of the set of instructions this belongs to in lower case, for instance {@code avx512f_512}. */
+  /**
+   * Returns Zydis' name of the set of instructions this belongs to in lower case, for instance
+   * {@code avx512f_512}.
+   */
   public String isaSet() {
     return decoder.tables().isaSets().get(isaSet);
   }
@@ -208,22 +215,31 @@ public final class Instruction implements Decoding {
     return relativeBranch ? OptionalLong.of(target) : OptionalLong.empty();
   }
 
-  /** Tells whether it has an operand relative to rip, or to eip. */
+  /** Returns true if it has an operand relative to rip, or to eip. */
   public boolean isRipRelative() {
     return ripRelative;
   }
 
-  /** Returns the absolute address of the operand that is relative to rip, or to eip, which is below 4 GiB then. */
+  /**
+   * Returns the absolute address of the operand that is relative to rip, or to eip, which is below 4 GiB
+   * then.
+   */
   public OptionalLong ripRelativeTarget() {
     return ripRelative ? OptionalLong.of(target) : OptionalLong.empty();
   }
 
-  /** Returns at which byte of the instruction its displacement starts, for operands relative to rip and others. */
+  /**
+   * Returns at which byte of the instruction its displacement starts, for operands relative to rip and
+   * others.
+   */
   public OptionalInt displacementOffset() {
     return displacementOffset < 0 ? OptionalInt.empty() : OptionalInt.of(displacementOffset);
   }
 
-  /** Returns at which byte of the instruction its first immediate starts, also if that is a branch displacement. */
+  /**
+   * Returns at which byte of the instruction its first immediate starts, also if that is a branch
+   * displacement.
+   */
   public OptionalInt immediateOffset() {
     return immediateOffset < 0 ? OptionalInt.empty() : OptionalInt.of(immediateOffset);
   }
@@ -238,17 +254,23 @@ public final class Instruction implements Decoding {
     return operandWidth;
   }
 
-  /** Tells whether a rep prefix repeats this string instruction, so that the CPU may be interrupted in the middle. */
+  /**
+   * Returns true if a rep prefix repeats this string instruction, so that the CPU may be interrupted in the
+   * middle.
+   */
   public boolean isRepeated() {
     return has(REPEATED);
   }
 
-  /** Tells whether a lock prefix is in effect. */
+  /** Returns true if a lock prefix is in effect. */
   public boolean isLocked() {
     return has(Zydis.ZYDIS_ATTRIB_HAS_LOCK());
   }
 
-  /** Tells whether the instruction faults in user space according to Zydis, which misses some that depend on IOPL. */
+  /**
+   * Returns true if the instruction faults in user space according to Zydis, which misses some that depend on
+   * IOPL.
+   */
   public boolean isPrivileged() {
     return has(Zydis.ZYDIS_ATTRIB_IS_PRIVILEGED());
   }
@@ -317,7 +339,10 @@ public final class Instruction implements Decoding {
     return registers;
   }
 
-  /** Tells whether any part of a general register is an operand, of whatever visibility, or part of an address. */
+  /**
+   * Returns true if any part of a general register is an operand, of whatever visibility, or part of an
+   * address.
+   */
   public boolean uses(Gpr gpr) {
     return (gprMask() & 1 << gpr.index()) != 0;
   }
@@ -384,7 +409,7 @@ public final class Instruction implements Decoding {
     return prefixOffset >= 0 && encoding == Encoding.LEGACY.ordinal() && (byteAt(prefixOffset) & 1) != 0;
   }
 
-  /** Tells whether there is a prefix f2 or f3, which Zydis does not report where it means nothing. */
+  /** Returns true if there is a prefix f2 or f3, which Zydis does not report where it means nothing. */
   boolean hasRepeatPrefix() {
     for (int i = 0; i < length; i++) {
       int prefix = byteAt(i);
@@ -408,7 +433,7 @@ public final class Instruction implements Decoding {
     return opcodeMap << 8 | Byte.toUnsignedInt(opcode);
   }
 
-  /** Tells whether the modrm byte, if there is one, names a register for its second operand. */
+  /** Returns true if the modrm byte, if there is one, names a register for its second operand. */
   boolean isModrmRegister() {
     return modrmOffset >= 0 && byteAt(modrmOffset) >= 0xc0;
   }

@@ -51,8 +51,9 @@ final class NativeOperand {
   }
 
   /**
-   * Takes the base away from an operand whose SIB byte has none (base 101 with mod 0, Intel SDM, volume 2, table 2-3).
-   * Under an address-size prefix with REX.B Zydis 4 reports r13d instead and loses the displacement (Zydis issue 592).
+   * Takes the base away from an operand whose SIB byte has none (base 101 with mod 0, Intel SDM, volume 2,
+   * table 2-3). Under an address-size prefix with REX.B Zydis 4 reports r13d instead and loses the
+   * displacement (Zydis issue 592).
    */
   static void correctBase(Scratch scratch) {
     boolean hasSib = (scratch.instructionLong(ZydisStructs.ATTRIBUTES) & Zydis.ZYDIS_ATTRIB_HAS_SIB()) != 0;

@@ -20,10 +20,10 @@ public sealed interface Operand {
 
   Visibility visibility();
 
-  /** Tells whether the instruction reads it, always or under a condition. */
+  /** Returns true if the instruction reads it, always or under a condition. */
   boolean read();
 
-  /** Tells whether the instruction writes it, always or under a condition. */
+  /** Returns true if the instruction writes it, always or under a condition. */
   boolean written();
 
   /** A register. */

@@ -16,12 +16,12 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 
 /**
- * Loads a shared library that is in a jar, so that no other user can read, change or replace what is loaded: a JVM of root would
- * execute their code.
+ * Loads a shared library that is in a jar, so that no other user can read, change or replace what is loaded:
+ * a JVM of root would execute their code.
  *
- * <p>The first choice is a memfd, which no directory has a name for: nothing to find, nothing to clean up, whatever ends the
- * JVM. Where the system forbids that, it is a file in a new directory of mode 0700, which has a name for the few
- * milliseconds that it takes to write and load it.
+ * <p>The first choice is a memfd, which no directory has a name for: nothing to find, nothing to clean up,
+ * whatever ends the JVM. Where the system forbids that, it is a file in a new directory of mode 0700, which
+ * has a name for the few milliseconds that it takes to write and load it.
  */
 final class PackedLibrary {
 
@@ -57,8 +57,8 @@ final class PackedLibrary {
    *
    * @param library its bytes
    * @param name the name that {@code /proc/PID/maps} and debuggers show
-   * @throws NotLoadedException if the system lets it be loaded in neither way; the message says why, as "neither from ... nor
-   *     from ..."
+   * @throws NotLoadedException if the system lets it be loaded in neither way; the message says why, as
+   *     "neither from ... nor from ..."
    */
   static void load(byte[] library, String name) throws NotLoadedException {
     try {
@@ -76,7 +76,10 @@ final class PackedLibrary {
     }
   }
 
-  /** Returns what dlerror(3) says behind the path, which the JVM puts before it once more and which is gone by now. */
+  /**
+   * Returns what dlerror(3) says behind the path, which the JVM puts before it once more and which is gone by
+   * now.
+   */
   private static String linkerSays(Throwable e) {
     String message = String.valueOf(e.getMessage());
     return message.substring(message.lastIndexOf(": ") < 0 ? 0 : message.lastIndexOf(": ") + 2);
@@ -90,17 +93,20 @@ final class PackedLibrary {
       try (OutputStream content = new FileOutputStream(path)) {
         content.write(library);
       }
-      // From here on nothing can change it, whoever opens it through /proc (mm/memfd.c, memfd_add_seals). Without the seals it
-      // would still be as safe as the rest of this process's memory, so that they may fail.
+      // From here on nothing can change it, whoever opens it through /proc (mm/memfd.c, memfd_add_seals).
+      // Without the seals it would still be as safe as the rest of this process's memory, so that they may
+      // fail.
       Syscall.call(SYS_FCNTL, descriptor, F_ADD_SEALS,
           F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-      // The JVM resolves the link as far as it leads to files: to /proc/PID/fd/N, because "/memfd:NAME (deleted)" is none,
-      // unless somebody makes one, who may write to the root directory and needs no such detour.
+      // The JVM resolves the link as far as it leads to files: to /proc/PID/fd/N, because "/memfd:NAME
+      // (deleted)" is none, unless somebody makes one, who may write to the root directory and needs no such
+      // detour.
       System.load(path);
       loaded = true;
     } finally {
-      // Stays open if it is in use: the dynamic linker and the JVM know a library by its path, and in another class loader a
-      // copy of this class would take the library that it finds under the same number for its own.
+      // Stays open if it is in use: the dynamic linker and the JVM know a library by its path, and in another
+      // class loader a copy of this class would take the library that it finds under the same number for its
+      // own.
       if (!loaded) {
         Syscall.call(SYS_CLOSE, descriptor, 0, 0);
       }
@@ -112,7 +118,8 @@ final class PackedLibrary {
       long address = arena.allocateFrom(name).address();
       long result = Syscall.call(SYS_MEMFD_CREATE, address, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC, 0);
       if (result == -EINVAL) {
-        // Linux before 6.3 does not know MFD_EXEC, and needs none. EACCES is an answer: vm.memfd_noexec=2 forbids it.
+        // Linux before 6.3 does not know MFD_EXEC, and needs none. EACCES is an answer: vm.memfd_noexec=2
+        // forbids it.
         result = Syscall.call(SYS_MEMFD_CREATE, address, MFD_CLOEXEC | MFD_ALLOW_SEALING, 0);
       }
       if (result < 0) {
@@ -139,14 +146,17 @@ final class PackedLibrary {
     }
   }
 
-  /** Makes a directory that only its owner can look into, from its first moment on: mkdir(2) sets the mode. */
+  /**
+   * Makes a directory that only its owner can look into, from its first moment on: mkdir(2) sets the mode.
+   */
   static Path privateDirectory() throws IOException {
     return Files.createTempDirectory("xolotl-",
         PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
   }
 
   static void write(Path file, byte[] content) throws IOException {
-    // O_EXCL and the mode in one call: neither the umask nor a file that is there already can open it to others.
+    // O_EXCL and the mode in one call: neither the umask nor a file that is there already can open it to
+    // others.
     Files.createFile(file,
         PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
     Files.write(file, content);

@@ -20,12 +20,21 @@ public enum Refusal {
   IO("the instruction accesses I/O ports, which needs privileges"),
   /** {@code iret}, {@code sysret}, {@code uiret} and {@code rsm} are among them. */
   FAR_BRANCH("a far branch or a return from the kernel may change the code segment or the privilege level"),
-  /** {@code int n}, {@code int1}, {@code into}; not {@code int 0x80} in 32-bit code, which is the system call there. */
+  /**
+   * {@code int n}, {@code int1}, {@code into}; not {@code int 0x80} in 32-bit code, which is the system call
+   * there.
+   */
   SOFTWARE_INTERRUPT("a software interrupt enters the kernel with the address of the copy"),
-  /** Prefix 66 on a near branch, not overridden by REX.W, or on any {@code ret}; in 32-bit code it cuts eip to 16 bits. */
+  /**
+   * Prefix 66 on a near branch, not overridden by REX.W, or on any {@code ret}; in 32-bit code it cuts eip to
+   * 16 bits.
+   */
   OPERAND_SIZE_BRANCH(
       "a near branch with an operand-size prefix cuts its target, or not, as the CPU's maker likes"),
-  /** Prefix f2 or f3 on {@code loope} or {@code loopne}: on AMD CPUs the prefix decides which of the two it is. */
+  /**
+   * Prefix f2 or f3 on {@code loope} or {@code loopne}: on AMD CPUs the prefix decides which of the two it
+   * is.
+   */
   REPEATED_LOOP("a repeat prefix changes what some CPUs take a loope or loopne for"),
   /** {@code mov ss}, {@code pop ss}, {@code lss}. */
   INTERRUPT_SHADOW("a load of ss holds back traps until after the next instruction"),
@@ -42,7 +51,10 @@ public enum Refusal {
   /** Only under {@link RelocationPolicy#STRICT}. */
   RIP_RELATIVE_UNDER_STRICT(
       "the strict policy does not allow changing a copy that addresses memory relative to rip"),
-  /** Out of reach of a 32-bit displacement, or relative to {@code eip}, and every candidate register is in use. */
+  /**
+   * Out of reach of a 32-bit displacement, or relative to {@code eip}, and every candidate register is in
+   * use.
+   */
   NO_SCRATCH_REGISTER(
       "the copy needs a register to address its memory, and the instruction uses all candidates");
 

@@ -7,16 +7,19 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * What a mnemonic says about relocation. Operands, prefixes and encoding have their say in {@link Classifier}.
+ * What a mnemonic says about relocation. Operands, prefixes and encoding have their say in
+ * {@link Classifier}.
  *
- * <p>The mnemonics are those of Zydis 4.0 and 4.1. Some of the names are not known to the former; that does no harm.
+ * <p>The mnemonics are those of Zydis 4.0 and 4.1. Some of the names are not known to the former; that does
+ * no harm.
  */
 sealed interface Rule {
 
   /** Those that need no parameter. */
   enum Simple implements Rule {
     /** Copied, or relocated if its operand is relative. */
-    COPY, NOP, PAUSE, JUMP, CALL, RETURN, PUSH, POP, PUSH_FLAGS, POP_FLAGS, LOAD_ADDRESS, MOVE, SYSCALL, INTERRUPT
+    COPY, NOP, PAUSE, JUMP, CALL, RETURN, PUSH, POP, PUSH_FLAGS, POP_FLAGS, LOAD_ADDRESS, MOVE, SYSCALL,
+    INTERRUPT
   }
 
   /** {@code jcc}. */

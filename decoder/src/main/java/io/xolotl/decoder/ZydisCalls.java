@@ -11,16 +11,19 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
 /**
- * The two functions of Zydis that are called for each instruction, linked for speed: with addresses in place of segments,
- * each of which Java would check and hold for the time of the call, and without a change of the thread's state, because
- * they neither block nor call back.
+ * The two functions of Zydis that are called for each instruction, linked for speed: with addresses in place
+ * of segments, each of which Java would check and hold for the time of the call, and without a change of the
+ * thread's state, because they neither block nor call back.
  *
- * <p>Whoever calls, or reads by an address, makes sure that the memory lives as long as that takes. Usable once the library
- * is loaded.
+ * <p>Whoever calls, or reads by an address, makes sure that the memory lives as long as that takes. Usable
+ * once the library is loaded.
  */
 final class ZydisCalls {
 
-  /** All memory, by its addresses, for what only Zydis tells where it is, and for reads that nothing should slow down. */
+  /**
+   * All memory, by its addresses, for what only Zydis tells where it is, and for reads that nothing should
+   * slow down.
+   */
   static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
   private static final MethodHandle DECODE_INSTRUCTION = link(Zydis.ZydisDecoderDecodeInstruction$address(),

@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
  * Loads Zydis, once, and makes sure that it is the library that the bindings were made for.
  *
  * <p>The file is the first of: {@code -Dxolotl.zydis.library=PATH}, the resource of the jar, the system's
- * {@code libZydis.so.4.1} or {@code .4.0}. A path that was given but cannot be used is an error; nothing else is tried
- * then.
+ * {@code libZydis.so.4.1} or {@code .4.0}. A path that was given but cannot be used is an error; nothing else
+ * is tried then.
  */
 final class ZydisLibrary {
 
@@ -42,7 +42,10 @@ final class ZydisLibrary {
       + PROPERTY
       + "=PATH of a libZydis.so of version 4";
 
-  /** Keeps the outcome instead of throwing in an initializer: every use gets the same reason, not the first only. */
+  /**
+   * Keeps the outcome instead of throwing in an initializer: every use gets the same reason, not the first
+   * only.
+   */
   private static final class Holder {
     static final Object TABLES_OR_FAILURE = tablesOrFailure();
 
@@ -166,7 +169,10 @@ final class ZydisLibrary {
     }
   }
 
-  /** Decodes {@code nop} into memory full of a pattern that nothing in the result has, and looks how far it reached. */
+  /**
+   * Decodes {@code nop} into memory full of a pattern that nothing in the result has, and looks how far it
+   * reached.
+   */
   private static long bytesWrittenByDecoding() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment decoder = arena.allocate(ZydisStructs.DECODER_SIZE, 8);

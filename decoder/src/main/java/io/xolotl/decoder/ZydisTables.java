@@ -11,8 +11,8 @@ import java.util.Optional;
 import java.util.function.IntFunction;
 
 /**
- * What Zydis' numbers mean. The numbers of mnemonics, categories and instruction sets differ between Zydis 4.0 and 4.1,
- * so everything is looked up by name, once.
+ * What Zydis' numbers mean. The numbers of mnemonics, categories and instruction sets differ between Zydis
+ * 4.0 and 4.1, so everything is looked up by name, once.
  *
  * @param mnemonics names by number
  * @param rules how to relocate, by a mnemonic's number

@@ -88,7 +88,8 @@ class ClassificationProperties {
     var plan = (Classification.ReDisplace) Classification.of(original, RelocationPolicy.FULL);
     assertThat(plan.target())
         .isEqualTo(original.nextAddress() + (int) INT.get(code, plan.displacementOffset()));
-    // As the engine does it: the copy lies elsewhere, and its displacement is rewritten to reach the same target.
+    // As the engine does it: the copy lies elsewhere, and its displacement is rewritten to reach the same
+    // target.
     long copyAddress = address + 0x1000;
     byte[] copy = original.bytes();
     INT.set(copy, plan.displacementOffset(), (int) (plan.target() - (copyAddress + copy.length)));
@@ -154,7 +155,7 @@ class ClassificationProperties {
     return switch (classification) {
       case Classification.ReDisplace r -> r.alternative();
       case Classification.ScratchRegister s -> Optional.of(s);
-      case Classification.Copy _,Classification.Emulate _,Classification.FixUp _,Classification.Refuse _ ->
+      case Classification.Copy _, Classification.Emulate _, Classification.FixUp _, Classification.Refuse _ ->
         Optional.empty();
     };
   }

@@ -132,7 +132,9 @@ class DecoderUnavailableTest {
     }
   }
 
-  /** The directory that a class comes from; the tests themselves run in a module, the child on the class path. */
+  /**
+   * The directory that a class comes from; the tests themselves run in a module, the child on the class path.
+   */
   private static String classes(Class<?> type) {
     String file = type.getName().replace('.', '/') + ".class";
     var url = Objects.requireNonNull(type.getResource("/" + file));

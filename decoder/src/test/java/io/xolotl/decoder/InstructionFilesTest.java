@@ -40,7 +40,8 @@ class InstructionFilesTest {
     Set<Refusal> seen = classifications().stream().filter(Classification.Refuse.class::isInstance)
         .map(refuse -> ((Classification.Refuse) refuse).reason())
         .collect(Collectors.toCollection(() -> EnumSet.noneOf(Refusal.class)));
-    // No RIP-relative instruction uses all seven candidates; the engine refuses so for an alternative that is missing.
+    // No RIP-relative instruction uses all seven candidates; the engine refuses so for an alternative that is
+    // missing.
     assertThat(seen)
         .containsExactlyInAnyOrderElementsOf(EnumSet.complementOf(EnumSet.of(Refusal.NO_SCRATCH_REGISTER)));
   }

@@ -37,8 +37,8 @@ class PackedLibraryTest {
   private Path directory;
 
   /**
-   * Runs what follows it where memfds cannot be executed and the directory is a file system with the given options. The sysctl
-   * is one of the PID namespace (kernel/pid_sysctl.h).
+   * Runs what follows it where memfds cannot be executed and the directory is a file system with the given
+   * options. The sysctl is one of the PID namespace (kernel/pid_sysctl.h).
    */
   private List<String> confined(String mountOptions) throws IOException, InterruptedException {
     var command = new ArrayList<>(

@@ -8,8 +8,8 @@ import io.xolotl.decoder.zydis.ZydisEncoderRequest_;
 import org.junit.jupiter.api.Test;
 
 /**
- * The binary interface of Zydis 4.0 and 4.1, measured with their own headers. Bindings made with a later libclang lack
- * the members of unnamed unions, or have them elsewhere.
+ * The binary interface of Zydis 4.0 and 4.1, measured with their own headers. Bindings made with a later
+ * libclang lack the members of unnamed unions, or have them elsewhere.
  */
 class ZydisStructsTest {
 

@@ -9,8 +9,9 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * What code is made for: 64-bit code, or 32-bit code under a 64-bit kernel. A process has the one of its program, by which
- * system calls are made in it; at any moment a thread may be in code of the other, which its {@code cs} register tells.
+ * What code is made for: 64-bit code, or 32-bit code under a 64-bit kernel. A process has the one of its
+ * program, by which system calls are made in it; at any moment a thread may be in code of the other, which
+ * its {@code cs} register tells.
  */
 public enum Abi {
   /** 64-bit code, which calls the kernel by {@code syscall}. */
@@ -21,7 +22,8 @@ public enum Abi {
   I386(4, 0x23, 0xffff_e000L, new byte[]{(byte) 0xcd, (byte) 0x80}, 0x4000_0003, 192, 91, 120, 190, 172, 0,
       List.of(Register.RBX, Register.RCX, Register.RDX, Register.RSI, Register.RDI, Register.RBP));
 
-  // The kernel's __USER_DS, and what Xen adds to the selectors of paravirtualized guests (FLAT_RING3_CS64 and others).
+  // The kernel's __USER_DS, and what Xen adds to the selectors of paravirtualized guests (FLAT_RING3_CS64 and
+  // others).
   private static final long USER_DATA = 0x2b;
   private static final long XEN = 0xe000;
 
@@ -65,8 +67,9 @@ public enum Abi {
   }
 
   /**
-   * Tells whether a thread with these registers is in code of this ABI, in the segments that the kernel gives to programs.
-   * In others, which modify_ldt(2) makes, addresses count from somewhere else than 0; 64-bit code has no such stack.
+   * Returns true if a thread with these registers is in code of this ABI, in the segments that the kernel
+   * gives to programs. In others, which modify_ldt(2) makes, addresses count from somewhere else than 0;
+   * 64-bit code has no such stack.
    */
   public boolean isOf(Registers registers) {
     long ss = registers.get(Register.SS) & ~XEN;
@@ -100,7 +103,10 @@ public enum Abi {
     return systemCall.clone();
   }
 
-  /** Moves a thread that may be in other code to where its process's system call instruction means a system call. */
+  /**
+   * Moves a thread that may be in other code to where its process's system call instruction means a system
+   * call.
+   */
   void enter(Registers registers) {
     if (!isOf(registers)) {
       registers.set(Register.CS, codeSegment);
@@ -123,7 +129,9 @@ public enum Abi {
     return word(registers.get(argument(0)));
   }
 
-  /** What a seccomp filter is asked about a system call that a thread is about to make with these registers. */
+  /**
+   * What a seccomp filter is asked about a system call that a thread is about to make with these registers.
+   */
   SeccompFilter.Call call(Registers registers) {
     // populate_seccomp_data() in kernel/seccomp.c; the instruction has two bytes in either ABI.
     return new SeccompFilter.Call((int) registers.rax(), auditArchitecture,
@@ -167,7 +175,10 @@ public enum Abi {
     return restart;
   }
 
-  /** The first address that a process cannot map ({@code TASK_SIZE}, in 64-bit processes with four-level page tables). */
+  /**
+   * The first address that a process cannot map ({@code TASK_SIZE}, in 64-bit processes with four-level page
+   * tables).
+   */
   long addressLimit() {
     return addressLimit;
   }

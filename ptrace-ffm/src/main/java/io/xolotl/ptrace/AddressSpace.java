@@ -17,13 +17,14 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who runs in the memory of a traced process: its own threads, and those of other processes, which clone(2) with CLONE_VM makes
- * without CLONE_THREAD. These need be no children of it: with CLONE_PARENT they are siblings, and the creator of the process
- * may itself be one of them.
+ * Who runs in the memory of a traced process: its own threads, and those of other processes, which clone(2)
+ * with CLONE_VM makes without CLONE_THREAD. These need be no children of it: with CLONE_PARENT they are
+ * siblings, and the creator of the process may itself be one of them.
  *
- * <p>While everybody in the memory is traced, nobody comes unseen: each newcomer is announced by its creator's stop, except one
- * made with CLONE_UNTRACED, for which kernel_clone() in kernel/fork.c asks for none. Nothing tells of that. So ids are looked
- * at that were given out since the last look, at each moment that calls for one: that costs microseconds.
+ * <p>While everybody in the memory is traced, nobody comes unseen: each newcomer is announced by its
+ * creator's stop, except one made with CLONE_UNTRACED, for which kernel_clone() in kernel/fork.c asks for
+ * none. Nothing tells of that. So ids are looked at that were given out since the last look, at each moment
+ * that calls for one: that costs microseconds.
  *
  * <p>Tracer thread only.
  */
@@ -99,10 +100,10 @@ final class AddressSpace {
   /**
    * Attaches to everybody in this memory who is not traced.
    *
-   * <p>Processes come and go while /proc is read. Whoever is there all the time of a pass is seen by it. One that has been
-   * created during a pass is seen by the next, or its creator was: so passes are made until one finds nobody, and behind it one
-   * over the ids that were given out since before the first. What was being created then, with its id and not visible yet, is
-   * visible in the last.
+   * <p>Processes come and go while /proc is read. Whoever is there all the time of a pass is seen by it. One
+   * that has been created during a pass is seen by the next, or its creator was: so passes are made until one
+   * finds nobody, and behind it one over the ids that were given out since before the first. What was being
+   * created then, with its id and not visible yet, is visible in the last.
    *
    * @param found is told of each process that was attached to, before it is waited for
    * @param interrupting as for {@link TracedProcess#completeAttach}
@@ -275,8 +276,9 @@ final class AddressSpace {
   }
 
   /**
-   * Judges a process that may not be compared. Both are read while they run, so one look can be between two changes of the same
-   * memory: what speaks against it must do so every time. Two readings of the target enclose each of the other.
+   * Judges a process that may not be compared. Both are read while they run, so one look can be between two
+   * changes of the same memory: what speaks against it must do so every time. Two readings of the target
+   * enclose each of the other.
    */
   private Sharing judge(Scratch s, int id) {
     if (isOtherCommand(s, id)) {
@@ -323,8 +325,8 @@ final class AddressSpace {
       int id = sharer.getKey();
       if (sharer.getValue() == Sharing.POSSIBLE) {
         refusals.add(named(id) + " may share the memory of " + named(process.pid())
-            + ", and a breakpoint would kill it then; this JVM is not permitted to compare them (kcmp(2)): run with"
-            + " CAP_SYS_PTRACE (sudo)");
+            + ", and a breakpoint would kill it then; this JVM is not permitted to compare them (kcmp(2)): "
+            + "run with CAP_SYS_PTRACE (sudo)");
         continue;
       }
       try {
@@ -370,8 +372,8 @@ final class AddressSpace {
     found.accept(borrower);
     borrower.completeAttach(interrupting);
     if (sharing(tracer.scratch(), id) == Sharing.NO && !hasEnded()) {
-      // It has executed a program, or was another process with that id already. Where the process has ended it stays, and is
-      // let go with all that is in its memory.
+      // It has executed a program, or was another process with that id already. Where the process has ended
+      // it stays, and is let go with all that is in its memory.
       borrower.detach();
     }
     return true;

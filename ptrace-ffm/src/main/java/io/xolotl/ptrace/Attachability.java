@@ -10,7 +10,10 @@ import java.util.concurrent.ConcurrentHashMap;
 /** Whether a process can be traced, and if not, why not and what to do. */
 final class Attachability {
 
-  /** Children of this JVM that {@link Launcher} started, which nobody else waits for, and whose thread is their parent. */
+  /**
+   * Children of this JVM that {@link Launcher} started, which nobody else waits for, and whose thread is
+   * their parent.
+   */
   private static final Map<Integer, Tracer> LAUNCHED = new ConcurrentHashMap<>();
 
   private static final int CAP_SYS_PTRACE = 19;
@@ -57,15 +60,15 @@ final class Attachability {
     Tracer parent = LAUNCHED.get(pid);
     if (status.parentPid() == self && parent == null) {
       throw new PtraceException(Reason.CHILD_OF_THIS_JVM, "process " + pid + " (" + status.name()
-          + ") is a child of this JVM that Xolotl did not start, and the JDK waits for its stops: start it with "
-          + "Xolotl's launch instead, or attach from another JVM");
+          + ") is a child of this JVM that Xolotl did not start, and the JDK waits for its stops: start it "
+          + "with Xolotl's launch instead, or attach from another JVM");
     }
     if (parent != null && parent != tracer && parent.isRunning()) {
-      // wait_consider_task() in kernel/exit.c: a thread sees the stops of its children, whichever thread of the same
-      // process traces them.
+      // wait_consider_task() in kernel/exit.c: a thread sees the stops of its children, whichever thread of
+      // the same process traces them.
       throw new PtraceException(Reason.CHILD_OF_THIS_JVM, "process " + pid + " (" + status.name()
-          + ") was started by another tracer of this JVM, which would take its stops: attach with that one, or close "
-          + "it first");
+          + ") was started by another tracer of this JVM, which would take its stops: attach with that one, "
+          + "or close it first");
     }
     if (status.tracer() != 0) {
       throw alreadyTraced(pid, status.tracer());
@@ -121,7 +124,8 @@ final class Attachability {
     }
     return new PtraceException(Reason.NOT_PERMITTED, errno, process + " may not be traced ("
         + Errno.name(errno)
-        + "): it has other capabilities or is not dumpable (prctl PR_SET_DUMPABLE); run with CAP_SYS_PTRACE (sudo)");
+        + "): it has other capabilities or is not dumpable (prctl PR_SET_DUMPABLE); run with "
+        + "CAP_SYS_PTRACE (sudo)");
   }
 
   private static int yamaScope() {

@@ -7,8 +7,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 
 /**
- * Keeps idle CPUs awake: the kernel does not let them sleep as long as somebody holds the file open who has written there that
- * he cannot wait. Tracer thread only.
+ * Keeps idle CPUs awake: the kernel does not let them sleep as long as somebody holds the file open who has
+ * written there that he cannot wait. Tracer thread only.
  */
 final class AwakeCpus {
 

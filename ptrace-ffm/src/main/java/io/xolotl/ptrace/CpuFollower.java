@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -12,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps the tracer thread on the CPU of the thread that it serves. Tracer thread only.
  *
- * <p>It looks only now and then, since a look costs about as much as a stop on one CPU, and the kernel moves threads seldom.
- * With as many busy threads as CPUs the one that is looked at is as good as any other.
+ * <p>It looks only now and then, since a look costs about as much as a stop on one CPU, and the kernel moves
+ * threads seldom. With as many busy threads as CPUs the one that is looked at is as good as any other.
  */
 final class CpuFollower {
 
@@ -105,7 +106,7 @@ final class CpuFollower {
       try {
         file.close();
       } catch (IOException e) {
-        throw new java.io.UncheckedIOException(e);
+        throw new UncheckedIOException(e);
       }
     }
   }

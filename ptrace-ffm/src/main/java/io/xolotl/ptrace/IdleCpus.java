@@ -11,11 +11,11 @@ public enum IdleCpus {
   SLEEP,
 
   /**
-   * They are kept awake, all of the machine. A thread that stops leaves its CPU idle, and to wake that up takes longer than
-   * all else that is done for a stop, on a virtual machine twice as long. The kernel is asked for it by holding
-   * {@code /dev/cpu_dma_latency} open (Documentation/power/pm_qos_interface.rst), so that the request ends with this process
-   * at the latest; a handler on the tracer thread that blocks prolongs it. Whoever may not do that, and mostly only root may,
-   * gets nothing by it.
+   * They are kept awake, all of the machine. A thread that stops leaves its CPU idle, and to wake that up
+   * takes longer than all else that is done for a stop, on a virtual machine twice as long. The kernel is
+   * asked for it by holding {@code /dev/cpu_dma_latency} open (Documentation/power/pm_qos_interface.rst), so
+   * that the request ends with this process at the latest; a handler on the tracer thread that blocks
+   * prolongs it. Whoever may not do that, and mostly only root may, gets nothing by it.
    */
   AWAKE;
 
@@ -29,7 +29,10 @@ public enum IdleCpus {
   /** With more CPUs it would cost others more than it gives here. */
   private static final int FEW = 4;
 
-  /** What suits this machine: {@link #AWAKE} where it is a virtual one with at most four CPUs, and this user may have it. */
+  /**
+   * What suits this machine: {@link #AWAKE} where it is a virtual one with at most four CPUs, and this user
+   * may have it.
+   */
   public static IdleCpus suitable() {
     try {
       return Runtime.getRuntime().availableProcessors() <= FEW && Files.isWritable(LATENCY)

@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A program to start under control.
  *
- * @param command the program and its arguments; a program without a slash is searched for in the environment's PATH
+ * @param command the program and its arguments; a program without a slash is searched for in the
+ *     environment's PATH
  * @param environment the whole environment of the program; names are not empty and contain no equals sign
  * @param directory its working directory, or null for that of this JVM
  * @param input its standard input

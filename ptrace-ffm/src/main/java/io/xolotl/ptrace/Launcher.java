@@ -4,6 +4,12 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.xolotl.ptrace.PtraceException.Reason;
+import io.xolotl.ptrace.WaitStatus.Created;
+import io.xolotl.ptrace.WaitStatus.Executed;
+import io.xolotl.ptrace.WaitStatus.Exiting;
+import io.xolotl.ptrace.WaitStatus.GroupStop;
+import io.xolotl.ptrace.WaitStatus.Interrupted;
+import io.xolotl.ptrace.WaitStatus.Other;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -17,12 +23,13 @@ import java.util.List;
 /**
  * Starts a program so that it is traced from before its first instruction.
  *
- * <p>A child cannot ask to be traced between fork and exec without code of ours in it, and a JVM cannot fork. So a shell is
- * spawned that stops itself; it is seized, and the execve of the program is made in it. That gives the program exactly
- * the arguments and the environment that were asked for, and the kernel's own answer where it cannot be executed.
+ * <p>A child cannot ask to be traced between fork and exec without code of ours in it, and a JVM cannot fork.
+ * So a shell is spawned that stops itself; it is seized, and the execve of the program is made in it. That
+ * gives the program exactly the arguments and the environment that were asked for, and the kernel's own
+ * answer where it cannot be executed.
  *
- * <p>The child is spawned by the tracer thread, whose {@code waitpid} with __WNOTHREAD then sees it; the JDK, which
- * waits only for the children it knows, does not.
+ * <p>The child is spawned by the tracer thread, whose {@code waitpid} with __WNOTHREAD then sees it; the JDK,
+ * which waits only for the children it knows, does not.
  */
 final class Launcher {
 
@@ -96,7 +103,7 @@ final class Launcher {
   private void resume(TracedThread shell) {
     while (true) {
       switch (shell.awaitStop()) {
-        case WaitStatus.GroupStop _ -> {
+        case GroupStop _ -> {
           shell.listen();
           signal(tracer, shell.tid(), Signals.SIGCONT);
         }
@@ -104,7 +111,7 @@ final class Launcher {
           return;
         }
         case WaitStatus.Signal(int signal) -> shell.cont(signal);
-        case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+        case Interrupted _, Created _, Executed _, Exiting _, Other _ ->
           shell.cont(0);
       }
     }
@@ -127,7 +134,7 @@ final class Launcher {
       shell.step(signal);
       signal = 0;
       switch (shell.awaitStopOrExec()) {
-        case WaitStatus.Executed _ -> {
+        case Executed _ -> {
           TracedThread main = shell.process().executed();
           if (!shell.process().isAccessible()) {
             throw failed("this user may not read it, and so not trace it either");
@@ -143,14 +150,17 @@ final class Launcher {
         }
         // From outside, for instance from the terminal: it is the program's.
         case WaitStatus.Signal(int other) -> signal = other;
-        case WaitStatus.GroupStop _,WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Exiting _,WaitStatus.Other _ -> {
+        case GroupStop _, Interrupted _, Created _, Exiting _, Other _ -> {
           // Nothing that keeps it from going on.
         }
       }
     }
   }
 
-  /** Writes the arguments of execve(2) into new memory of the shell, which goes with it, and sets their registers. */
+  /**
+   * Writes the arguments of execve(2) into new memory of the shell, which goes with it, and sets their
+   * registers.
+   */
   private void putArguments(TracedThread shell, Path program, Registers registers) {
     var strings = new ArrayList<String>();
     strings.add(program.toString());
@@ -232,7 +242,10 @@ final class Launcher {
     return new PtraceException(Reason.LAUNCH_FAILED, message(why));
   }
 
-  /** Finds the program as execvp(3) would, so that what is wrong with it can be said before anything is started. */
+  /**
+   * Finds the program as execvp(3) would, so that what is wrong with it can be said before anything is
+   * started.
+   */
   private Path find() {
     String name = request.command().getFirst();
     Path directory = request.directory() == null ? Path.of("") : request.directory();
@@ -271,7 +284,8 @@ final class Launcher {
           check("posix_spawn_file_actions_addchdir_np",
               Libc.posix_spawn_file_actions_addchdir_np(actions, arena.allocateFrom(directory.toString())));
         }
-        // The JVM blocks SIGQUIT in its threads, and may ignore signals: the program must not start with that.
+        // The JVM blocks SIGQUIT in its threads, and may ignore signals: the program must not start with
+        // that.
         check("posix_spawnattr_setflags", Libc.posix_spawnattr_setflags(attributes,
             (short) (POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)));
         check("posix_spawnattr_setsigmask",
@@ -292,8 +306,8 @@ final class Launcher {
   }
 
   /**
-   * The actions are executed one after the other, and descriptors of this JVM are meant, not those that are redirected
-   * already: so these are set aside first, behind all that are named.
+   * The actions are executed one after the other, and descriptors of this JVM are meant, not those that are
+   * redirected already: so these are set aside first, behind all that are named.
    */
   private void redirect(Arena arena, MemorySegment actions) {
     List<LaunchRequest.Stream> streams = List.of(request.input(), request.output(), request.error());

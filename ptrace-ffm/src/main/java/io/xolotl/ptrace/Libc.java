@@ -114,8 +114,9 @@ final class Libc {
       FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
 
   /**
-   * For tests of what happens when a call fails, and null otherwise: given a call's name, for ptrace the request's, it returns
-   * the errno to fail with, or 0 to make the call. Waits are not asked about: what they report is what the kernel knows.
+   * For tests of what happens when a call fails, and null otherwise: given a call's name, for ptrace the
+   * request's, it returns the errno to fail with, or 0 to make the call. Waits are not asked about: what they
+   * report is what the kernel knows.
    */
   static @Nullable ToIntFunction<String> faults;
 
@@ -181,7 +182,10 @@ final class Libc {
     return unfailing(state, number, a, b, c, d, e);
   }
 
-  /** Of these tests are not asked either: they are made for each process of the machine, which are never as many. */
+  /**
+   * Of these tests are not asked either: they are made for each process of the machine, which are never as
+   * many.
+   */
   private static long unfailing(MemorySegment state, long number, long a, long b, long c, long d, long e) {
     try {
       return (long) SYSCALL.invokeExact(state, number, a, b, c, d, e);

@@ -16,8 +16,8 @@ import java.util.List;
  * @param offset offset of {@code start} in the mapped file, in bytes; 0 for anonymous memory
  * @param device device of the mapped file as the kernel prints it, for instance {@code fe:00}
  * @param inode inode of the mapped file; 0 for anonymous memory
- * @param path path of the mapped file as seen in the process's own mount namespace, a name in brackets such as
- *     {@code [stack]}, or the empty string for anonymous memory; a file that was deleted while mapped has
+ * @param path path of the mapped file as seen in the process's own mount namespace, a name in brackets such
+ *     as {@code [stack]}, or the empty string for anonymous memory; a file that was deleted while mapped has
  *     {@code " (deleted)"} behind its path
  * @see <a href="https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html">proc_pid_maps(5)</a>
  */
@@ -32,7 +32,8 @@ public record MemoryMapping(long start, long end, String permissions, long offse
    * @throws IOException if the process does not exist or may not be inspected
    */
   public static List<MemoryMapping> of(int pid) throws IOException {
-    // Several reads, between which the mappings may change; the kernel promises that addresses never go backwards.
+    // Several reads, between which the mappings may change; the kernel promises that addresses never go
+    // backwards.
     return parseAll(Files.readAllBytes(Path.of("/proc/" + pid + "/maps")));
   }
 
@@ -71,23 +72,23 @@ public record MemoryMapping(long start, long end, String permissions, long offse
         StandardCharsets.UTF_8);
   }
 
-  /** Tells whether code in this range can be executed. */
+  /** Returns true if code in this range can be executed. */
   public boolean isExecutable() {
     return permissions.charAt(2) == 'x';
   }
 
-  /** Tells whether the process can write to this range. */
+  /** Returns true if the process can write to this range. */
   public boolean isWritable() {
     return permissions.charAt(1) == 'w';
   }
 
-  /** Tells whether writes to this range are shared with others that map the same file. */
+  /** Returns true if writes to this range are shared with others that map the same file. */
   public boolean isShared() {
     return permissions.charAt(3) == 's';
   }
 
   /**
-   * Tells whether an address lies in this range.
+   * Returns true if an address lies in this range.
    *
    * @param address an address in the process, unsigned
    */

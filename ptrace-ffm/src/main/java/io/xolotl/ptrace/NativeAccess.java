@@ -4,8 +4,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether this module may call native code. {@code io.xolotl.decoder} has the same class: neither module knows the other, and
- * whoever lacks the flag for both must not be told of one first and of the other at the next attempt.
+ * Whether this module may call native code. {@code io.xolotl.decoder} has the same class: neither module
+ * knows the other, and whoever lacks the flag for both must not be told of one first and of the other at the
+ * next attempt.
  */
 final class NativeAccess {
 
@@ -23,7 +24,8 @@ final class NativeAccess {
     }
     ModuleLayer layer = self.getLayer();
     if (layer == null) {
-      return "Xolotl on the class path may not call native code: start java with --enable-native-access=ALL-UNNAMED";
+      return "Xolotl on the class path may not call native code: start java with "
+          + "--enable-native-access=ALL-UNNAMED";
     }
     List<Module> present = MODULES.stream().flatMap(name -> layer.findModule(name).stream())
         .filter(module -> module.getLayer() == layer).toList();

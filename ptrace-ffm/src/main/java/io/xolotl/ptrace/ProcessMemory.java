@@ -7,18 +7,21 @@ import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The memory of a traced process. Any thread may use it at any time while the process is traced; nothing here stops
- * the process, so what other threads of it write at the same time may be seen in part.
+ * The memory of a traced process. Any thread may use it at any time while the process is traced; nothing here
+ * stops the process, so what other threads of it write at the same time may be seen in part.
  *
- * <p>Addresses are those of the process, unsigned. An access that reaches memory which is not mapped, or not with
- * the permission needed, throws {@link PtraceException} with {@link PtraceException.Reason#MEMORY_INACCESSIBLE}.
+ * <p>Addresses are those of the process, unsigned. An access that reaches memory which is not mapped, or not
+ * with the permission needed, throws {@link PtraceException} with
+ * {@link PtraceException.Reason#MEMORY_INACCESSIBLE}.
  */
 public final class ProcessMemory {
 
@@ -28,8 +31,8 @@ public final class ProcessMemory {
   private static final long F_DUPFD_CLOEXEC = 1030;
 
   /**
-   * What a call needs in native memory. A pool, and not one a thread: virtual threads come by the thousand, and an
-   * arena a call costs as much as the call.
+   * What a call needs in native memory. A pool, and not one a thread: virtual threads come by the thousand,
+   * and an arena a call costs as much as the call.
    */
   private static final ConcurrentLinkedDeque<Buffers> POOL = new ConcurrentLinkedDeque<>();
 
@@ -70,16 +73,19 @@ public final class ProcessMemory {
   // A descriptor that is closed while another thread writes through it could by then be another file's.
   private final ReentrantReadWriteLock descriptorLock = new ReentrantReadWriteLock();
   /*
-   * Both files keep the address space that they were opened for (proc_mem_open() in fs/proc/base.c), whoever may open them
-   * by now: a process that makes itself undumpable later is reached through them still. After an exec they must be opened
-   * anew.
+   * Both files keep the address space that they were opened for (proc_mem_open() in fs/proc/base.c), whoever
+   * may open them by now: a process that makes itself undumpable later is reached through them still. After
+   * an exec they must be opened anew.
    */
   private volatile int descriptor = CLOSED;
   private volatile int mapsDescriptor = CLOSED;
   private final Object mapsLock = new Object();
   /** The errno with which the kernel does not let this user open the files, or 0. */
   private volatile int refusal;
-  /** The thread through which the memory is reached: a main thread that has ended before the others has none any more. */
+  /**
+   * The thread through which the memory is reached: a main thread that has ended before the others has none
+   * any more.
+   */
   private volatile int owner;
 
   /** Creates it closed: where the process may not be traced, the attempt to trace it says why. */
@@ -89,9 +95,9 @@ public final class ProcessMemory {
   }
 
   /**
-   * Follows the process into its present address space. Where this user may not look into that, which a process decides
-   * (PR_SET_DUMPABLE) or the permissions of its program, the memory {@linkplain #isAccessible cannot be reached}. Tracer
-   * thread only.
+   * Follows the process into its present address space. Where this user may not look into that, which a
+   * process decides (PR_SET_DUMPABLE) or the permissions of its program, the memory
+   * {@linkplain #isAccessible cannot be reached}. Tracer thread only.
    */
   void open() {
     refusal = 0;
@@ -181,7 +187,9 @@ public final class ProcessMemory {
     return false;
   }
 
-  /** A thread whose memory is that of the process, for files of {@code /proc} that a dead thread has none of. */
+  /**
+   * A thread whose memory is that of the process, for files of {@code /proc} that a dead thread has none of.
+   */
   int owner() {
     ProcessStatus status = ProcessStatus.of(owner);
     if (status == null || status.isDead()) {
@@ -230,7 +238,7 @@ public final class ProcessMemory {
    * @return how many bytes could be read from {@code address} on, 0 to {@code length}
    */
   public int tryRead(long address, byte[] destination, int offset, int length) {
-    java.util.Objects.checkFromIndexSize(offset, length, destination.length);
+    Objects.checkFromIndexSize(offset, length, destination.length);
     Buffers b = Buffers.take();
     // While the lock is held the process is traced: its id is not reused.
     descriptorLock.readLock().lock();
@@ -292,14 +300,17 @@ public final class ProcessMemory {
   }
 
   /**
-   * Returns true if process_vm_readv(2) may not be used, which asks for permission with each call: the process has made
-   * itself undumpable, or a seccomp filter forbids this JVM the call.
+   * Returns true if process_vm_readv(2) may not be used, which asks for permission with each call: the
+   * process has made itself undumpable, or a seccomp filter forbids this JVM the call.
    */
   private static boolean isRefused(int errno) {
     return errno == Libc.EPERM || errno == Libc.EACCES || errno == Libc.ENOSYS;
   }
 
-  /** Through the descriptor, which passes the protection of pages over: what the process may not write is left out. */
+  /**
+   * Through the descriptor, which passes the protection of pages over: what the process may not write is left
+   * out.
+   */
   private long writeWhereWritable(Buffers b, long address, int length) {
     long end = address;
     for (MemoryMapping mapping : mappings()) {
@@ -314,7 +325,8 @@ public final class ProcessMemory {
   /**
    * The mappings of the process now, in ascending order; none if it has ended.
    *
-   * @throws PtraceException {@link PtraceException.Reason#NOT_PERMITTED} if they cannot be read though it lives
+   * @throws PtraceException {@link PtraceException.Reason#NOT_PERMITTED} if they cannot be read though it
+   *     lives
    */
   List<MemoryMapping> mappings() {
     Buffers b = Buffers.take();
@@ -324,7 +336,8 @@ public final class ProcessMemory {
       synchronized (mapsLock) {
         byte[] text = readMaps(b, mapsDescriptor);
         if (text == null && refusal == 0 && findOwner()) {
-          // The thread has ended whose file it was (get_proc_task() in m_start(), fs/proc/task_mmu.c), not the process.
+          // The thread has ended whose file it was (get_proc_task() in m_start(), fs/proc/task_mmu.c), not
+          // the process.
           int anew = open("maps", Libc.O_RDONLY);
           text = readMaps(b, anew);
           if (anew != CLOSED) {
@@ -347,7 +360,8 @@ public final class ProcessMemory {
   private static byte @Nullable [] readMaps(Buffers b, int maps) {
     var text = new ByteArrayOutputStream(CHUNK);
     while (maps != CLOSED) {
-      // Several reads, between which the mappings may change; the kernel promises that addresses never go backwards.
+      // Several reads, between which the mappings may change; the kernel promises that addresses never go
+      // backwards.
       long n = Libc.pread(b.state, maps, b.data, CHUNK, text.size());
       if (n < 0 && Libc.errno(b.state) != Libc.ESRCH) {
         throw failed("read of /proc/PID/maps", Libc.errno(b.state));
@@ -363,8 +377,8 @@ public final class ProcessMemory {
   private PtraceException notAccessible(PtraceException.Reason reason, String what) {
     return new PtraceException(reason, refusal, what + " ("
         + Errno.name(refusal)
-        + "): the process is not dumpable (prctl PR_SET_DUMPABLE), or its program may not be read by this user;"
-        + " run with CAP_SYS_PTRACE (sudo)");
+        + "): the process is not dumpable (prctl PR_SET_DUMPABLE), or its program may not be read by this "
+        + "user; run with CAP_SYS_PTRACE (sudo)");
   }
 
   /**
@@ -541,7 +555,7 @@ public final class ProcessMemory {
       while (done < length) {
         long n = Libc.pread(b.state, descriptor, b.data, Math.min(CHUNK, length - done), address + done);
         if (n <= 0) {
-          return java.util.Arrays.copyOf(bytes, done);
+          return Arrays.copyOf(bytes, done);
         }
         MemorySegment.copy(b.data, JAVA_BYTE, 0, bytes, done, (int) n);
         done += (int) n;
@@ -554,9 +568,9 @@ public final class ProcessMemory {
   }
 
   /**
-   * Writes memory whatever its permissions are. The kernel gives the process a private copy of a page of a file that
-   * is written so: neither the file nor another process changes. One byte is written atomically, more are not: see
-   * Intel SDM volume 3, "Handling self- and cross-modifying code".
+   * Writes memory whatever its permissions are. The kernel gives the process a private copy of a page of a
+   * file that is written so: neither the file nor another process changes. One byte is written atomically,
+   * more are not: see Intel SDM volume 3, "Handling self- and cross-modifying code".
    *
    * @param address first address
    * @param bytes what to write

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -64,12 +65,12 @@ public record ProcessStatus(String name, char state, int tgid, int parentPid, in
         Integer.parseInt(fields.getOrDefault("Seccomp_filters", "-1")));
   }
 
-  /** Tells whether the process has ended and only its exit status is left. */
+  /** Returns true if the process has ended and only its exit status is left. */
   public boolean isDead() {
     return state == 'Z' || state == 'X';
   }
 
-  /** Tells whether a thread is in state D, in which it cannot be stopped. */
+  /** Returns true if a thread is in state D, in which it cannot be stopped. */
   public boolean isUninterruptible() {
     return state == 'D';
   }
@@ -79,7 +80,7 @@ public record ProcessStatus(String name, char state, int tgid, int parentPid, in
   }
 
   private static String field(Map<String, String> fields, String name) {
-    return java.util.Objects.requireNonNull(fields.get(name), name);
+    return Objects.requireNonNull(fields.get(name), name);
   }
 
   private static int number(Map<String, String> fields, String name) {

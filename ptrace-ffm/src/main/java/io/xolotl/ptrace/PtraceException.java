@@ -1,8 +1,8 @@
 package io.xolotl.ptrace;
 
 /**
- * A process could not be controlled as asked. The message is one sentence for people that names the operation and
- * what to do about it; {@link #reason()} and {@link #errno()} are for programs.
+ * A process could not be controlled as asked. The message is one sentence for people that names the operation
+ * and what to do about it; {@link #reason()} and {@link #errno()} are for programs.
  */
 public class PtraceException extends RuntimeException {
 

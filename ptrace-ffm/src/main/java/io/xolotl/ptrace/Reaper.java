@@ -9,11 +9,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Waits for launched programs that outlive their tracer: they are children of this JVM, and without it they would stay
- * zombies when they end.
+ * Waits for launched programs that outlive their tracer: they are children of this JVM, and without it they
+ * would stay zombies when they end.
  *
- * <p>It never waits with {@code waitpid}, which would take ptrace stops away from a tracer of this JVM: a pidfd tells when a
- * process has ended. If a tracer holds it, that one takes the exit status.
+ * <p>It never waits with {@code waitpid}, which would take ptrace stops away from a tracer of this JVM: a
+ * pidfd tells when a process has ended. If a tracer holds it, that one takes the exit status.
  *
  * @see <a href="https://man7.org/linux/man-pages/man2/pidfd_open.2.html">pidfd_open(2)</a>
  */
@@ -29,7 +29,9 @@ final class Reaper {
   private static final int EVENT_BYTES = 12;
   private static final int DATA = 4;
 
-  /** How long a process that has ended is left to its tracer before it is looked at again, in milliseconds. */
+  /**
+   * How long a process that has ended is left to its tracer before it is looked at again, in milliseconds.
+   */
   private static final int RETRY = 10;
 
   private final long epoll;
@@ -88,7 +90,9 @@ final class Reaper {
     }
   }
 
-  /** Returns true when nothing is left of the process, or it is nobody's zombie but ours and has been reaped. */
+  /**
+   * Returns true when nothing is left of the process, or it is nobody's zombie but ours and has been reaped.
+   */
   private static boolean reap(MemorySegment state, int pid) {
     ProcessStatus status = ProcessStatus.of(pid);
     if (status != null && status.tracer() != 0) {

@@ -1,14 +1,18 @@
 package io.xolotl.ptrace;
 
 /**
- * The registers of a thread in the order of the kernel's {@code struct user_regs_struct} (x86-64), which is what
- * {@code PTRACE_GETREGS} fills.
+ * The registers of a thread in the order of the kernel's {@code struct user_regs_struct} (x86-64), which is
+ * what {@code PTRACE_GETREGS} fills.
  *
- * @see <a href="https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/arch/x86/include/asm/user_64.h">user_64.h</a>
+ * @see <a
+ *     href="https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/arch/x86/include/asm/user_64.h">user_64.h</a>
  */
 public enum Register {
   R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI,
-  /** Number of the system call the thread is in, or −1; decides whether the kernel restarts an interrupted one. */
+  /**
+   * Number of the system call the thread is in, or −1; decides whether the kernel restarts an interrupted
+   * one.
+   */
   ORIG_RAX, RIP, CS, RFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS;
 
   private static final Register[] BY_HARDWARE_NUMBER = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10,

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * A copy of a thread's general registers. Reading and changing it touches no process: {@link
@@ -52,12 +53,12 @@ public final class Registers {
     count = Math.max(count, register.ordinal() + 1);
   }
 
-  /** Tells whether a register was set since the values were read from the thread. */
+  /** Returns true if a register was set since the values were read from the thread. */
   public boolean isChanged() {
     return changed;
   }
 
-  /** Tells whether a base or selector of a segment was set since the values were read from the thread. */
+  /** Returns true if a base or selector of a segment was set since the values were read from the thread. */
   public boolean isSegmentChanged() {
     return changed && segments;
   }
@@ -113,8 +114,8 @@ public final class Registers {
   }
 
   /**
-   * An integer argument at the first instruction of a function, by the System V ABI for x86-64. Arguments of 32-bit code are
-   * on the stack.
+   * An integer argument at the first instruction of a function, by the System V ABI for x86-64. Arguments of
+   * 32-bit code are on the stack.
    *
    * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
    */
@@ -184,7 +185,7 @@ public final class Registers {
   public String toString() {
     var text = new StringBuilder();
     for (Register register : Register.values()) {
-      text.append(text.isEmpty() ? "" : " ").append(register.name().toLowerCase(java.util.Locale.ROOT))
+      text.append(text.isEmpty() ? "" : " ").append(register.name().toLowerCase(Locale.ROOT))
           .append("=0x")
           .append(Long.toHexString(get(register)));
     }

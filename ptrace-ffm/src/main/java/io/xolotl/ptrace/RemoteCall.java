@@ -3,38 +3,43 @@ package io.xolotl.ptrace;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Executes system calls in a stopped thread of the target.
  *
- * <p>All of the thread's state that this disturbs is saved before and put back after: registers, the dispatch of system
- * calls to the program itself, the signal mask
- * (blocked meanwhile, so that no handler of the program runs in between), the signal of its signal-delivery-stop, and
- * its group-stop. {@code orig_rax} is −1 during the call, so that the kernel does not restart the program's own
- * interrupted call with our registers, and put back after it, so that it does restart it then.
+ * <p>All of the thread's state that this disturbs is saved before and put back after: registers, the dispatch
+ * of system calls to the program itself, the signal mask (blocked meanwhile, so that no handler of the
+ * program runs in between), the signal of its signal-delivery-stop, and its group-stop. {@code orig_rax} is
+ * −1 during the call, so that the kernel does not restart the program's own interrupted call with our
+ * registers, and put back after it, so that it does restart it then.
  *
- * <p>The call is made as the program makes its own, whatever code the thread is in at the moment: a seccomp filter need not
- * allow the other {@link Abi}'s calls, and usually kills for them. What the kernel restarts afterwards it tells from the
- * interrupted call itself ({@code restart_block.arch_data}, get_nr_restart_syscall() in arch/x86/kernel/signal.c).
+ * <p>The call is made as the program makes its own, whatever code the thread is in at the moment: a seccomp
+ * filter need not allow the other {@link Abi}'s calls, and usually kills for them. What the kernel restarts
+ * afterwards it tells from the interrupted call itself ({@code restart_block.arch_data},
+ * get_nr_restart_syscall() in arch/x86/kernel/signal.c).
  *
- * <p>A thread under seccomp makes it only if {@link Seccomp} has nothing against it. Another thread may add a filter to all
- * of the process (SECCOMP_FILTER_FLAG_TSYNC) until the very moment of the call, also to one that is stopped:
- * seccomp_sync_threads() in kernel/seccomp.c needs the siglock and nothing else. So no other thread of the process executes
- * anything from the look until the call is made. (PTRACE_O_SUSPEND_SECCOMP would do for those who may read filters anyway, and
- * lift the sandbox of a thread if it could not be taken back.)
+ * <p>A thread under seccomp makes it only if {@link Seccomp} has nothing against it. Another thread may add a
+ * filter to all of the process (SECCOMP_FILTER_FLAG_TSYNC) until the very moment of the call, also to one
+ * that is stopped: seccomp_sync_threads() in kernel/seccomp.c needs the siglock and nothing else. So no other
+ * thread of the process executes anything from the look until the call is made. (PTRACE_O_SUSPEND_SECCOMP
+ * would do for those who may read filters anyway, and lift the sandbox of a thread if it could not be taken
+ * back.)
  *
- * <p>A thread in sigsuspend, ppoll, pselect or epoll_pwait has a temporary mask and the program's own saved beside it.
- * PTRACE_GETSIGMASK tells the saved one, and PTRACE_SETSIGMASK replaces the temporary one and ends that state
- * (ptrace_request() in kernel/ptrace.c). The program does not notice: these calls restart, with their temporary mask,
- * unless a signal is delivered; one that only the temporary mask lets through is put back into the queue by
- * ptrace_signal() (kernel/signal.c), and reported and delivered once the call has restarted. Only epoll_pwait does not restart but
- * return EINTR, as after every stop, and such a signal then waits for the next call of that kind.
+ * <p>A thread in sigsuspend, ppoll, pselect or epoll_pwait has a temporary mask and the program's own saved
+ * beside it. PTRACE_GETSIGMASK tells the saved one, and PTRACE_SETSIGMASK replaces the temporary one and ends
+ * that state (ptrace_request() in kernel/ptrace.c). The program does not notice: these calls restart, with
+ * their temporary mask, unless a signal is delivered; one that only the temporary mask lets through is put
+ * back into the queue by ptrace_signal() (kernel/signal.c), and reported and delivered once the call has
+ * restarted. Only epoll_pwait does not restart but return EINTR, as after every stop, and such a signal then
+ * waits for the next call of that kind.
  */
 final class RemoteCall {
 
   /**
-   * Blocked during the call. The trap that ends it must get through, and the SIGSYS of a seccomp filter, also if the program
-   * blocks it: then the kernel would reset its action (force_sig_info_to_task() in kernel/signal.c).
+   * Blocked during the call. The trap that ends it must get through, and the SIGSYS of a seccomp filter, also
+   * if the program blocks it: then the kernel would reset its action (force_sig_info_to_task() in
+   * kernel/signal.c).
    */
   private static final long ALL_BUT_TRAPS = ~(1L << Signals.SIGTRAP - 1 | 1L << Signals.SIGSYS - 1);
 
@@ -58,8 +63,8 @@ final class RemoteCall {
   }
 
   /**
-   * The same in a child that the tracer thread has made, and that has executed nothing which adds a seccomp filter: it has
-   * those that the tracer thread has.
+   * The same in a child that the tracer thread has made, and that has executed nothing which adds a seccomp
+   * filter: it has those that the tracer thread has.
    */
   static long systemCallOfChild(TracedThread thread, int number, long... arguments) {
     return of(thread, true).run(number, arguments);
@@ -75,7 +80,7 @@ final class RemoteCall {
 
   private long run(int number, long... arguments) {
     thread.takeJobControl();
-    WaitStatus.Stopped before = java.util.Objects.requireNonNull(thread.stop());
+    WaitStatus.Stopped before = Objects.requireNonNull(thread.stop());
     SignalInfo signal = null;
     if (before instanceof WaitStatus.Signal) {
       signal = new SignalInfo();
@@ -131,8 +136,8 @@ final class RemoteCall {
   }
 
   /**
-   * Once the call is made its result must be known, and the thread be put back: what fails is tried again, unless the thread
-   * is gone.
+   * Once the call is made its result must be known, and the thread be put back: what fails is tried again,
+   * unless the thread is gone.
    */
   private static void insist(Runnable request) {
     try {
@@ -176,20 +181,24 @@ final class RemoteCall {
           }
           intruders.add(signal);
           if (registers.rip() != instruction) {
-            // Behind the call: a trap that was sent has taken the place of that of the step, since one is queued at most.
+            // Behind the call: a trap that was sent has taken the place of that of the step, since one is
+            // queued at most.
             return;
           }
         }
         // PTRACE_EVENT_STOP can come first, before the instruction or between it and its trap.
-        case WaitStatus.Interrupted _,WaitStatus.GroupStop _ -> stopDue = true;
-        case WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> {
+        case WaitStatus.Interrupted _, WaitStatus.GroupStop _ -> stopDue = true;
+        case WaitStatus.Created _, WaitStatus.Executed _, WaitStatus.Exiting _, WaitStatus.Other _ -> {
           // Goes on, or ends, with the next step.
         }
       }
     }
   }
 
-  /** Of a call that seccomp refuses with SIGSYS the step ends all the same, and its trap is queued behind that. */
+  /**
+   * Of a call that seccomp refuses with SIGSYS the step ends all the same, and its trap is queued behind
+   * that.
+   */
   private void takeTrapBehind() {
     while (thread.hasPendingTrap()) {
       insist(() -> thread.cont(0));
@@ -198,9 +207,10 @@ final class RemoteCall {
   }
 
   /**
-   * The kernel aborts a restartable sequence that was interrupted when its thread gets back to user mode with rip still in
-   * it (rseq_ip_fixup() in kernel/rseq.c). With rip moved it would forget the sequence, and the program would go on in the
-   * middle of one that was interrupted. So the abort is made now, as it would have been made anyway.
+   * The kernel aborts a restartable sequence that was interrupted when its thread gets back to user mode with
+   * rip still in it (rseq_ip_fixup() in kernel/rseq.c). With rip moved it would forget the sequence, and the
+   * program would go on in the middle of one that was interrupted. So the abort is made now, as it would have
+   * been made anyway.
    */
   private void abortRestartableSequence() {
     RestartableSequence sequence = thread.restartableSequence();
@@ -209,7 +219,9 @@ final class RemoteCall {
     }
   }
 
-  /** The thread is in the signal-delivery-stop of our trap now; its user must find it in the stop it was in. */
+  /**
+   * The thread is in the signal-delivery-stop of our trap now; its user must find it in the stop it was in.
+   */
   private void putBack(WaitStatus.Stopped before) {
     intruders.forEach(signal -> insist(() -> thread.send(signal)));
     if (before instanceof WaitStatus.GroupStop) {

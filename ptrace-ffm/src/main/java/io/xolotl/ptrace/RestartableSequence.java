@@ -5,9 +5,10 @@ import java.nio.ByteOrder;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A critical section of rseq(2): a thread that is interrupted in it, or moved to another CPU, goes on at its abort handler.
- * Only rip tells the kernel that a thread is in it (rseq_ip_fixup() in kernel/rseq.c); one that is interrupted elsewhere, as
- * in the copy of a displaced instruction, is not aborted, and the kernel forgets that it had begun.
+ * A critical section of rseq(2): a thread that is interrupted in it, or moved to another CPU, goes on at its
+ * abort handler. Only rip tells the kernel that a thread is in it (rseq_ip_fixup() in kernel/rseq.c); one
+ * that is interrupted elsewhere, as in the copy of a displaced instruction, is not aborted, and the kernel
+ * forgets that it had begun.
  *
  * @param start address of the first instruction, {@code start_ip}
  * @param length in bytes, {@code post_commit_offset}; not negative
@@ -15,7 +16,10 @@ import org.jspecify.annotations.Nullable;
  */
 public record RestartableSequence(long start, long length, long abortHandler) {
 
-  /** Size in bytes of a record, {@code struct rseq_cs} of include/uapi/linux/rseq.h, the same for 64-bit and 32-bit code. */
+  /**
+   * Size in bytes of a record, {@code struct rseq_cs} of include/uapi/linux/rseq.h, the same for 64-bit and
+   * 32-bit code.
+   */
   public static final int BYTES = 32;
 
   /** Where a record has the address of the first instruction. */
@@ -29,8 +33,8 @@ public record RestartableSequence(long start, long length, long abortHandler) {
   public static final int SIGNATURE = 0x53053053;
 
   /**
-   * A section by the fields of its record; null if the kernel would not take it for one (rseq_get_rseq_cs() in
-   * kernel/rseq.c) but end the program.
+   * A section by the fields of its record; null if the kernel would not take it for one (rseq_get_rseq_cs()
+   * in kernel/rseq.c) but end the program.
    */
   public static @Nullable RestartableSequence of(long start, long length, long abortHandler) {
     return length < 0 || start < 0 || start + length < 0

@@ -6,7 +6,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Native memory for the arguments of a tracer thread's calls: an arena a call would cost as much as the call. */
+/**
+ * Native memory for the arguments of a tracer thread's calls: an arena a call would cost as much as the call.
+ */
 final class Scratch {
 
   final MemorySegment state;

@@ -9,16 +9,17 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Decides whether a system call may be made in a thread of the target, which may have shut itself off from most of them
- * (seccomp(2)): one that its filter does not allow kills the process, or raises SIGSYS in it.
+ * Decides whether a system call may be made in a thread of the target, which may have shut itself off from
+ * most of them (seccomp(2)): one that its filter does not allow kills the process, or raises SIGSYS in it.
  *
- * <p>A thread in strict mode makes no call, whatever the call. One with filters makes a call that all of them allow. Where they
- * cannot be read, which takes CAP_SYS_ADMIN in the initial user namespace and a tracer that is under no filter itself
- * (seccomp_get_filter() in kernel/seccomp.c), it makes one only if it is under no filter that the tracer is not under
- * too: as everything in a container is under that of the container. The JVM maps and unmaps executable memory, and sets
- * signal actions, under these all the time.
+ * <p>A thread in strict mode makes no call, whatever the call. One with filters makes a call that all of them
+ * allow. Where they cannot be read, which takes CAP_SYS_ADMIN in the initial user namespace and a tracer that
+ * is under no filter itself (seccomp_get_filter() in kernel/seccomp.c), it makes one only if it is under no
+ * filter that the tracer is not under too: as everything in a container is under that of the container. The
+ * JVM maps and unmaps executable memory, and sets signal actions, under these all the time.
  *
- * <p>What a filter does other than allow is never tried out: an errno would do no harm, but makes the call of no use.
+ * <p>What a filter does other than allow is never tried out: an errno would do no harm, but makes the call of
+ * no use.
  */
 final class Seccomp {
 
@@ -29,8 +30,9 @@ final class Seccomp {
   private Seccomp() {}
 
   /**
-   * Refuses a call that could do harm. The answer holds as long as neither the thread nor another of its process runs:
-   * any of them may add a filter to all (SECCOMP_FILTER_FLAG_TSYNC), also to a thread that is stopped.
+   * Refuses a call that could do harm. The answer holds as long as neither the thread nor another of its
+   * process runs: any of them may add a filter to all (SECCOMP_FILTER_FLAG_TSYNC), also to a thread that is
+   * stopped.
    *
    * @param registers what the thread makes the call with, rip at the system call instruction
    * @throws PtraceException {@link Reason#SECCOMP}
@@ -71,12 +73,13 @@ final class Seccomp {
   }
 
   /**
-   * Filters are inherited and added, and never taken away. So a thread that has as many as a process which it and the
-   * tracer both descend from has those of that process, and the tracer has them too. Not if that process added filters to
-   * itself after its child was created, and the child as many others: nothing tells.
+   * Filters are inherited and added, and never taken away. So a thread that has as many as a process which it
+   * and the tracer both descend from has those of that process, and the tracer has them too. Not if that
+   * process added filters to itself after its child was created, and the child as many others: nothing tells.
    *
-   * <p>A process that was brought into a container, as by {@code docker exec}, does not descend from the first one there,
-   * but is given the same filter. So that is taken for an ancestor of all who see the same files.
+   * <p>A process that was brought into a container, as by {@code docker exec}, does not descend from the
+   * first one there, but is given the same filter. So that is taken for an ancestor of all who see the same
+   * files.
    *
    * <p>Once found out it holds for all threads with as many filters, also when the ancestor has ended.
    */

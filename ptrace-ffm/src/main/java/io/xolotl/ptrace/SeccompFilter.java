@@ -5,9 +5,10 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * A seccomp filter of a thread: a program of the classic BPF, in the dialect that seccomp_check_filter() in kernel/seccomp.c
- * lets pass. The kernel has verified it: jumps go forward and stay inside, the last instruction returns, memory is written
- * before it is read, and no constant divides by 0 or shifts by more than 31.
+ * A seccomp filter of a thread: a program of the classic BPF, in the dialect that seccomp_check_filter() in
+ * kernel/seccomp.c lets pass. The kernel has verified it: jumps go forward and stay inside, the last
+ * instruction returns, memory is written before it is read, and no constant divides by 0 or shifts by more
+ * than 31.
  */
 final class SeccompFilter {
 
@@ -63,9 +64,9 @@ final class SeccompFilter {
   }
 
   /**
-   * Returns true if a thread with these filters, all that it has, makes a call and does not notice: where filters
-   * disagree the action with the lowest number, signed, is taken (seccomp_run_filters() in kernel/seccomp.c). What a later
-   * kernel lets filters do, and this does not know, allows nothing.
+   * Returns true if a thread with these filters, all that it has, makes a call and does not notice: where
+   * filters disagree the action with the lowest number, signed, is taken (seccomp_run_filters() in
+   * kernel/seccomp.c). What a later kernel lets filters do, and this does not know, allows nothing.
    */
   static boolean allow(List<SeccompFilter> filters, Call call) {
     int taken = ALLOW;

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
  * A copy of a signal's {@code siginfo_t}: where a signal came from. Belongs to one thread at a time.
@@ -54,8 +55,8 @@ public final class SignalInfo {
   }
 
   /**
-   * Tells whether the kernel raised the signal for something that the thread did, a fault or a trap, rather than
-   * that somebody sent it.
+   * Returns true if the kernel raised the signal for something that the thread did, a fault or a trap, rather
+   * than that somebody sent it.
    */
   public boolean isFault() {
     return code() > 0;
@@ -109,7 +110,7 @@ public final class SignalInfo {
 
   @Override
   public int hashCode() {
-    return java.util.Arrays.hashCode(bytes.toArray(JAVA_BYTE));
+    return Arrays.hashCode(bytes.toArray(JAVA_BYTE));
   }
 
   @Override

@@ -53,11 +53,12 @@ public final class Signals {
   private Signals() {}
 
   /**
-   * Gives a signal its default effect on this JVM again; one that is ignored stays so. For a JVM that is held up in its exit:
-   * until then its own handler takes no notice of SIGHUP, SIGINT and SIGTERM.
+   * Gives a signal its default effect on this JVM again; one that is ignored stays so. For a JVM that is held
+   * up in its exit: until then its own handler takes no notice of SIGHUP, SIGINT and SIGTERM.
    *
    * @param signal the number
-   * @throws PtraceException with {@link Reason#SYSTEM_ERROR} if there is no such signal, or it cannot be caught
+   * @throws PtraceException with {@link Reason#SYSTEM_ERROR} if there is no such signal, or it cannot be
+   *     caught
    */
   public static void restoreDefault(int signal) {
     try (Arena arena = Arena.ofConfined()) {
@@ -77,7 +78,8 @@ public final class Signals {
   }
 
   /**
-   * Tells whether the kernel raises a signal for what an instruction did; somebody may send such a signal, too.
+   * Returns true if the kernel raises a signal for what an instruction did; somebody may send such a signal,
+   * too.
    *
    * @param signal its number
    */

@@ -3,13 +3,15 @@ package io.xolotl.ptrace;
 import java.util.List;
 
 /**
- * What a user of this module does when a traced process does something. Every method runs on the tracer thread; the
- * thread that it is about stays stopped until it is resumed, which the method does or arranges for.
+ * What a user of this module does when a traced process does something. Every method runs on the tracer
+ * thread; the thread that it is about stays stopped until it is resumed, which the method does or arranges
+ * for.
  */
 public interface TraceHandler {
 
   /**
-   * A thread is about to be asked to stop, for the time of a system call in another; the stop is reported as others are.
+   * A thread is about to be asked to stop, for the time of a system call in another; the stop is reported as
+   * others are.
    *
    * @param thread the thread
    */
@@ -33,14 +35,14 @@ public interface TraceHandler {
   void threadStarted(TracedThread thread);
 
   /**
-   * A traced thread created a process, whose only thread is stopped before its first instruction. The child is
-   * handled by this handler until it gets its own.
+   * A traced thread created a process, whose only thread is stopped before its first instruction. The child
+   * is handled by this handler until it gets its own.
    *
    * @param parent the process that created it
    * @param child the new process
    * @param thread its thread
-   * @param sharesMemory whether parent and child have one address space (vfork, CLONE_VM): what is written to one is
-   *     then written to both
+   * @param sharesMemory whether parent and child have one address space (vfork, CLONE_VM): what is written to
+   *     one is then written to both
    */
   void processCreated(TracedProcess parent, TracedProcess child, TracedThread thread, boolean sharesMemory);
 

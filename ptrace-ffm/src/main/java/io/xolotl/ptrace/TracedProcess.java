@@ -3,10 +3,12 @@ package io.xolotl.ptrace;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -60,14 +62,16 @@ public final class TracedProcess {
   }
 
   /**
-   * Attaches to the threads of a running process, without stopping it. Threads that are just being created may be missing:
-   * {@link #completeAttach} finds them, and must be called before anything of the process is changed.
+   * Attaches to the threads of a running process, without stopping it. Threads that are just being created
+   * may be missing: {@link #completeAttach} finds them, and must be called before anything of the process is
+   * changed.
    *
    * @param tracer whose thread controls it from now on
    * @param pid the process
    * @param handler what to do when it stops
-   * @throws PtraceException if it may not or cannot be traced; some of its threads may be traced then, and run on: close the
-   *     tracer, which lets go of them without a stop. (A stop ends some system calls, epoll_wait(2) for one, with EINTR.)
+   * @throws PtraceException if it may not or cannot be traced; some of its threads may be traced then, and
+   *     run on: close the tracer, which lets go of them without a stop. (A stop ends some system calls,
+   *     epoll_wait(2) for one, with EINTR.)
    */
   public static TracedProcess attach(Tracer tracer, int pid, TraceHandler handler) {
     Attachability.check(tracer, pid);
@@ -77,10 +81,11 @@ public final class TracedProcess {
   }
 
   /**
-   * Attaches to what was being created when its creator was attached to. kernel_clone() in kernel/fork.c asks whether its
-   * caller is traced at its beginning, and the new thread or process is there, untraced, only later: with the caller traced
-   * meanwhile and nobody new in the list of threads, one is about to come. Whoever is stopped on its way to user mode is not
-   * in the middle of that, so every thread is stopped once and handled, in turn.
+   * Attaches to what was being created when its creator was attached to. kernel_clone() in kernel/fork.c asks
+   * whether its caller is traced at its beginning, and the new thread or process is there, untraced, only
+   * later: with the caller traced meanwhile and nobody new in the list of threads, one is about to come.
+   * Whoever is stopped on its way to user mode is not in the middle of that, so every thread is stopped once
+   * and handled, in turn.
    *
    * @param interrupting is told of each thread before it is asked to stop
    */
@@ -102,7 +107,8 @@ public final class TracedProcess {
         } catch (PtraceException e) {
           switch (e.reason()) {
             case THREAD_GONE, NOT_STOPPING -> {
-              // It has ended, or is stuck in state D, and not in a clone(2), which does not wait for anything that long.
+              // It has ended, or is stuck in state D, and not in a clone(2), which does not wait for anything
+              // that long.
             }
             default -> throw e;
           }
@@ -122,22 +128,23 @@ public final class TracedProcess {
   }
 
   /**
-   * Attaches to all processes that run in the memory of this one: what is written there reaches them too. They are whoever was
-   * made by vfork(2) or clone(2) with CLONE_VM, and who made this process so. To be called behind {@link #completeAttach}.
+   * Attaches to all processes that run in the memory of this one: what is written there reaches them too.
+   * They are whoever was made by vfork(2) or clone(2) with CLONE_VM, and who made this process so. To be
+   * called behind {@link #completeAttach}.
    *
-   * @param found is told of each of them at once; it is controlled by the same tracer and handler. One that has executed a
-   *     program or ended before this returns has no threads then
+   * @param found is told of each of them at once; it is controlled by the same tracer and handler. One that
+   *     has executed a program or ended before this returns has no threads then
    * @param interrupting as for {@link #completeAttach}
-   * @throws PtraceException {@link Reason#ADDRESS_SPACE_SHARED}, naming them, if there are some that cannot be attached to, or
-   *     of whom it cannot be told whether they run there
+   * @throws PtraceException {@link Reason#ADDRESS_SPACE_SHARED}, naming them, if there are some that cannot
+   *     be attached to, or of whom it cannot be told whether they run there
    */
   public void attachBorrowers(Consumer<TracedProcess> found, Consumer<TracedThread> interrupting) {
     space.attachAll(found, interrupting);
   }
 
   /**
-   * Attaches to those that have come unseen since (CLONE_UNTRACED), processes and threads of known ones. Microseconds, as long
-   * as few ids of processes were given out on this machine.
+   * Attaches to those that have come unseen since (CLONE_UNTRACED), processes and threads of known ones.
+   * Microseconds, as long as few ids of processes were given out on this machine.
    *
    * @param found as for {@link #attachBorrowers}
    * @param interrupting as for {@link #completeAttach}
@@ -168,7 +175,8 @@ public final class TracedProcess {
   }
 
   /**
-   * Returns true if two processes are known to run in one memory, of which this JVM may trace both. Any thread.
+   * Returns true if two processes are known to run in one memory, of which this JVM may trace both. Any
+   * thread.
    *
    * @param pid one of them
    * @param other the other
@@ -204,8 +212,8 @@ public final class TracedProcess {
   }
 
   /**
-   * Opens what tells of the program and its memory. Later the process may make itself undumpable, and then nobody but the
-   * privileged may open anything of it any more.
+   * Opens what tells of the program and its memory. Later the process may make itself undumpable, and then
+   * nobody but the privileged may open anything of it any more.
    */
   private void lookAtProgram() {
     memory.open();
@@ -219,9 +227,9 @@ public final class TracedProcess {
   }
 
   /**
-   * Threads are created while the list is read. A thread created by one that is already seized is traced from its
-   * start (PTRACE_O_TRACECLONE), so a pass that finds no new thread has seen all. A main thread that has ended before the
-   * others is none to be traced.
+   * Threads are created while the list is read. A thread created by one that is already seized is traced from
+   * its start (PTRACE_O_TRACECLONE), so a pass that finds no new thread has seen all. A main thread that has
+   * ended before the others is none to be traced.
    */
   private void seizeThreads(Scratch s) {
     boolean found = true;
@@ -249,7 +257,10 @@ public final class TracedProcess {
     }
   }
 
-  /** A thread that was not seized yet may have executed another program, and is then the main thread, untraced. */
+  /**
+   * A thread that was not seized yet may have executed another program, and is then the main thread,
+   * untraced.
+   */
   private boolean wasReplaced() {
     ProcessStatus status = ProcessStatus.of(pid);
     if (status == null || status.isDead() || status.tracer() == tracer.tid()) {
@@ -267,7 +278,7 @@ public final class TracedProcess {
       for (Path entry : entries) {
         tids.add(Integer.valueOf(entry.getFileName().toString()));
       }
-    } catch (IOException | java.nio.file.DirectoryIteratorException e) {
+    } catch (IOException | DirectoryIteratorException e) {
       // The process has ended: its threads' ends are reported by waitpid.
       tids.clear();
     }
@@ -275,8 +286,8 @@ public final class TracedProcess {
   }
 
   /**
-   * Starts a program and stops it before its first instruction: the kernel has mapped the program and its dynamic
-   * linker, and nothing of either has run.
+   * Starts a program and stops it before its first instruction: the kernel has mapped the program and its
+   * dynamic linker, and nothing of either has run.
    *
    * @param tracer whose thread controls it
    * @param request what to start
@@ -322,7 +333,9 @@ public final class TracedProcess {
     return pid;
   }
 
-  /** Returns true if the process was created while its creator was traced, and not attached to or launched. */
+  /**
+   * Returns true if the process was created while its creator was traced, and not attached to or launched.
+   */
   public boolean wasCreated() {
     return created;
   }
@@ -333,7 +346,8 @@ public final class TracedProcess {
   }
 
   /**
-   * What the kernel told the program when it was executed, as {@code /proc/PID/auxv} shows it: pairs of words.
+   * What the kernel told the program when it was executed, as {@code /proc/PID/auxv} shows it: pairs of
+   * words.
    *
    * @return a copy; empty if the process has ended, or if this user may not look into it
    * @see <a href="https://man7.org/linux/man-pages/man3/getauxval.3.html">getauxval(3)</a>
@@ -343,18 +357,19 @@ public final class TracedProcess {
   }
 
   /**
-   * Returns false if the kernel does not let this user look into the process's memory: it was created by a process that has
-   * made itself undumpable, or executes a program that this user may not read. Memory that was accessible once remains so
-   * until the process executes a program.
+   * Returns false if the kernel does not let this user look into the process's memory: it was created by a
+   * process that has made itself undumpable, or executes a program that this user may not read. Memory that
+   * was accessible once remains so until the process executes a program.
    */
   public boolean isAccessible() {
     return memory.isAccessible();
   }
 
   /**
-   * Gets access to the memory of a process that is not {@linkplain #isAccessible accessible}, by making it dumpable for a
-   * moment; without effect if it is accessible. It is as undumpable as before afterwards, but for the value 2 of
-   * {@code fs.suid_dumpable}, which only the kernel can set: then it is 0, and a crash dumps no core for root either.
+   * Gets access to the memory of a process that is not {@linkplain #isAccessible accessible}, by making it
+   * dumpable for a moment; without effect if it is accessible. It is as undumpable as before afterwards, but
+   * for the value 2 of {@code fs.suid_dumpable}, which only the kernel can set: then it is 0, and a crash
+   * dumps no core for root either.
    *
    * @param thread of this process, stopped on its way to user mode
    * @throws PtraceException if that may not be done or fails; the reason says why
@@ -440,7 +455,10 @@ public final class TracedProcess {
     }
   }
 
-  /** Takes note of the thread or process that a stop announces; its first stop comes later, or has come already. */
+  /**
+   * Takes note of the thread or process that a stop announces; its first stop comes later, or has come
+   * already.
+   */
   void noteCreation(TracedThread thread, WaitStatus.Stopped stopped) {
     if (!(stopped instanceof WaitStatus.Created(WaitStatus.Event event))) {
       return;
@@ -463,8 +481,9 @@ public final class TracedProcess {
   }
 
   /**
-   * What the thread, which is in PTRACE_EVENT_CLONE, _FORK or _VFORK, has asked for. The event does not tell: clone with
-   * CLONE_VM and SIGCHLD is announced as a fork, and one without CLONE_THREAD as PTRACE_EVENT_CLONE.
+   * What the thread, which is in PTRACE_EVENT_CLONE, _FORK or _VFORK, has asked for. The event does not tell:
+   * clone with CLONE_VM and SIGCHLD is announced as a fork, and one without CLONE_THREAD as
+   * PTRACE_EVENT_CLONE.
    */
   private long cloneFlags(TracedThread thread, WaitStatus.Event event) {
     var registers = new Registers();
@@ -491,7 +510,7 @@ public final class TracedProcess {
     };
   }
 
-  /** Tells whether a thread belongs to this process and exists, be it only as a zombie. */
+  /** Returns true if a thread belongs to this process and exists, be it only as a zombie. */
   boolean hasThread(int tid) {
     Scratch s = tracer.scratch();
     // Signal 0 is not sent; EPERM says that it exists.
@@ -553,10 +572,10 @@ public final class TracedProcess {
   }
 
   /**
-   * ptrace(2), "execve(2) under ptrace": all other threads are gone, the one that executed has the process's id, and
-   * of its former id nothing is reported any more. Until this event is waited for, the kernel answers requests that were
-   * meant for the old main thread with ESRCH (looks_like_a_spurious_pid() in kernel/ptrace.c, since Linux 5.13); behind it,
-   * the old thread objects refuse them.
+   * ptrace(2), "execve(2) under ptrace": all other threads are gone, the one that executed has the process's
+   * id, and of its former id nothing is reported any more. Until this event is waited for, the kernel answers
+   * requests that were meant for the old main thread with ESRCH (looks_like_a_spurious_pid() in
+   * kernel/ptrace.c, since Linux 5.13); behind it, the old thread objects refuse them.
    */
   TracedThread executed() {
     for (TracedThread old : threads()) {
@@ -574,9 +593,10 @@ public final class TracedProcess {
   }
 
   /**
-   * Lets the process go: all its threads run on untraced, each with the signal that it was about to receive, or stay
-   * stopped if the process is in a group-stop. Processes that it created are processes of their own. What cannot be stopped
-   * (state D), and a main thread that has ended before the others, stays traced until it ends or the tracer is closed.
+   * Lets the process go: all its threads run on untraced, each with the signal that it was about to receive,
+   * or stay stopped if the process is in a group-stop. Processes that it created are processes of their own.
+   * What cannot be stopped (state D), and a main thread that has ended before the others, stays traced until
+   * it ends or the tracer is closed.
    *
    * @throws PtraceException if a thread could not be let go; the others have been
    */
@@ -624,8 +644,8 @@ public final class TracedProcess {
   }
 
   /**
-   * Tells whether a thread waits for its child of vfork to execute a program or end. It cannot be stopped meanwhile:
-   * wait_for_vfork_done() in kernel/fork.c is killable only.
+   * Returns true if a thread waits for its child of vfork to execute a program or end. It cannot be stopped
+   * meanwhile: wait_for_vfork_done() in kernel/fork.c is killable only.
    */
   public boolean waitsForChild(TracedThread thread) {
     ProcessStatus status = ProcessStatus.of(thread.tid());
@@ -659,12 +679,17 @@ public final class TracedProcess {
     };
   }
 
-  /** Sets which {@linkplain Abi#systemCall system call instruction} of the process {@link TracedThread#systemCall} uses, or 0 to search. */
+  /**
+   * Sets which {@linkplain Abi#systemCall system call instruction} of the process
+   * {@link TracedThread#systemCall} uses, or 0 to search.
+   */
   public void systemCallInstruction(long address) {
     systemCallInstruction = address;
   }
 
-  /** Address of a system call instruction in the process; the vDSO has one in every process that has a vDSO. */
+  /**
+   * Address of a system call instruction in the process; the vDSO has one in every process that has a vDSO.
+   */
   long systemCallInstruction() {
     if (systemCallInstruction == 0) {
       systemCallInstruction = findSystemCallInstruction();
@@ -675,7 +700,7 @@ public final class TracedProcess {
   private long findSystemCallInstruction() {
     var executable = new ArrayList<MemoryMapping>(mappings());
     executable.removeIf(m -> !m.isExecutable() || m.path().equals("[vsyscall]"));
-    executable.sort(java.util.Comparator.comparing(m -> !m.path().equals("[vdso]")));
+    executable.sort(Comparator.comparing(m -> !m.path().equals("[vdso]")));
     byte[] wanted = abi().systemCall();
     for (MemoryMapping mapping : executable) {
       byte[] text = memory.readText(mapping.start(), (int) Math.min(mapping.size(), 64 << 20));
@@ -698,8 +723,8 @@ public final class TracedProcess {
    * @param size in bytes, a multiple of the page size
    * @param protection PROT_READ (1) | PROT_WRITE (2) | PROT_EXEC (4)
    * @return its address, or 0 if there is no room within reach
-   * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses, {@link Reason#SECCOMP} as
-   *     {@link TracedThread#systemCall}
+   * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses, {@link Reason#SECCOMP}
+   *     as {@link TracedThread#systemCall}
    */
   public long mapNear(TracedThread thread, long near, long reach, long size, int protection) {
     for (long candidate : Gaps.near(mappings(), near, reach, size, abi().addressLimit())) {

@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
  * A thread of a traced process. It is running, or stopped and then waits for the tracer; except for
  * {@link #interrupt}, every request needs it to be stopped.
  *
- * <p>Tracer thread only. Any request can throw {@link PtraceException} with {@link Reason#THREAD_GONE}: a stopped
- * thread can be killed at any moment.
+ * <p>Tracer thread only. Any request can throw {@link PtraceException} with {@link Reason#THREAD_GONE}: a
+ * stopped thread can be killed at any moment.
  */
 public final class TracedThread {
 
@@ -85,12 +85,12 @@ public final class TracedThread {
     return seized;
   }
 
-  /** Tells whether the thread is new and the handler was not told of it yet. */
+  /** Returns true if the thread is new and the handler was not told of it yet. */
   public boolean isFirstStop() {
     return !started;
   }
 
-  /** Tells, once, whether this stop is the first that is reported of a thread that the process created. */
+  /** Returns true, once, if this stop is the first that is reported of a thread that the process created. */
   boolean start() {
     boolean first = !started;
     started = true;
@@ -159,17 +159,20 @@ public final class TracedThread {
     process.forget(this);
   }
 
-  /** Asks a thread to stop, or to stop again when it is resumed; the stop is reported later, possibly behind another. */
+  /**
+   * Asks a thread to stop, or to stop again when it is resumed; the stop is reported later, possibly behind
+   * another.
+   */
   public void interrupt() {
     request(scratch(), Ptrace.INTERRUPT, 0, 0);
   }
 
   /**
-   * Stops the thread, if it is not stopped, and waits until it is. The stop it gets into, which may be another than
-   * the one asked for, is then the caller's to handle: {@link #stop()} tells which.
+   * Stops the thread, if it is not stopped, and waits until it is. The stop it gets into, which may be
+   * another than the one asked for, is then the caller's to handle: {@link #stop()} tells which.
    *
-   * @throws PtraceException {@link Reason#THREAD_GONE} if it ended instead, {@link Reason#NOT_STOPPING} if it does not
-   *     stop in time
+   * @throws PtraceException {@link Reason#THREAD_GONE} if it ended instead, {@link Reason#NOT_STOPPING} if it
+   *     does not stop in time
    */
   public WaitStatus.Stopped interruptAndWait() {
     if (stop != null) {
@@ -184,8 +187,8 @@ public final class TracedThread {
   }
 
   /**
-   * Has a thread that runs execute nothing of the program until its stop is handed out in its turn. One in state D does not
-   * stop now, but on its way to user mode, before the program's next instruction.
+   * Has a thread that runs execute nothing of the program until its stop is handed out in its turn. One in
+   * state D does not stop now, but on its way to user mode, before the program's next instruction.
    *
    * @param asked is told if it is asked to stop
    */
@@ -214,8 +217,8 @@ public final class TracedThread {
   }
 
   /**
-   * Waits for the next stop of this thread, which runs now and is known to stop soon. An exec is left to be reported in
-   * its turn, since it ends all threads of the process but one, which is another object then.
+   * Waits for the next stop of this thread, which runs now and is known to stop soon. An exec is left to be
+   * reported in its turn, since it ends all threads of the process but one, which is another object then.
    *
    * @throws PtraceException as {@link #interruptAndWait}
    */
@@ -251,8 +254,8 @@ public final class TracedThread {
   }
 
   /**
-   * Gives the stop that {@link #awaitStop} or {@link #interruptAndWait} has taken to the process's handler, as if it had
-   * just been reported.
+   * Gives the stop that {@link #awaitStop} or {@link #interruptAndWait} has taken to the process's handler,
+   * as if it had just been reported.
    */
   public void handleStop() {
     WaitStatus.Stopped current = stop;
@@ -262,8 +265,8 @@ public final class TracedThread {
   }
 
   /**
-   * Lets a trap that {@link #hasPendingTrap} tells of be reported, before the thread executes anything: its stop is the
-   * trap's then.
+   * Lets a trap that {@link #hasPendingTrap} tells of be reported, before the thread executes anything: its
+   * stop is the trap's then.
    */
   public void takePendingTrap() {
     boolean groupStopped = stop instanceof WaitStatus.GroupStop;
@@ -279,8 +282,8 @@ public final class TracedThread {
   }
 
   /**
-   * Tells whether a signal would, if delivered, stop or continue the process: a signal of job control for which it has no
-   * handler.
+   * Returns true if a signal would, if delivered, stop or continue the process: a signal of job control for
+   * which it has no handler.
    *
    * @param signal its number
    */
@@ -296,10 +299,11 @@ public final class TracedThread {
   }
 
   /**
-   * Has a signal of job control that the thread is stopped for take its effect now; the thread is then stopped for nothing,
-   * or in the group-stop. The effect is not lasting: whether a stop that a thread has received is still to happen, or was
-   * undone by a SIGCONT since, the kernel knows at the stop for that signal alone (JOBCTL_STOP_DEQUEUED in
-   * kernel/signal.c). Delivered at any later one it would stop a process that nobody continues.
+   * Has a signal of job control that the thread is stopped for take its effect now; the thread is then
+   * stopped for nothing, or in the group-stop. The effect is not lasting: whether a stop that a thread has
+   * received is still to happen, or was undone by a SIGCONT since, the kernel knows at the stop for that
+   * signal alone (JOBCTL_STOP_DEQUEUED in kernel/signal.c). Delivered at any later one it would stop a
+   * process that nobody continues.
    */
   public void takeJobControl() {
     if (stop instanceof WaitStatus.Signal(int signal) && isJobControl(signal)) {
@@ -310,18 +314,18 @@ public final class TracedThread {
     }
   }
 
-  /** Tells whether the thread is stopped on its way to user mode, where its registers are the user's. */
+  /** Returns true if the thread is stopped on its way to user mode, where its registers are the user's. */
   public boolean isAtUserBoundary() {
     return switch (stop) {
       case null -> false;
-      case WaitStatus.Signal _,WaitStatus.GroupStop _,WaitStatus.Interrupted _ -> true;
-      case WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> false;
+      case WaitStatus.Signal _, WaitStatus.GroupStop _, WaitStatus.Interrupted _ -> true;
+      case WaitStatus.Created _, WaitStatus.Executed _, WaitStatus.Exiting _, WaitStatus.Other _ -> false;
     };
   }
 
   /**
-   * Lets a thread that is stopped inside a system call finish it, and stops it again on its way to user mode, before
-   * its next instruction. The call must not block.
+   * Lets a thread that is stopped inside a system call finish it, and stops it again on its way to user mode,
+   * before its next instruction. The call must not block.
    */
   public void finishSystemCall() {
     while (!isAtUserBoundary()) {
@@ -333,18 +337,19 @@ public final class TracedThread {
   }
 
   /**
-   * Compares up to eight bytes of memory, whatever its permissions are, in less time than it takes to read them otherwise.
+   * Compares up to eight bytes of memory, whatever its permissions are, in less time than it takes to read
+   * them otherwise.
    *
    * @param address first address
    * @param expected the bytes, lowest first
    * @param mask of the bits that are compared
-   * @return true if they are as expected; false if they are not, or if that cannot be found out so, as of a process that this
-   *     user may not look into
+   * @return true if they are as expected; false if they are not, or if that cannot be found out so, as of a
+   *     process that this user may not look into
    */
   public boolean isText(long address, long expected, long mask) {
     Scratch s = scratch();
-    // The C library returns the word, so that −1 is no answer. Where the thread has just been there is nothing to page in, which
-    // would hold up safepoints; of the next page nobody knows.
+    // The C library returns the word, so that −1 is no answer. Where the thread has just been there is
+    // nothing to page in, which would hold up safepoints; of the next page nobody knows.
     boolean inPage = (address & 4095) <= 4096 - Long.BYTES;
     long word = gone || !inPage ? -1 : Libc.ptrace(s.state, Ptrace.PEEKTEXT, tid, address, 0);
     return word != -1 && ((word ^ expected) & mask) == 0;
@@ -363,12 +368,13 @@ public final class TracedThread {
   }
 
   /**
-   * Sets all general registers; of the bases and selectors of segments only those that were set since they were read, and
-   * those before them in the order of {@link Register}. A program may have given them values that the CPU takes but
-   * putreg() refuses (arch/x86/kernel/ptrace.c): a null selector other than 0, or a base that is no user address.
+   * Sets all general registers; of the bases and selectors of segments only those that were set since they
+   * were read, and those before them in the order of {@link Register}. A program may have given them values
+   * that the CPU takes but putreg() refuses (arch/x86/kernel/ptrace.c): a null selector other than 0, or a
+   * base that is no user address.
    *
-   * @param registers what to, in the stop in which they were read; no longer {@linkplain Registers#isChanged() changed}
-   *     afterwards
+   * @param registers what to, in the stop in which they were read; no longer
+   *     {@linkplain Registers#isChanged() changed} afterwards
    */
   public void writeRegisters(Registers registers) {
     Scratch s = scratch();
@@ -384,8 +390,9 @@ public final class TracedThread {
   }
 
   /**
-   * Of a thread in 32-bit code PTRACE_SETREGSET means i386's registers (task_user_regset_view() of the thread), and
-   * PTRACE_SETREGS those of the tracer. The latter sets all, so where one is refused they are set one by one.
+   * Of a thread in 32-bit code PTRACE_SETREGSET means i386's registers (task_user_regset_view() of the
+   * thread), and PTRACE_SETREGS those of the tracer. The latter sets all, so where one is refused they are
+   * set one by one.
    */
   private void writeRegistersOf32BitCode(Scratch s, Registers registers) {
     registers.storeAll(s.registers);
@@ -427,8 +434,8 @@ public final class TracedThread {
   }
 
   /**
-   * Replaces the information on the signal that the thread stopped for; that signal, with it, is what {@link #cont}
-   * delivers.
+   * Replaces the information on the signal that the thread stopped for; that signal, with it, is what
+   * {@link #cont} delivers.
    */
   public void writeSignalInfo(SignalInfo info) {
     Scratch s = scratch();
@@ -463,7 +470,9 @@ public final class TracedThread {
     request(s, Ptrace.SETSIGMASK, 8, s.word.address());
   }
 
-  /** What the thread's ptrace event carries: the id of a new thread or process, the former id after an exec. */
+  /**
+   * What the thread's ptrace event carries: the id of a new thread or process, the former id after an exec.
+   */
   public long eventMessage() {
     Scratch s = scratch();
     request(s, Ptrace.GETEVENTMSG, 0, s.word.address());
@@ -471,9 +480,10 @@ public final class TracedThread {
   }
 
   /**
-   * Tells whether a trap (int3 or single-step) or a fault of this thread waits to be reported. PTRACE_EVENT_STOP
-   * overtakes it: get_signal() in kernel/signal.c takes jobctl traps before it takes queued signals. A thread that is
-   * detached in that state dies of the SIGTRAP; one that a system call is made in would report it in the middle.
+   * Returns true if a trap (int3 or single-step) or a fault of this thread waits to be reported.
+   * PTRACE_EVENT_STOP overtakes it: get_signal() in kernel/signal.c takes jobctl traps before it takes queued
+   * signals. A thread that is detached in that state dies of the SIGTRAP; one that a system call is made in
+   * would report it in the middle.
    */
   public boolean hasPendingTrap() {
     Scratch s = scratch();
@@ -522,8 +532,8 @@ public final class TracedThread {
   }
 
   /**
-   * The seccomp filters of this thread; none if it has none, or they may not be read or the kernel has not kept them
-   * (EMEDIUMTYPE, or EINVAL without CONFIG_CHECKPOINT_RESTORE).
+   * The seccomp filters of this thread; none if it has none, or they may not be read or the kernel has not
+   * kept them (EMEDIUMTYPE, or EINVAL without CONFIG_CHECKPOINT_RESTORE).
    */
   List<SeccompFilter> seccompFilters() {
     Scratch s = scratch();
@@ -545,9 +555,9 @@ public final class TracedThread {
   }
 
   /**
-   * Returns true if the kernel may go on with the system call that this thread was stopped in by restart_syscall(2), as it does
-   * with most that have a time-out (−ERESTART_RESTARTBLOCK). The program never makes that call itself, and a seccomp filter
-   * that was not made with stops in mind kills for it.
+   * Returns true if the kernel may go on with the system call that this thread was stopped in by
+   * restart_syscall(2), as it does with most that have a time-out (−ERESTART_RESTARTBLOCK). The program never
+   * makes that call itself, and a seccomp filter that was not made with stops in mind kills for it.
    *
    * @param registers the thread's, in the stop
    */
@@ -568,7 +578,10 @@ public final class TracedThread {
     }
   }
 
-  /** Looks up what the thread has registered with rseq(2). It must be stopped; what it registers while it runs is not seen. */
+  /**
+   * Looks up what the thread has registered with rseq(2). It must be stopped; what it registers while it runs
+   * is not seen.
+   */
   private void lookUpSequenceArea() {
     Scratch s = scratch();
     if (gone || Libc.ptrace(s.state, Ptrace.GET_RSEQ_CONFIGURATION, tid, s.rseq.byteSize(),
@@ -583,9 +596,9 @@ public final class TracedThread {
   }
 
   /**
-   * The restartable sequence that the thread is in, was in last or is about to enter, by what it has registered with rseq(2):
-   * of a stopped thread as it is now, of one that runs where it was when somebody last asked while it was stopped. Whether the
-   * thread is in it, rip tells.
+   * The restartable sequence that the thread is in, was in last or is about to enter, by what it has
+   * registered with rseq(2): of a stopped thread as it is now, of one that runs where it was when somebody
+   * last asked while it was stopped. Whether the thread is in it, rip tells.
    *
    * @return null if it names none, or the kernel would refuse the one it names
    */
@@ -606,24 +619,25 @@ public final class TracedThread {
   }
 
   /**
-   * Returns true if the thread was seen, by {@link #restartableSequence}, to have registered another signature for abort
-   * handlers than {@link RestartableSequence#SIGNATURE}.
+   * Returns true if the thread was seen, by {@link #restartableSequence}, to have registered another
+   * signature for abort handlers than {@link RestartableSequence#SIGNATURE}.
    */
   public boolean hasOwnSequenceSignature() {
     return sequenceArea != 0 && sequenceSignature != RestartableSequence.SIGNATURE;
   }
 
   /**
-   * Executes a system call in this thread, which is stopped {@linkplain #isAtUserBoundary() on its way to user mode},
-   * and leaves everything else of it as it was: registers (a system call that was interrupted still restarts), signal
-   * mask and the signal that it stopped for, except one that it must {@linkplain #takeJobControl take before}. It stays
-   * stopped. The other threads of the process are stopped for it, and what they report is handed out in its turn.
+   * Executes a system call in this thread, which is stopped
+   * {@linkplain #isAtUserBoundary() on its way to user mode}, and leaves everything else of it as it was:
+   * registers (a system call that was interrupted still restarts), signal mask and the signal that it stopped
+   * for, except one that it must {@linkplain #takeJobControl take before}. It stays stopped. The other
+   * threads of the process are stopped for it, and what they report is handed out in its turn.
    *
    * @param number number of the system call, by the {@link Abi} of the process
    * @param arguments up to six
    * @return what the kernel returns: −4095 to −1 is a negated errno
-   * @throws PtraceException {@link Reason#SECCOMP} if it could do harm, since the thread is under seccomp; nothing has
-   *     changed then, and another thread may be able to make it
+   * @throws PtraceException {@link Reason#SECCOMP} if it could do harm, since the thread is under seccomp;
+   *     nothing has changed then, and another thread may be able to make it
    */
   public long systemCall(int number, long... arguments) {
     return RemoteCall.systemCall(this, number, arguments);

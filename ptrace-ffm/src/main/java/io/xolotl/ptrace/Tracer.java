@@ -11,6 +11,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -24,16 +25,16 @@ import org.jspecify.annotations.Nullable;
 /**
  * The one thread that controls traced processes.
  *
- * <p>Linux ties every ptrace request to the thread that attached: this class owns such a thread, a platform thread,
- * waits in {@code waitpid} for what its tracees do, and hands each stop to the {@link TraceHandler} of the process.
- * Everyone else passes it work with {@link #call} and {@link #execute}. While stops follow one another quickly it
- * uses a CPU that nobody else wants; when none comes for a while it uses none.
+ * <p>Linux ties every ptrace request to the thread that attached: this class owns such a thread, a platform
+ * thread, waits in {@code waitpid} for what its tracees do, and hands each stop to the {@link TraceHandler}
+ * of the process. Everyone else passes it work with {@link #call} and {@link #execute}. While stops follow
+ * one another quickly it uses a CPU that nobody else wants; when none comes for a while it uses none.
  *
- * <p>Who owns what: the queue and {@link #waiting} are shared; everything else here, and every {@link TracedProcess}
- * and {@link TracedThread}, belongs to the tracer thread.
+ * <p>Who owns what: the queue and {@link #waiting} are shared; everything else here, and every
+ * {@link TracedProcess} and {@link TracedThread}, belongs to the tracer thread.
  *
- * <p>{@code waitpid} is called with {@code __WNOTHREAD}: it sees this thread's own tracees and children, never a
- * child that the application started elsewhere, whose exit status is not ours to take.
+ * <p>{@code waitpid} is called with {@code __WNOTHREAD}: it sees this thread's own tracees and children,
+ * never a child that the application started elsewhere, whose exit status is not ours to take.
  */
 public final class Tracer implements AutoCloseable {
 
@@ -43,7 +44,10 @@ public final class Tracer implements AutoCloseable {
   /** How long a waker waits before it signals again, in nanoseconds. */
   private static final long WAKE_INTERVAL = 50_000;
 
-  /** How many stops are taken from the kernel before the first of them is resumed, and how much work is done before that. */
+  /**
+   * How many stops are taken from the kernel before the first of them is resumed, and how much work is done
+   * before that.
+   */
   private static final int BATCH = 64;
 
   private static final int RECENT = 256;
@@ -56,7 +60,10 @@ public final class Tracer implements AutoCloseable {
   /** The same where stops are frequent, so that a pause of the program's does not put all to sleep. */
   private static final long LONG_SPIN = 200_000;
 
-  /** One in so many times it is tried again where that was in vain; and after as many successes stops are frequent. */
+  /**
+   * One in so many times it is tried again where that was in vain; and after as many successes stops are
+   * frequent.
+   */
   private static final int SPIN_AGAIN = 64;
 
   /** After this many looks in vain, one in so many also asks whether the awaited thread can stop at all. */
@@ -83,7 +90,10 @@ public final class Tracer implements AutoCloseable {
   // From here on: tracer thread only.
   private final Map<Integer, TracedThread> threads = new HashMap<>();
   private final Map<Integer, TracedProcess> processes = new HashMap<>();
-  /** Threads that were looked up last, by the lower bits of their ids, and what they reported: nothing is allocated then. */
+  /**
+   * Threads that were looked up last, by the lower bits of their ids, and what they reported: nothing is
+   * allocated then.
+   */
   private final @Nullable TracedThread[] recent = new TracedThread[RECENT];
   private final @Nullable Report[] recentReports = new Report[RECENT];
   /** Processes that stopped before the event that announces them. */
@@ -136,7 +146,7 @@ public final class Tracer implements AutoCloseable {
     return thread.isAlive();
   }
 
-  /** Tells whether the caller runs on the tracer thread, where ptrace requests can be made. */
+  /** Returns true if the caller runs on the tracer thread, where ptrace requests can be made. */
   public boolean isTracerThread() {
     return Thread.currentThread() == thread;
   }
@@ -225,8 +235,8 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Gets the tracer thread out of waitpid. A signal makes waitpid return EINTR, but one that arrives just before the
-   * system call starts is lost, so it is repeated until the thread is seen awake.
+   * Gets the tracer thread out of waitpid. A signal makes waitpid return EINTR, but one that arrives just
+   * before the system call starts is lost, so it is repeated until the thread is seen awake.
    */
   private void wake() {
     if (isTracerThread()) {
@@ -240,9 +250,9 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Ends the tracer thread after all work queued so far, and waits until it has ended unless it is the caller. The kernel
-   * lets go of what is still attached then, without a stop, and has done so when this returns; what is stopped for a trap
-   * dies of it, so detach that before. Idempotent.
+   * Ends the tracer thread after all work queued so far, and waits until it has ended unless it is the
+   * caller. The kernel lets go of what is still attached then, without a stop, and has done so when this
+   * returns; what is stopped for a trap dies of it, so detach that before. Idempotent.
    */
   @Override
   public void close() {
@@ -277,8 +287,9 @@ public final class Tracer implements AutoCloseable {
         interrupted = true;
       }
     }
-    // join() returns while the thread is still on its way out of the JVM. exit_notify() in kernel/exit.c lets go of its
-    // tracees and only then makes it a zombie, or nobody. Ids are given out in a circle: nobody else has this one yet.
+    // join() returns while the thread is still on its way out of the JVM. exit_notify() in kernel/exit.c lets
+    // go of its tracees and only then makes it a zombie, or nobody. Ids are given out in a circle: nobody
+    // else has this one yet.
     while (!isDead(tid)) {
       LockSupport.parkNanos(WAKE_INTERVAL);
     }
@@ -344,8 +355,8 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Waits for one stop and takes with it all that are there: the kernel reports the first stopped thread of its list, and
-   * where threads stop faster than they are served, those behind would starve.
+   * Waits for one stop and takes with it all that are there: the kernel reports the first stopped thread of
+   * its list, and where threads stop faster than they are served, those behind would starve.
    */
   private void awaitStops() {
     Scratch s = scratch();
@@ -389,8 +400,8 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Does something that may start threads or processes, which would inherit the CPU that the tracer thread is kept on.
-   * Tracer thread only.
+   * Does something that may start threads or processes, which would inherit the CPU that the tracer thread is
+   * kept on. Tracer thread only.
    *
    * @param action what to do
    */
@@ -402,10 +413,11 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Looks out for stops and work for a while before the thread sleeps; true if something has come. To be woken costs more
-   * than all that is done for a stop: the kernel puts the thread that goes on onto an idle CPU if there is one, and the
-   * tracer's is idle when that stops again, so that each waits for a CPU to wake up. Where nothing comes in time, again
-   * and again, it is tried seldom. Between looks it lets others have the CPU, of whom the next may be the one awaited.
+   * Looks out for stops and work for a while before the thread sleeps; true if something has come. To be
+   * woken costs more than all that is done for a stop: the kernel puts the thread that goes on onto an idle
+   * CPU if there is one, and the tracer's is idle when that stops again, so that each waits for a CPU to wake
+   * up. Where nothing comes in time, again and again, it is tried seldom. Between looks it lets others have
+   * the CPU, of whom the next may be the one awaited.
    */
   private boolean comesSoon() {
     if (spins <= 0 && -spins % SPIN_AGAIN != 0) {
@@ -463,9 +475,9 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * A tracee that nobody announced yet: the kernel reports a new thread's first stop and its creator's event in either
-   * order. Whose a new thread is can be asked; with a new process, which may share its creator's memory, the creator's
-   * event is waited for.
+   * A tracee that nobody announced yet: the kernel reports a new thread's first stop and its creator's event
+   * in either order. Whose a new thread is can be asked; with a new process, which may share its creator's
+   * memory, the creator's event is waited for.
    */
   private void newcomer(Report report) {
     if (report.status instanceof WaitStatus.Ended) {
@@ -482,14 +494,15 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * A process has ended, perhaps killed between a fork and its event, which is then never reported: its children would
-   * stay stopped. A process that is still waited for by an event has its creator among the traced.
+   * A process has ended, perhaps killed between a fork and its event, which is then never reported: its
+   * children would stay stopped. A process that is still waited for by an event has its creator among the
+   * traced.
    */
   void adoptOrphans(TracedProcess dead) {
     for (int child : List.copyOf(unclaimed.keySet())) {
       ProcessStatus status = ProcessStatus.of(child);
       if (status != null && !processes.containsKey(status.parentPid())) {
-        WaitStatus first = java.util.Objects.requireNonNull(unclaimed.remove(child));
+        WaitStatus first = Objects.requireNonNull(unclaimed.remove(child));
         // It may have been made with CLONE_VM by one of several in that memory.
         dead.adoptProcess(child,
             processes.values().stream().anyMatch(process -> process.sharesMemoryWith(child)));
@@ -503,8 +516,8 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Hands out the stops that were taken from the kernel already, some perhaps while the tracer thread waited for something
-   * else. Tracer thread only; the main loop does the same when it gets there.
+   * Hands out the stops that were taken from the kernel already, some perhaps while the tracer thread waited
+   * for something else. Tracer thread only; the main loop does the same when it gets there.
    */
   public void dispatchDeferred() {
     while (!reports.isEmpty()) {
@@ -513,9 +526,11 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Has the first stops of all threads and processes that are announced handled; they come at once. Tracer thread only.
+   * Has the first stops of all threads and processes that are announced handled; they come at once. Tracer
+   * thread only.
    *
-   * <p>While the child of a vfork has not been handled its creator cannot be stopped, and nobody knows the child.
+   * <p>While the child of a vfork has not been handled its creator cannot be stopped, and nobody knows the
+   * child.
    */
   public void awaitNewcomers() {
     for (TracedThread newcomer : List.copyOf(threads.values())) {
@@ -618,7 +633,10 @@ public final class Tracer implements AutoCloseable {
     }
   }
 
-  /** Hands a report out again later; it stays in front of those of another thread that has got the same id since. */
+  /**
+   * Hands a report out again later; it stays in front of those of another thread that has got the same id
+   * since.
+   */
   void defer(int stoppedTid, WaitStatus status) {
     reports.addFirst(new Report(stoppedTid, status));
   }
@@ -639,8 +657,9 @@ public final class Tracer implements AutoCloseable {
   /**
    * Waits for the next stop, or the end, of one thread, without taking those of others.
    *
-   * @throws PtraceException NOT_STOPPING after ten seconds, or at once if it waits for its child of vfork, THREAD_GONE if there is no such tracee any more, or one that
-   *     has ended without being reported yet: a main thread whose process lives on
+   * @throws PtraceException NOT_STOPPING after ten seconds, or at once if it waits for its child of vfork,
+   *     THREAD_GONE if there is no such tracee any more, or one that has ended without being reported yet: a
+   *     main thread whose process lives on
    */
   WaitStatus await(int awaited) {
     WaitStatus known = takeReport(awaited);

@@ -7,10 +7,10 @@ public enum TracerAffinity {
   FREE,
 
   /**
-   * On the CPU where the thread that it serves ran. Where other CPUs are busy the two then share one, and neither waits for
-   * the other's to be free; an idle CPU the kernel gives to the thread that goes on all the same. Threads and processes that
-   * are started on the tracer thread inherit its CPU (sched_setaffinity(2)): start them elsewhere, or within
-   * {@link Tracer#unpinned}.
+   * On the CPU where the thread that it serves ran. Where other CPUs are busy the two then share one, and
+   * neither waits for the other's to be free; an idle CPU the kernel gives to the thread that goes on all the
+   * same. Threads and processes that are started on the tracer thread inherit its CPU (sched_setaffinity(2)):
+   * start them elsewhere, or within {@link Tracer#unpinned}.
    */
   FOLLOW
 }

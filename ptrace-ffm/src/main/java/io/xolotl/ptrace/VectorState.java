@@ -6,13 +6,15 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
- * A copy of a thread's x87, SSE, AVX and further state, in the standard (not compacted) format of XSAVE, as the
- * kernel hands it out for {@code NT_X86_XSTATE}. Its size depends on the CPU. Belongs to one thread at a time.
+ * A copy of a thread's x87, SSE, AVX and further state, in the standard (not compacted) format of XSAVE, as
+ * the kernel hands it out for {@code NT_X86_XSTATE}. Its size depends on the CPU. Belongs to one thread at a
+ * time.
  *
- * @see <a href="https://www.intel.com/sdm">Intel SDM volume 1, chapter 13: offsets 0 (x87, SSE), 512 (header) and 576
- *     (upper halves of YMM) are architectural; all others come from CPUID leaf 0xD</a>
+ * @see <a href="https://www.intel.com/sdm">Intel SDM volume 1, chapter 13: offsets 0 (x87, SSE), 512 (header)
+ *     and 576 (upper halves of YMM) are architectural; all others come from CPUID leaf 0xD</a>
  */
 public final class VectorState {
 
@@ -42,7 +44,7 @@ public final class VectorState {
     return bytes.clone();
   }
 
-  /** Tells whether this CPU has the YMM registers. */
+  /** Returns true if this CPU has the YMM registers. */
   public boolean hasAvx() {
     return bytes.length >= YMM_HIGH + 256;
   }
@@ -109,7 +111,7 @@ public final class VectorState {
 
   /** The ten bytes of an x87 register, counted from the top of its stack, lowest first. */
   public byte[] st(int index) {
-    int offset = ST + java.util.Objects.checkIndex(index, 8) * 16;
+    int offset = ST + Objects.checkIndex(index, 8) * 16;
     return Arrays.copyOfRange(bytes, offset, offset + 10);
   }
 
@@ -124,7 +126,7 @@ public final class VectorState {
     mark(SSE);
   }
 
-  /** Tells whether something was set since the state was read. */
+  /** Returns true if something was set since the state was read. */
   public boolean isChanged() {
     return changed;
   }
@@ -140,7 +142,7 @@ public final class VectorState {
   }
 
   private static int offset(int base, int index, int size) {
-    return base + java.util.Objects.checkIndex(index, 16) * size;
+    return base + Objects.checkIndex(index, 16) * size;
   }
 
   private void put(int offset, byte[] value, int length, long component) {

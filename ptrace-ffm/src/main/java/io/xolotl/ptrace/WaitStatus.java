@@ -29,18 +29,28 @@ public sealed interface WaitStatus {
   record GroupStop(int signal) implements Stopped {}
 
   /**
-   * PTRACE_EVENT_STOP outside a group-stop: after PTRACE_INTERRUPT, after SIGCONT ended a group-stop, and the first
-   * stop of every thread or process that a traced thread created. The thread is on its way to user mode.
+   * PTRACE_EVENT_STOP outside a group-stop: after PTRACE_INTERRUPT, after SIGCONT ended a group-stop, and the
+   * first stop of every thread or process that a traced thread created. The thread is on its way to user
+   * mode.
    */
   record Interrupted() implements Stopped {}
 
-  /** The thread is inside the system call that created a thread or process: PTRACE_EVENT_CLONE, _FORK or _VFORK. */
+  /**
+   * The thread is inside the system call that created a thread or process: PTRACE_EVENT_CLONE, _FORK or
+   * _VFORK.
+   */
   record Created(Event event) implements Stopped {}
 
-  /** The thread is inside an execve that has succeeded; it has the process's id now and no other thread is left. */
+  /**
+   * The thread is inside an execve that has succeeded; it has the process's id now and no other thread is
+   * left.
+   */
   record Executed() implements Stopped {}
 
-  /** The thread is about to end but still has its memory: PTRACE_EVENT_EXIT, which this library does not ask for. */
+  /**
+   * The thread is about to end but still has its memory: PTRACE_EVENT_EXIT, which this library does not ask
+   * for.
+   */
   record Exiting() implements Stopped {}
 
   /** A stop that this library never asks for, for instance one at a system call: it is continued. */
@@ -67,8 +77,8 @@ public sealed interface WaitStatus {
   }
 
   /**
-   * Turns the word that {@code waitpid} fills into a value. Stops are shared instances: nothing is allocated for
-   * them.
+   * Turns the word that {@code waitpid} fills into a value. Stops are shared instances: nothing is allocated
+   * for them.
    *
    * @param status the word
    */

@@ -10,8 +10,8 @@ import java.lang.foreign.MemorySegment;
 /**
  * The signal that gets a tracer thread out of {@code waitpid}.
  *
- * <p>Its handler is {@code abs} of the C library: it takes an int and has no effect, so no Java code ever runs in a
- * signal handler. It is installed without SA_RESTART: an interrupted waitpid returns EINTR.
+ * <p>Its handler is {@code abs} of the C library: it takes an int and has no effect, so no Java code ever
+ * runs in a signal handler. It is installed without SA_RESTART: an interrupted waitpid returns EINTR.
  */
 final class WakeSignal {
 
@@ -24,9 +24,10 @@ final class WakeSignal {
   private static final long SIGSET_BYTES = 128;
 
   /**
-   * SIGSTKFLT, which nothing raises on x86 (signal(7)), or SIGURG, which is for sockets that ask for it. Of these at most one
-   * waits for a thread, while every real-time signal that is sent is queued: sent again and again to a tracer that gets no
-   * CPU they would use up what all processes of the user together may have queued (RLIMIT_SIGPENDING), the target too.
+   * SIGSTKFLT, which nothing raises on x86 (signal(7)), or SIGURG, which is for sockets that ask for it. Of
+   * these at most one waits for a thread, while every real-time signal that is sent is queued: sent again and
+   * again to a tracer that gets no CPU they would use up what all processes of the user together may have
+   * queued (RLIMIT_SIGPENDING), the target too.
    */
   private static final int[] CANDIDATES = {16, 23};
 

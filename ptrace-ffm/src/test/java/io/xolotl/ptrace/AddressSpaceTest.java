@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
@@ -164,7 +165,7 @@ class AddressSpaceTest {
       for (int i = 0; i < 5; i++) {
         strangers.add(TargetProcess.start(List.of("sleep", "100" + i + "1")));
       }
-      io.xolotl.fixtures.Await.until(() -> ProcFs.status(target.pid(), "Name").equals("sleep"),
+      Await.until(() -> ProcFs.status(target.pid(), "Name").equals("sleep"),
           () -> "sleep");
       assertThat(strangers.stream().map(TargetProcess::pid).collect(Collectors.toSet())).hasSize(5);
       assertThat(ChildJvm.runAsNobody(directory, AttachAsNobody.class, Integer.toString(target.pid())))

@@ -11,6 +11,7 @@ import io.xolotl.fixtures.TargetProcess;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -244,7 +245,7 @@ class AttachTest {
         assertThat(recorder.ends).isEmpty();
         assertThat(traced.process.memory().readLong(address)).isEqualTo(4711);
         assertThat(traced.process.mappings()).isNotEmpty();
-        org.assertj.core.api.Assertions.assertThatThrownBy(() -> traced.tracer.call(main::interruptAndWait))
+        Assertions.assertThatThrownBy(() -> traced.tracer.call(main::interruptAndWait))
             .isInstanceOfSatisfying(PtraceException.class,
                 e -> assertThat(e.reason()).isEqualTo(PtraceException.Reason.THREAD_GONE));
         traced.detach();
@@ -257,7 +258,10 @@ class AttachTest {
     }
   }
 
-  /** It sleeps uninterruptibly until its child is gone (wait_for_vfork_done in kernel/fork.c): nobody waits for its stop. */
+  /**
+   * It sleeps uninterruptibly until its child is gone (wait_for_vfork_done in kernel/fork.c): nobody waits
+   * for its stop.
+   */
   @Test
   void creatorOfAVforkChildIsNotWaitedFor(@TempDir Path directory) {
     Path program = CProgram.build(directory, "vforker");
@@ -266,7 +270,7 @@ class AttachTest {
       ProcFs.awaitState(target.pid(), "D");
       try (var traced = Traced.attach(target.pid(), new Recorder())) {
         TracedThread creator = traced.mainThread();
-        org.assertj.core.api.Assertions
+        Assertions
             .assertThatThrownBy(() -> traced.tracer.call(creator::interruptAndWait))
             .isInstanceOfSatisfying(PtraceException.class,
                 e -> assertThat(e.reason()).isEqualTo(PtraceException.Reason.NOT_STOPPING))

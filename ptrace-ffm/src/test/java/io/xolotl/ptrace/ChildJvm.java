@@ -40,7 +40,8 @@ final class ChildJvm {
   /**
    * The same as user 65534.
    *
-   * @param directory an empty one, which that user may read: the build directory may be below one that only root can enter
+   * @param directory an empty one, which that user may read: the build directory may be below one that only
+   *     root can enter
    */
   static List<String> runAsNobody(Path directory, Class<?> main, String... arguments) throws IOException {
     Path readable = Files.createDirectory(directory.resolve("classes"));
@@ -93,7 +94,9 @@ final class ChildJvm {
     }
   }
 
-  /** The directory that a class comes from; the tests themselves run in a module, the child on the class path. */
+  /**
+   * The directory that a class comes from; the tests themselves run in a module, the child on the class path.
+   */
   static String classes(Class<?> type) {
     String file = type.getName().replace('.', '/') + ".class";
     var url = Objects.requireNonNull(type.getResource("/" + file));

@@ -242,7 +242,10 @@ class CreationTest {
     }
   }
 
-  /** {@code si_code} of the ptrace-stop that a thread is in: event << 8 | SIGTRAP; 0 if it is in none just then. */
+  /**
+   * {@code si_code} of the ptrace-stop that a thread is in: event << 8 | SIGTRAP; 0 if it is in none just
+   * then.
+   */
   private static int stopCode(TracedThread thread) {
     try {
       var info = new SignalInfo();

@@ -22,7 +22,9 @@ class I386Test {
   private static final int SYS_MMAP2 = 192;
   private static final int SYS_GETPID_X86_64 = 39;
 
-  /** Makes some calls in a stopped thread of a 32-bit program and checks that nothing else of it has changed. */
+  /**
+   * Makes some calls in a stopped thread of a 32-bit program and checks that nothing else of it has changed.
+   */
   private static void call(TracedThread thread) {
     var before = new Registers();
     thread.readRegisters(before);

@@ -9,11 +9,13 @@ import io.xolotl.fixtures.ProcFs;
 import io.xolotl.ptrace.LaunchRequest.Stream;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -69,7 +71,7 @@ class LaunchTest {
     try {
       return Files.readString(file);
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -116,7 +118,7 @@ class LaunchTest {
     command[1] = "%s\\0";
     System.arraycopy(arguments, 0, command, 2, arguments.length);
     assertThat(run(request(command)).split("\0", -1)).containsExactly(
-        java.util.stream.Stream.concat(java.util.Arrays.stream(arguments), java.util.stream.Stream.of(""))
+        java.util.stream.Stream.concat(Arrays.stream(arguments), java.util.stream.Stream.of(""))
             .toArray(String[]::new));
   }
 
@@ -177,7 +179,7 @@ class LaunchTest {
     try {
       return Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -187,7 +189,7 @@ class LaunchTest {
       try (var descriptors = Files.list(Path.of("/proc/" + thread.tid() + "/fd"))) {
         return descriptors.map(fd -> fd.getFileName().toString()).collect(Collectors.toSet());
       } catch (IOException e) {
-        throw new java.io.UncheckedIOException(e);
+        throw new UncheckedIOException(e);
       }
     });
     assertThat(inherited).containsExactlyInAnyOrder("0", "1", "2");
@@ -232,7 +234,7 @@ class LaunchTest {
       }
       return 0;
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -248,7 +250,7 @@ class LaunchTest {
       assertThat(file.toFile().setExecutable(true)).isTrue();
       return file;
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -273,7 +275,7 @@ class LaunchTest {
       try {
         String list = Files.readString(Path.of("/proc/self/task/" + tid + "/children"),
             StandardCharsets.US_ASCII);
-        return list.lines().flatMap(line -> java.util.Arrays.stream(line.trim().split(" ")));
+        return list.lines().flatMap(line -> Arrays.stream(line.trim().split(" ")));
       } catch (IOException threadIsGone) {
         return java.util.stream.Stream.of();
       }
@@ -294,7 +296,7 @@ class LaunchTest {
     assertRefused(request(executable("hidden", "#!" + directory + "/plain\n").toString()), "EACCES",
         "interpreter");
     String[] long_ = new String[200];
-    java.util.Arrays.fill(long_, "x".repeat(100_000));
+    Arrays.fill(long_, "x".repeat(100_000));
     long_[0] = "/bin/true";
     assertRefused(request(long_), "E2BIG", "too long");
   }

@@ -10,8 +10,10 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -76,7 +78,7 @@ class ProcessMemoryTest {
     memory.write(base, bytes);
     assertThat(ProcFs.memory(target.pid(), base, SIZE)).isEqualTo(bytes);
     for (int length : new int[]{0, 1, 8, PAGE, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, SIZE}) {
-      byte[] expected = java.util.Arrays.copyOf(bytes, length);
+      byte[] expected = Arrays.copyOf(bytes, length);
       assertThat(memory.read(base, length)).isEqualTo(expected);
       assertThat(memory.readText(base, length)).isEqualTo(expected);
     }
@@ -147,7 +149,7 @@ class ProcessMemoryTest {
     assertThat(memory.readLong(target.address("global_value"))).isEqualTo(100);
     assertThat(memory.readString(target.address("message"), 32)).isEqualTo("hello");
     memory.writeLong(target.address("global_value"), -5);
-    memory.write(target.address("message"), "grüße\0".getBytes(java.nio.charset.StandardCharsets.UTF_8));
+    memory.write(target.address("message"), "grüße\0".getBytes(StandardCharsets.UTF_8));
     target.send("go");
     target.awaitLine("global -5");
     assertThat(memory.readString(target.address("message"), 32)).isEqualTo("grüße");
@@ -165,7 +167,7 @@ class ProcessMemoryTest {
     memory.write(end - 1, new byte[]{'d'});
     assertThat(memory.readString(end - 4, 4)).isEqualTo("abcd");
     assertInaccessible(() -> memory.readString(end - 4, 5), "read", end);
-    byte[] across = "x".repeat(PAGE + 10).getBytes(java.nio.charset.StandardCharsets.US_ASCII);
+    byte[] across = "x".repeat(PAGE + 10).getBytes(StandardCharsets.US_ASCII);
     memory.write(end - 3 * PAGE - 5, across);
     memory.write(end - 3 * PAGE - 5 + across.length, new byte[1]);
     assertThat(memory.readString(end - 3 * PAGE - 5, 2 * PAGE)).hasSize(across.length);
@@ -188,8 +190,8 @@ class ProcessMemoryTest {
             } else {
               memory.writeText(mine, bytes);
             }
-            if (!java.util.Arrays.equals(memory.read(mine, bytes.length), bytes)
-                || !java.util.Arrays.equals(memory.readText(mine, bytes.length), bytes)) {
+            if (!Arrays.equals(memory.read(mine, bytes.length), bytes)
+                || !Arrays.equals(memory.readText(mine, bytes.length), bytes)) {
               return false;
             }
           }

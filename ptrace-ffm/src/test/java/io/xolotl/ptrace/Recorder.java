@@ -1,16 +1,23 @@
 package io.xolotl.ptrace;
 
 import io.xolotl.fixtures.Await;
+import io.xolotl.ptrace.WaitStatus.Created;
+import io.xolotl.ptrace.WaitStatus.Executed;
+import io.xolotl.ptrace.WaitStatus.Exiting;
+import io.xolotl.ptrace.WaitStatus.GroupStop;
+import io.xolotl.ptrace.WaitStatus.Interrupted;
+import io.xolotl.ptrace.WaitStatus.Other;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The handler of most tests: lets every thread go on, with every signal, and keeps account of what happened. Tests override
- * what they are about.
+ * The handler of most tests: lets every thread go on, with every signal, and keeps account of what happened.
+ * Tests override what they are about.
  */
 class Recorder implements TraceHandler {
 
@@ -29,7 +36,7 @@ class Recorder implements TraceHandler {
   /** The kernel lets others know of an end before the tracer has told its handler. */
   WaitStatus.Ended awaitEnd(int pid) {
     Await.until(() -> ends.containsKey(pid), () -> "the end of process " + pid);
-    return java.util.Objects.requireNonNull(ends.get(pid));
+    return Objects.requireNonNull(ends.get(pid));
   }
 
   @Override
@@ -42,8 +49,8 @@ class Recorder implements TraceHandler {
   static void resume(TracedThread thread, WaitStatus.Stopped status) {
     switch (status) {
       case WaitStatus.Signal(int signal) -> thread.cont(signal);
-      case WaitStatus.GroupStop _ -> thread.listen();
-      case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+      case GroupStop _ -> thread.listen();
+      case Interrupted _, Created _, Executed _, Exiting _, Other _ ->
         thread.cont(0);
     }
   }
@@ -51,7 +58,7 @@ class Recorder implements TraceHandler {
   @Override
   public void threadStarted(TracedThread thread) {
     started.incrementAndGet();
-    resume(thread, java.util.Objects.requireNonNull(thread.stop()));
+    resume(thread, Objects.requireNonNull(thread.stop()));
   }
 
   @Override

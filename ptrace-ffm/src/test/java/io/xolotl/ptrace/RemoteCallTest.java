@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -194,7 +196,10 @@ class RemoteCallTest {
     }
   }
 
-  /** Makes a call at every other signal: one that only a temporary mask lets through is reported again after a call. */
+  /**
+   * Makes a call at every other signal: one that only a temporary mask lets through is reported again after a
+   * call.
+   */
   private static final class CallingAtEveryOtherSignal extends Recorder {
     private final CallingAtSignals calling = new CallingAtSignals();
     private boolean other;
@@ -225,7 +230,7 @@ class RemoteCallTest {
           assertThat(handler.calling.calls).hasValue(20);
         }
         target.signal("TERM");
-        assertThat(target.exitStatus()).isEqualTo(new io.xolotl.fixtures.ExitStatus.Killed(15));
+        assertThat(target.exitStatus()).isEqualTo(new ExitStatus.Killed(15));
       }
     }
   }
@@ -244,7 +249,7 @@ class RemoteCallTest {
             assertThat(thread.systemCall(SYS_GETPID)).isEqualTo(target.pid());
           });
           // The sequence is endless: a thread whose abort is lost never counts again.
-          io.xolotl.fixtures.Await.until(() -> traced.process.memory().readLong(aborts) > before,
+          Await.until(() -> traced.process.memory().readLong(aborts) > before,
               () -> "the sequence is aborted");
         }
       }
@@ -259,7 +264,7 @@ class RemoteCallTest {
         "this kernel or C library has no restartable sequences");
     target.send("go");
     try (var traced = Traced.attach(target.pid(), new Recorder())) {
-      List<TracedThread> threads = new java.util.ArrayList<>(traced.tracer.call(traced.process::threads));
+      List<TracedThread> threads = new ArrayList<>(traced.tracer.call(traced.process::threads));
       threads.remove(traced.mainThread());
       for (int inside = 0; inside < 30;) {
         for (TracedThread thread : threads) {
@@ -296,7 +301,7 @@ class RemoteCallTest {
           return 0;
         });
         ProcFs.threads(pid).forEach(tid -> ProcFs.awaitState(tid, "t"));
-        io.xolotl.fixtures.Await.until(() -> traced.tracer.call(() -> main.stop() == null),
+        Await.until(() -> traced.tracer.call(() -> main.stop() == null),
             () -> "it listens");
         target.signal("CONT");
         target.send("count");

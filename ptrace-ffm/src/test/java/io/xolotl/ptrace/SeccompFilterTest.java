@@ -26,7 +26,10 @@ class SeccompFilterTest {
   private static final int ENOSYS = 38;
   private static final int SIGSYS = 31;
   private static final int MOST_ERRNO = 4095;
-  /** Those of SECCOMP_RET that no signal, log or listener is needed for, and an action that the kernel does not know. */
+  /**
+   * Those of SECCOMP_RET that no signal, log or listener is needed for, and an action that the kernel does
+   * not know.
+   */
   private static final int[] ACTIONS = {0x7fff_0000, 0x7fff_0000, 0x0005_0000, 0x0005_0000, 0x0003_0000,
       0x8000_0000, 0, 0x7ffd_0000};
 
@@ -92,7 +95,9 @@ class SeccompFilterTest {
     };
   }
 
-  /** A filter that computes something of what it may read, and shows it by an errno at last if it gets there. */
+  /**
+   * A filter that computes something of what it may read, and shows it by an errno at last if it gets there.
+   */
   private byte[] filter() {
     var program = new ArrayList<long[]>();
     // LD [0]; JGE #1000, 1, 0; RET ALLOW

@@ -5,8 +5,8 @@ import io.xolotl.fixtures.TargetProcess;
 import java.util.List;
 
 /**
- * The main class of a JVM that makes a system call in a program: once at first, and once after that has added a filter. It
- * prints "made" or "refused" each time, and "launched" at last when it has launched another.
+ * The main class of a JVM that makes a system call in a program: once at first, and once after that has added
+ * a filter. It prints "made" or "refused" each time, and "launched" at last when it has launched another.
  */
 final class SeccompProber {
 
@@ -14,7 +14,10 @@ final class SeccompProber {
 
   private SeccompProber() {}
 
-  /** Arguments: what the program does before it is attached to; or "attach" and the id of a process, for one call in that. */
+  /**
+   * Arguments: what the program does before it is attached to; or "attach" and the id of a process, for one
+   * call in that.
+   */
   public static void main(String[] commands) {
     if (commands.length > 0 && commands[0].equals("attach")) {
       try (var traced = Traced.attach(Integer.parseInt(commands[1]), new Recorder())) {

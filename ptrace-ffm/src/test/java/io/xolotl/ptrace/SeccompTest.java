@@ -134,7 +134,10 @@ class SeccompTest {
     assertLivesOn(target);
   }
 
-  /** By the numbers of the process's own kind of calls: 91 is munmap(2) of 32-bit code, and fchmod(2) of other. */
+  /**
+   * By the numbers of the process's own kind of calls: 91 is munmap(2) of 32-bit code, and fchmod(2) of
+   * other.
+   */
   @Test
   void filterOf32BitCode() {
     assumeTrue(FixtureProgram.I386.isAvailable(), "32-bit programs cannot be built and run here");
@@ -161,9 +164,9 @@ class SeccompTest {
   }
 
   /**
-   * A filter that another thread adds to all: at any moment up to the call, and to a thread that is stopped. The program is
-   * told to just before a call is made, and the moments differ. (Were the other thread not held still, one of the first
-   * programs would be killed.)
+   * A filter that another thread adds to all: at any moment up to the call, and to a thread that is stopped.
+   * The program is told to just before a call is made, and the moments differ. (Were the other thread not
+   * held still, one of the first programs would be killed.)
    */
   @Test
   void filterForAllThreadsThatComesJustNow() {
@@ -193,8 +196,8 @@ class SeccompTest {
   }
 
   /**
-   * As in a container, where everything is under a filter that lets nobody read any, and as an unprivileged user: filters
-   * of the tracer's own are trusted, others not.
+   * As in a container, where everything is under a filter that lets nobody read any, and as an unprivileged
+   * user: filters of the tracer's own are trusted, others not.
    */
   @ParameterizedTest
   @CsvSource({"true, false, '', made refused", "true, true, '', made refused",
@@ -225,8 +228,8 @@ class SeccompTest {
   }
 
   /**
-   * Who is brought into a container from outside, as by {@code docker exec}, descends from nobody there. If it sees other files
-   * it may have been given another filter, too, as a debugging container is.
+   * Who is brought into a container from outside, as by {@code docker exec}, descends from nobody there. If
+   * it sees other files it may have been given another filter, too, as a debugging container is.
    */
   @ParameterizedTest
   @CsvSource({"false, made", "true, refused"})

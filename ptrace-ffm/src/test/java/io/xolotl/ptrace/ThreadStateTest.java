@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -21,7 +22,10 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Registers, vector state and signal information: read as the program set them, changed as the program sees it. */
+/**
+ * Registers, vector state and signal information: read as the program set them, changed as the program sees
+ * it.
+ */
 class ThreadStateTest {
 
   private static final byte BREAKPOINT = (byte) 0xcc;
@@ -231,7 +235,7 @@ class ThreadStateTest {
           } else if (i == 15) {
             expected[0] = 115;
           }
-          target.awaitLine("ymm" + i + " " + java.util.HexFormat.of().formatHex(expected));
+          target.awaitLine("ymm" + i + " " + HexFormat.of().formatHex(expected));
         }
         target.awaitLine("mxcsr 1fc0");
       }

@@ -3,7 +3,9 @@ package io.xolotl.ptrace;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
-/** A process that a test has attached to, with a tracer of its own; closing it detaches and ends the tracer. */
+/**
+ * A process that a test has attached to, with a tracer of its own; closing it detaches and ends the tracer.
+ */
 final class Traced implements AutoCloseable {
 
   final Tracer tracer;

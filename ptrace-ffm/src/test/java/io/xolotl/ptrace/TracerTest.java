@@ -154,8 +154,8 @@ class TracerTest {
   }
 
   /**
-   * The tracer thread comes to rest: a hundred milliseconds pass in which it sleeps and is not even woken once. The last
-   * wake-up signal may come a little after the work that it was for.
+   * The tracer thread comes to rest: a hundred milliseconds pass in which it sleeps and is not even woken
+   * once. The last wake-up signal may come a little after the work that it was for.
    */
   private void assertIdle() {
     int tid = tracer.call(tracer::tid);

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Where the instructions of functions start: each function is decoded from its start, once for all probes that are
- * registered together, and only as far as they reach. Tracer thread only.
+ * Where the instructions of functions start: each function is decoded from its start, once for all probes
+ * that are registered together, and only as far as they reach. Tracer thread only.
  */
 final class Boundaries {
 
@@ -69,8 +69,8 @@ final class Boundaries {
   }
 
   /**
-   * Refuses what is not known to be an instruction's first byte, unless the caller insists on it; what is known to be in
-   * the middle of one is refused in any case.
+   * Refuses what is not known to be an instruction's first byte, unless the caller insists on it; what is
+   * known to be in the middle of one is refused in any case.
    *
    * @param target what is to be probed
    * @param instruction what its bytes are

@@ -18,8 +18,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Writes breakpoints into text and takes them out, with one read a page however many there are.
  *
- * <p>Each instruction's first byte changes, and nothing else: a thread that executes there meanwhile fetches either the one
- * or the other byte, and what the program writes beside it between our read and our write is not lost.
+ * <p>Each instruction's first byte changes, and nothing else: a thread that executes there meanwhile fetches
+ * either the one or the other byte, and what the program writes beside it between our read and our write is
+ * not lost.
  */
 final class Breakpoints {
 
@@ -38,8 +39,10 @@ final class Breakpoints {
   /**
    * Puts breakpoints at sites.
    *
-   * @param beforeWrite is given each site when its bytes are as expected and the first is about to be overwritten
-   * @throws ProbeException if the program has changed its code meanwhile; the sites that were given on must be taken out
+   * @param beforeWrite is given each site when its bytes are as expected and the first is about to be
+   *     overwritten
+   * @throws ProbeException if the program has changed its code meanwhile; the sites that were given on must
+   *     be taken out
    */
   static void install(ProcessMemory memory, List<Site> sites, Consumer<Site> beforeWrite) {
     forEachPage(sites, (page, span) -> {
@@ -68,8 +71,8 @@ final class Breakpoints {
   }
 
   /**
-   * Puts the program's bytes back wherever our breakpoints are by now: at the sites, where their bytes decide and not whose
-   * memory it is, and where that has been moved to.
+   * Puts the program's bytes back wherever our breakpoints are by now: at the sites, where their bytes decide
+   * and not whose memory it is, and where that has been moved to.
    *
    * @param isSite tells the addresses of sites, which are not taken for places where another was moved to
    * @return the sites whose memory is mapped but could not be read or written
@@ -119,8 +122,8 @@ final class Breakpoints {
   }
 
   /**
-   * mremap(2) moves private pages with the breakpoints in them, also those that were copied into anonymous memory before.
-   * Returns the sites that could not be restored.
+   * mremap(2) moves private pages with the breakpoints in them, also those that were copied into anonymous
+   * memory before. Returns the sites that could not be restored.
    */
   private static Set<Site> removeElsewhere(ProcessMemory memory, List<Site> sites,
       List<MemoryMapping> mappings,
@@ -179,7 +182,9 @@ final class Breakpoints {
   }
 
   private interface PageAction {
-    /** Handles the sites of one page, in ascending order; {@code span} bytes reach from the first to the last. */
+    /**
+     * Handles the sites of one page, in ascending order; {@code span} bytes reach from the first to the last.
+     */
     void accept(Site[] page, int span);
   }
 

@@ -6,6 +6,12 @@ import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
+import io.xolotl.ptrace.WaitStatus.Created;
+import io.xolotl.ptrace.WaitStatus.Executed;
+import io.xolotl.ptrace.WaitStatus.Exiting;
+import io.xolotl.ptrace.WaitStatus.GroupStop;
+import io.xolotl.ptrace.WaitStatus.Interrupted;
+import io.xolotl.ptrace.WaitStatus.Other;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,11 +23,12 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lets a process go: its breakpoints are out of memory already; now every thread is stopped, brought out of its slot, and
- * detached with the signal it was about to receive. Tracer thread only; used once.
+ * Lets a process go: its breakpoints are out of memory already; now every thread is stopped, brought out of
+ * its slot, and detached with the signal it was about to receive. Tracer thread only; used once.
  *
- * <p>A thread that cannot be stopped (state D) or is gone is left out: the kernel detaches it when the tracer thread ends.
- * What fails with a thread is tried again once; the first failure that remains is thrown when all that can be done is done.
+ * <p>A thread that cannot be stopped (state D) or is gone is left out: the kernel detaches it when the tracer
+ * thread ends. What fails with a thread is tried again once; the first failure that remains is thrown when
+ * all that can be done is done.
  */
 final class Departure {
 
@@ -45,8 +52,8 @@ final class Departure {
   }
 
   /**
-   * Threads and processes are created while others are being stopped, so this goes on until a pass finds no thread that
-   * runs and nobody new.
+   * Threads and processes are created while others are being stopped, so this goes on until a pass finds no
+   * thread that runs and nobody new.
    */
   void stopAll() {
     boolean found = true;
@@ -103,7 +110,8 @@ final class Departure {
       thread.handleStop();
     }
     if (!thread.isAtUserBoundary()) {
-      // In a system call that has created a process or thread: the next pass stops it on its way to user mode.
+      // In a system call that has created a process or thread: the next pass stops it on its way to user
+      // mode.
       thread.handleStop();
       return;
     }
@@ -121,7 +129,7 @@ final class Departure {
     }
     return switch (Objects.requireNonNull(thread.stop())) {
       case WaitStatus.Signal(int signal) -> settle(state, signal);
-      case WaitStatus.Interrupted _,WaitStatus.GroupStop _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> {
+      case Interrupted _, GroupStop _, Created _, Executed _, Exiting _, Other _ -> {
         InterruptedCalls.restart(state);
         leaveSlot(state);
         Signalling.requeueAll(state);
@@ -180,8 +188,8 @@ final class Departure {
   }
 
   /**
-   * Threads that could not be stopped and come back into a slot. Its displaced instruction is a system call, then, in which
-   * the thread is.
+   * Threads that could not be stopped and come back into a slot. Its displaced instruction is a system call,
+   * then, in which the thread is.
    */
   List<ThreadState> leftInSlots() {
     return unreachable.stream().filter(thread -> process.threads().contains(thread)).map(states)
@@ -189,7 +197,8 @@ final class Departure {
   }
 
   /**
-   * Unmaps the slots in one of the threads that are stopped, if there is one that may; returns why none may, or null.
+   * Unmaps the slots in one of the threads that are stopped, if there is one that may; returns why none may,
+   * or null.
    */
   @Nullable
   PtraceException unmapSlots() {

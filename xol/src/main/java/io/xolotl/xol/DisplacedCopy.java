@@ -17,7 +17,10 @@ import org.jspecify.annotations.Nullable;
  */
 record DisplacedCopy(long slot, int length, @Nullable Register scratch, long scratchValue) {
 
-  /** Fills a slot behind the copy: int3, which ends {@link Technique#TRAPPED}, and catches whatever runs astray. */
+  /**
+   * Fills a slot behind the copy: int3, which ends {@link Technique#TRAPPED}, and catches whatever runs
+   * astray.
+   */
   static final byte TRAP = (byte) 0xcc;
 
   private static final byte JUMP = (byte) 0xe9;
@@ -47,7 +50,10 @@ record DisplacedCopy(long slot, int length, @Nullable Register scratch, long scr
     }
   }
 
-  /** Tells whether an address is that of the copy or behind it, up to and including the byte behind its trap. */
+  /**
+   * Returns true if an address is that of the copy or behind it, up to and including the byte behind its
+   * trap.
+   */
   boolean contains(long address) {
     return address >= slot && address <= slot + length + 1;
   }

@@ -11,8 +11,9 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * What a process's dynamic linker tells debuggers: it calls an empty function, {@code _dl_debug_state}, whenever its list
- * of libraries changes. While it adds or deletes, {@code r_state} says so; when all is mapped again it is consistent.
+ * What a process's dynamic linker tells debuggers: it calls an empty function, {@code _dl_debug_state},
+ * whenever its list of libraries changes. While it adds or deletes, {@code r_state} says so; when all is
+ * mapped again it is consistent.
  *
  * @see <a href="https://sourceware.org/git/?p=glibc.git;a=blob;f=elf/link.h">struct r_debug in link.h</a>
  */
@@ -26,7 +27,10 @@ final class DynamicLinker {
   private static final int PT_PHDR = 6;
   private static final long DT_DEBUG = 21;
 
-  /** Where the fields of the 64-bit and of the 32-bit structures are: p_vaddr and p_memsz of a header, r_state. */
+  /**
+   * Where the fields of the 64-bit and of the 32-bit structures are: p_vaddr and p_memsz of a header,
+   * r_state.
+   */
   private record Layout(int wordBytes, int headerBytes, int address, int size, int state) {
     static Layout of(Abi abi) {
       return switch (abi) {
@@ -71,7 +75,7 @@ final class DynamicLinker {
     return layout.valueOf(key, auxv);
   }
 
-  /** Tells whether the program was started through a dynamic linker. */
+  /** Returns true if the program was started through a dynamic linker. */
   boolean exists() {
     return auxiliary(AT_BASE) != 0;
   }

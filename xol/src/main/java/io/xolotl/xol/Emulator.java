@@ -4,14 +4,15 @@ import io.xolotl.decoder.BranchSource;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.LoopKind;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 
 /**
- * Computes what an instruction does from a thread's saved registers. Those of 32-bit code are the lower halves: what is
- * written has its upper half clear, and addresses wrap at 4 GiB.
+ * Computes what an instruction does from a thread's saved registers. Those of 32-bit code are the lower
+ * halves: what is written has its upper half clear, and addresses wrap at 4 GiB.
  */
 final class Emulator {
 
@@ -35,7 +36,8 @@ final class Emulator {
    * @param instruction the instruction
    * @param registers with rip at the instruction; changed only if this returns true
    * @param memory of the process
-   * @return false if the CPU must execute it: its memory access may fault, or the effect cannot be had through ptrace
+   * @return false if the CPU must execute it: its memory access may fault, or the effect cannot be had
+   *     through ptrace
    */
   static boolean emulate(Emulation emulation, Instruction instruction, Registers registers,
       ProcessMemory memory) {
@@ -93,7 +95,8 @@ final class Emulator {
       };
     } catch (PtraceException e) {
       if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
-        // The CPU's own fault carries what the program's handler may look at, and grows the stack where it may.
+        // The CPU's own fault carries what the program's handler may look at, and grows the stack where it
+        // may.
         return false;
       }
       throw e;
@@ -101,8 +104,8 @@ final class Emulator {
   }
 
   /**
-   * A jump to an address that is not canonical faults at the jump on some CPUs and at the target on others, so the CPU
-   * decides.
+   * A jump to an address that is not canonical faults at the jump on some CPUs and at the target on others,
+   * so the CPU decides.
    */
   private static boolean go(Registers registers, long target) {
     if (!isCanonical(target)) {
@@ -144,7 +147,9 @@ final class Emulator {
     return width == 64 ? value : value & 0xffff_ffffL;
   }
 
-  /** The CPU checks the alignment of accesses if the program wants it to, and its own fault tells the program. */
+  /**
+   * The CPU checks the alignment of accesses if the program wants it to, and its own fault tells the program.
+   */
   private static boolean isChecked(Registers registers, long address, int bytes) {
     return (registers.rflags() & AC) != 0 && (address & bytes - 1) != 0;
   }
@@ -180,7 +185,7 @@ final class Emulator {
     long old = registers.get(Register.RCX);
     long count = old & mask;
     boolean zero = (registers.rflags() & ZF) != 0;
-    if (loop.kind() == io.xolotl.decoder.LoopKind.JRCXZ) {
+    if (loop.kind() == LoopKind.JRCXZ) {
       return count == 0;
     }
     count = count - 1 & mask;

@@ -6,6 +6,7 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
@@ -37,6 +38,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -44,8 +46,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The inside of a session: what happens at each stop of each thread of the process.
  *
- * <p>Everything here belongs to the tracer thread, except the methods that say so; those hand their work to it. The life
- * of a hit:
+ * <p>Everything here belongs to the tracer thread, except the methods that say so; those hand their work to
+ * it. The life of a hit:
  *
  * <pre>
  *   int3 ──► breakpoint ──► HANDLING ──► nextHandler … ──► finishHit ──► emulated ─────────────► FREE
@@ -81,13 +83,19 @@ final class Engine implements TraceHandler {
   private final CompletableFuture<Boolean> released = new CompletableFuture<>();
   private final Thread shutdownHook = new ExitHook();
 
-  /** The sessions that the tracer serves, this one among them: a child that is followed stays with its parent's. */
+  /**
+   * The sessions that the tracer serves, this one among them: a child that is followed stays with its
+   * parent's.
+   */
   private final Set<Engine> family;
 
   /** What runs of the users' on the tracer thread. */
   private final UserCode userCode;
 
-  /** All threads that handlers may run for on the executor. Written by the tracer thread, read by those who wait. */
+  /**
+   * All threads that handlers may run for on the executor. Written by the tracer thread, read by those who
+   * wait.
+   */
   private final Set<ThreadState> states = ConcurrentHashMap.newKeySet();
 
   // Set once by the first work on the tracer thread, before anyone else sees this object.
@@ -101,8 +109,8 @@ final class Engine implements TraceHandler {
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
 
   /**
-   * Other processes that run in the same memory, until they execute another program or exit: children of vfork, but also
-   * siblings, and whoever has created the process so.
+   * Other processes that run in the same memory, until they execute another program or exit: children of
+   * vfork, but also siblings, and whoever has created the process so.
    */
   private final Set<TracedProcess> borrowers = new LinkedHashSet<>();
 
@@ -119,7 +127,10 @@ final class Engine implements TraceHandler {
   private boolean departing;
   /** Written before {@link #released} completes: nobody else needs the tracer. */
   private volatile boolean lastOfTracer;
-  /** What could not be undone at the end; for the first who waits for it. Written before {@link #released} completes. */
+  /**
+   * What could not be undone at the end; for the first who waits for it. Written before {@link #released}
+   * completes.
+   */
   private final AtomicReference<@Nullable RuntimeException> failure = new AtomicReference<>();
 
   private Engine(Tracer tracer, Set<Engine> family, UserCode userCode) {
@@ -157,7 +168,7 @@ final class Engine implements TraceHandler {
   }
 
   private static ProbedProcess opened(String name, ProbingOptions options,
-      java.util.function.Function<Engine, TracedProcess> how) {
+      Function<Engine, TracedProcess> how) {
     // Before anything is attached to.
     Objects.requireNonNull(Decoder.forThisCpu());
     Tracer tracer = Tracer.start(name, options.tracerAffinity(), options.idleCpus());
@@ -304,7 +315,9 @@ final class Engine implements TraceHandler {
       return isGivenUp(unbegun, System.nanoTime());
     }
 
-    /** An executor whose threads are all busy, with handlers of other sessions perhaps, begins none of ours. */
+    /**
+     * An executor whose threads are all busy, with handlers of other sessions perhaps, begins none of ours.
+     */
     private boolean isGivenUp(Probe unbegun, long now) {
       if (since == 0) {
         since = now;
@@ -492,8 +505,8 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * Restores the process when the JVM exits. Where a handler on the tracer thread exits, that thread starts the hooks and
-   * waits for their ends, and can do nothing for them: it does it all when it starts this one.
+   * Restores the process when the JVM exits. Where a handler on the tracer thread exits, that thread starts
+   * the hooks and waits for their ends, and can do nothing for them: it does it all when it starts this one.
    */
   private final class ExitHook extends Thread {
     ExitHook() {
@@ -508,7 +521,8 @@ final class Engine implements TraceHandler {
         return;
       }
       try {
-        // All sessions of the thread first: a hit handed out meanwhile must run no handler, which might exit again.
+        // All sessions of the thread first: a hit handed out meanwhile must run no handler, which might exit
+        // again.
         List.copyOf(family).forEach(Engine::stopProbing);
         abandonHandlers();
       } catch (RuntimeException e) {
@@ -538,7 +552,10 @@ final class Engine implements TraceHandler {
     awaitEnd();
   }
 
-  /** Lets the threads whose handlers run go on as if these had not been called, but for what they did to memory. */
+  /**
+   * Lets the threads whose handlers run go on as if these had not been called, but for what they did to
+   * memory.
+   */
   private void abandonHandlers() {
     handling.forEach(this::abandon);
     handling.clear();
@@ -633,7 +650,10 @@ final class Engine implements TraceHandler {
     }
   }
 
-  /** Neither a handler nor what a user hangs on {@link #end}, which runs on the tracer thread, can wait for handlers. */
+  /**
+   * Neither a handler nor what a user hangs on {@link #end}, which runs on the tracer thread, can wait for
+   * handlers.
+   */
   private boolean mayWait() {
     return !IN_HANDLER.get() && !tracer.isTracerThread();
   }
@@ -683,13 +703,13 @@ final class Engine implements TraceHandler {
           lookForNewcomers();
         }
       }
-      case WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ -> insist(() -> resume(state));
+      case WaitStatus.Executed _, WaitStatus.Exiting _, WaitStatus.Other _ -> insist(() -> resume(state));
     }
   }
 
   /**
-   * A stopped thread names the restartable sequence that it is in. That is looked at where no hit pays for it, and at hits
-   * only where it may be the only sign.
+   * A stopped thread names the restartable sequence that it is in. That is looked at where no hit pays for
+   * it, and at hits only where it may be the only sign.
    */
   private void observeSequence(TracedThread thread) {
     if (!closing) {
@@ -698,7 +718,10 @@ final class Engine implements TraceHandler {
     }
   }
 
-  /** Somebody has been created with an event; others may have been without. They would die of the next breakpoint. */
+  /**
+   * Somebody has been created with an event; others may have been without. They would die of the next
+   * breakpoint.
+   */
   private void lookForNewcomers() {
     try {
       attachNewcomers();
@@ -854,8 +877,9 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * A thread has arrived at a site by a far branch, in code of another kind than the site's: there the bytes are another
-   * instruction, about which nothing was decided. The probes end, and the thread executes what the program has there.
+   * A thread has arrived at a site by a far branch, in code of another kind than the site's: there the bytes
+   * are another instruction, about which nothing was decided. The probes end, and the thread executes what
+   * the program has there.
    */
   private void endInOtherCode(ThreadState state, Site site) {
     Probe[] probes = site.probes;
@@ -864,14 +888,17 @@ final class Engine implements TraceHandler {
       failed(probe, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
           "thread " + state.traced().tid() + " executes 0x" + Long.toHexString(site.address())
               + " as code for cs=0x"
-              + Long.toHexString(state.registers().get(io.xolotl.ptrace.Register.CS)) + ", but '"
+              + Long.toHexString(state.registers().get(Register.CS)) + ", but '"
               + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
               + "-bit code: the probe is removed"));
     }
     goOnAt(state, site.address());
   }
 
-  /** Displaces what the program has put behind a breakpoint, or ends its probes: the thread executes what is there then. */
+  /**
+   * Displaces what the program has put behind a breakpoint, or ends its probes: the thread executes what is
+   * there then.
+   */
   private @Nullable Site refreshed(Site stale) {
     Probe[] probes = stale.probes;
     try {
@@ -886,16 +913,17 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * The memory access of an emulated instruction faults, or grows the stack, as only the CPU can do it, and seccomp allows no
-   * memory for a copy that it could execute: the probes end, and the instruction is executed in its place.
+   * The memory access of an emulated instruction faults, or grows the stack, as only the CPU can do it, and
+   * seccomp allows no memory for a copy that it could execute: the probes end, and the instruction is
+   * executed in its place.
    */
   private void endWithoutCopy(Site site) {
     Probe[] probes = site.probes;
     sites().withdraw(site);
     var end = new ProbeException(ProbeException.Reason.SECCOMP, site.address(),
         "'" + site.instruction.text() + "' at 0x" + Long.toHexString(site.address()) + " in process " + pid()
-            + " accesses memory that is not there, or not yet, and the process is under seccomp, so that nothing can be "
-            + "mapped in it to execute a copy: the probe is removed");
+            + " accesses memory that is not there, or not yet, and the process is under seccomp, so that "
+            + "nothing can be mapped in it to execute a copy: the probe is removed");
     // When the thread has gone on: a listener may end the session.
     tracer.execute(() -> List.of(probes).forEach(probe -> failed(probe, end)));
   }
@@ -920,7 +948,7 @@ final class Engine implements TraceHandler {
     finishHit(state);
   }
 
-  /** Tells whether the hit concerns a probe that is limited to threads or by a condition. */
+  /** Returns true if the hit concerns a probe that is limited to threads or by a condition. */
   private boolean accepts(Probe probe, ThreadState state) {
     ProbeRequest request = probe.request();
     if (!request.threads().isEmpty() && !request.threads().contains(state.traced().tid())) {
@@ -980,9 +1008,10 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * Goes on with a hit whose handler ran elsewhere. Meanwhile another thread may have executed a program: of a process's
-   * first thread that is reported to nobody, and its id is the other thread's now (ptrace(2), "execve(2) under ptrace"),
-   * whose registers are none of the handler's. It is then in another stop than that of the breakpoint.
+   * Goes on with a hit whose handler ran elsewhere. Meanwhile another thread may have executed a program: of
+   * a process's first thread that is reported to nobody, and its id is the other thread's now (ptrace(2),
+   * "execve(2) under ptrace"), whose registers are none of the handler's. It is then in another stop than
+   * that of the breakpoint.
    */
   private void handlerReturned(ThreadState state) {
     TracedThread thread = state.traced();
@@ -1025,7 +1054,7 @@ final class Engine implements TraceHandler {
   }
 
   /** A thread can be killed while its handler runs; its end has been, or will be, reported. */
-  private static void guarded(ThreadState state, java.util.function.Consumer<ThreadState> action) {
+  private static void guarded(ThreadState state, Consumer<ThreadState> action) {
     try {
       action.accept(state);
     } catch (PtraceException e) {
@@ -1097,9 +1126,9 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * The kernel refuses some of what handlers can make of vectors and segments, a base that is no user's address for
-   * instance: the thread goes on without that. The other registers are left as they are meanwhile, since PTRACE_SETREGSET
-   * sets what lies in front of that which it refuses.
+   * The kernel refuses some of what handlers can make of vectors and segments, a base that is no user's
+   * address for instance: the thread goes on without that. The other registers are left as they are
+   * meanwhile, since PTRACE_SETREGSET sets what lies in front of that which it refuses.
    */
   private void flushWhatMayBeRefused(ThreadState state) {
     try {
@@ -1194,7 +1223,8 @@ final class Engine implements TraceHandler {
     if (!borrows) {
       follow(child, thread, true);
     } else if (!departing && thread.stop() != null) {
-      // When the session departs it waits, so that somebody can unmap the slots: its creator cannot be stopped.
+      // When the session departs it waits, so that somebody can unmap the slots: its creator cannot be
+      // stopped.
       thread.handleStop();
     }
   }
@@ -1211,7 +1241,9 @@ final class Engine implements TraceHandler {
     }
   }
 
-  /** Lets children go that could not be cleaned before; one that still cannot be is left stopped by SIGSTOP. */
+  /**
+   * Lets children go that could not be cleaned before; one that still cannot be is left stopped by SIGSTOP.
+   */
   private @Nullable RuntimeException letGoOfUncleaned() {
     RuntimeException first = null;
     for (var each : uncleaned.entrySet()) {
@@ -1282,8 +1314,8 @@ final class Engine implements TraceHandler {
   /**
    * Makes a session with a child for the users who want to follow it, or lets it go.
    *
-   * @param thread the child's only one, stopped before its first instruction, or inside the execve that gave it memory of
-   *     its own
+   * @param thread the child's only one, stopped before its first instruction, or inside the execve that gave
+   *     it memory of its own
    * @param withProbes whether it gets its parent's probes, at the same addresses
    */
   private void follow(TracedProcess child, TracedThread thread, boolean withProbes) {
@@ -1369,7 +1401,9 @@ final class Engine implements TraceHandler {
     }
   }
 
-  /** The process executes a program, and leaves them alone in its former memory: nobody probes them any more. */
+  /**
+   * The process executes a program, and leaves them alone in its former memory: nobody probes them any more.
+   */
   private void letGoOfBorrowers() {
     restoreForBorrowers();
     // Nobody waits for their handlers.
@@ -1456,9 +1490,9 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * Does something in a thread that is stopped on its way to user mode: in one that is stopped anyway, or else in one
-   * that is interrupted for it. Borrowers first: while they run, the thread that created them cannot be stopped. Where
-   * seccomp does not allow it in one, others are tried.
+   * Does something in a thread that is stopped on its way to user mode: in one that is stopped anyway, or
+   * else in one that is interrupted for it. Borrowers first: while they run, the thread that created them
+   * cannot be stopped. Where seccomp does not allow it in one, others are tried.
    */
   private long inSomeThread(ToLongFunction<TracedThread> action) {
     var unreachable = new HashSet<TracedThread>();
@@ -1577,9 +1611,10 @@ final class Engine implements TraceHandler {
   }
 
   /**
-   * Brings all threads out of the slots, unmaps these and detaches. Who waits in vfork(2) comes last: while its child runs
-   * it cannot be stopped, and may go on at any moment; when the child is stopped it does neither, and the memory is the
-   * child's to put right. Children that come meanwhile are cleaned and detached at their first stop, and borrowers kept there.
+   * Brings all threads out of the slots, unmaps these and detaches. Who waits in vfork(2) comes last: while
+   * its child runs it cannot be stopped, and may go on at any moment; when the child is stopped it does
+   * neither, and the memory is the child's to put right. Children that come meanwhile are cleaned and
+   * detached at their first stop, and borrowers kept there.
    *
    * @throws RuntimeException the first of what could not be undone, when everything else is
    */

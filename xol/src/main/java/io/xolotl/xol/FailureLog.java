@@ -5,9 +5,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * What the handlers of one probe throw, as {@link System.Logger} hears of it: the first of each class with its stack
- * trace, then the 10th, 100th and so on in a line, and at the end their number. A handler that throws at each hit would
- * write megabytes a second otherwise. Any thread.
+ * What the handlers of one probe throw, as {@link System.Logger} hears of it: the first of each class with
+ * its stack trace, then the 10th, 100th and so on in a line, and at the end their number. A handler that
+ * throws at each hit would write megabytes a second otherwise. Any thread.
  */
 final class FailureLog {
 

@@ -7,12 +7,13 @@ public enum ForkPolicy {
   DETACH,
 
   /**
-   * It becomes a probed process of its own, before its first instruction, with the same probes and options; the
-   * {@link ProcessListener} is given it. Its probes count from 0, and calls that were under way in its parent are not seen
-   * to return in it. Probes that are limited to threads are left out: those are its parent's.
+   * It becomes a probed process of its own, before its first instruction, with the same probes and options;
+   * the {@link ProcessListener} is given it. Its probes count from 0, and calls that were under way in its
+   * parent are not seen to return in it. Probes that are limited to threads are left out: those are its
+   * parent's.
    *
-   * <p>A child that runs in its parent's memory (vfork, posix_spawn, CLONE_VM) hits its parent's probes. It becomes a
-   * process of its own when it executes a program, which has no probes yet.
+   * <p>A child that runs in its parent's memory (vfork, posix_spawn, CLONE_VM) hits its parent's probes. It
+   * becomes a process of its own when it executes a program, which has no probes yet.
    */
   FOLLOW
 }

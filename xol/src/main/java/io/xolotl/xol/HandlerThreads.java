@@ -8,8 +8,9 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs each task at once, however many others block, in a virtual thread. While tasks follow one another quickly one more
- * thread is kept for those that come while it is free, because to start a virtual one takes longer than the rest of a hit.
+ * Runs each task at once, however many others block, in a virtual thread. While tasks follow one another
+ * quickly one more thread is kept for those that come while it is free, because to start a virtual one takes
+ * longer than the rest of a hit.
  */
 final class HandlerThreads implements Executor {
 
@@ -22,9 +23,10 @@ final class HandlerThreads implements Executor {
   private static final Runnable END = () -> {};
 
   /**
-   * How long after a task the thread looks out for the next one before it sleeps, in nanoseconds. Where CPUs sleep it takes
-   * longer to wake one up for the thread, and another for the program when that one sleeps again. Where they are awake the
-   * thread that looks out would only be in the way of the program, which then has to be let in by an interrupt.
+   * How long after a task the thread looks out for the next one before it sleeps, in nanoseconds. Where CPUs
+   * sleep it takes longer to wake one up for the thread, and another for the program when that one sleeps
+   * again. Where they are awake the thread that looks out would only be in the way of the program, which then
+   * has to be let in by an interrupt.
    */
   private final long lookout;
 
@@ -69,9 +71,9 @@ final class HandlerThreads implements Executor {
   }
 
   /**
-   * Looks now and then whether the thread has had nothing to do since the last look, and then ends it. Nobody relies on when
-   * that is: whoever takes the thread out of {@link #free}, this or a task's sender, has it alone. The thread itself waits
-   * without a deadline, for which a timer would be set with each task.
+   * Looks now and then whether the thread has had nothing to do since the last look, and then ends it. Nobody
+   * relies on when that is: whoever takes the thread out of {@link #free}, this or a task's sender, has it
+   * alone. The thread itself waits without a deadline, for which a timer would be set with each task.
    */
   private void endWhenIdle(Kept kept) {
     long before;

@@ -9,10 +9,11 @@ import io.xolotl.ptrace.Signals;
 /**
  * System calls that return EINTR when a tracer stops their thread.
  *
- * <p>Most interrupted calls are restarted by the kernel (−ERESTART…), and the program notices nothing. Some return EINTR
- * for every wake-up, also where no signal handler runs; signal(7) lists them. The kernel has consumed nothing in those
- * cases, so the call is simply made again. A time-out of it starts anew. So are calls made again that the kernel would
- * restart by restart_syscall(2), where seccomp does not let the program make that.
+ * <p>Most interrupted calls are restarted by the kernel (−ERESTART…), and the program notices nothing. Some
+ * return EINTR for every wake-up, also where no signal handler runs; signal(7) lists them. The kernel has
+ * consumed nothing in those cases, so the call is simply made again. A time-out of it starts anew. So are
+ * calls made again that the kernel would restart by restart_syscall(2), where seccomp does not let the
+ * program make that.
  */
 final class InterruptedCalls {
 
@@ -31,8 +32,8 @@ final class InterruptedCalls {
   /** Numbers from arch/x86/entry/syscalls/syscall_64.tbl. */
   private static boolean returnsEintr64(int number) {
     return switch (number) {
-      // read of an inotify descriptor, accept, recvfrom, recvmsg, semop, rt_sigtimedwait, io_getevents, semtimedop,
-      // epoll_wait, epoll_pwait, accept4, recvmmsg, epoll_pwait2
+      // read of an inotify descriptor, accept, recvfrom, recvmsg, semop, rt_sigtimedwait, io_getevents,
+      // semtimedop, epoll_wait, epoll_pwait, accept4, recvmmsg, epoll_pwait2
       case 0, 43, 45, 47, 65, 128, 208, 220, 232, 281, 288, 299, 441 -> true;
       default -> false;
     };
@@ -56,8 +57,9 @@ final class InterruptedCalls {
   }
 
   /**
-   * Makes a thread that the engine has interrupted repeat its system call, if that is what the stop has ended. Where a
-   * signal is about to be delivered it is that which the call returned for, and the program learns of it.
+   * Makes a thread that the engine has interrupted repeat its system call, if that is what the stop has
+   * ended. Where a signal is about to be delivered it is that which the call returned for, and the program
+   * learns of it.
    *
    * @param state of a thread in PTRACE_EVENT_STOP, or in the trap of our step that follows it
    */
@@ -79,14 +81,17 @@ final class InterruptedCalls {
     makeAgain(state);
   }
 
-  /** The trap of our step over a displaced call is queued behind the call, however that ends (report_single_step()). */
+  /**
+   * The trap of our step over a displaced call is queued behind the call, however that ends
+   * (report_single_step()).
+   */
   private static long ownTrap(ThreadState state) {
     return state.phase == ThreadState.Phase.STEPPING ? 1L << Signals.SIGTRAP - 1 : 0;
   }
 
   /**
-   * A signal that the program has no handler for is about to be delivered. If it is ignored it would have woken nobody, were the
-   * thread not traced (sig_ignored() in kernel/signal.c), and the call would go on.
+   * A signal that the program has no handler for is about to be delivered. If it is ignored it would have
+   * woken nobody, were the thread not traced (sig_ignored() in kernel/signal.c), and the call would go on.
    */
   static void beforeDelivery(ThreadState state, int signal) {
     state.readRegisters();
@@ -108,8 +113,8 @@ final class InterruptedCalls {
   private static void makeAgain(ThreadState state) {
     Registers registers = state.registers();
     int number = (int) registers.get(Register.ORIG_RAX);
-    // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel rewinds restarted
-    // calls in the same way (arch_do_signal_or_restart).
+    // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel
+    // rewinds restarted calls in the same way (arch_do_signal_or_restart).
     registers.rip(registers.rip() - 2);
     registers.rax(number);
     state.writeRegistersIfChanged();

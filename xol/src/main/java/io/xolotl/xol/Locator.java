@@ -15,8 +15,8 @@ import java.util.Optional;
 /**
  * Turns locations into addresses of a process and back, by the symbols of what it has mapped.
  *
- * <p>Any thread; each method looks at the mappings of the moment. Parsing symbols takes long, so it is done in the thread
- * that asks and not on the tracer thread; whoever parses holds the monitor.
+ * <p>Any thread; each method looks at the mappings of the moment. Parsing symbols takes long, so it is done
+ * in the thread that asks and not on the tracer thread; whoever parses holds the monitor.
  */
 final class Locator {
 
@@ -47,7 +47,8 @@ final class Locator {
             FunctionRange function = known.computeIfAbsent(new ProbeLocation.Symbol(module, symbol, 0),
                 s -> symbols.resolve(s.module(), s.symbol()).function());
             long address = function.start() + offset;
-            // Of a stripped library only a call shows where the implementation of an IFUNC is: it starts an instruction.
+            // Of a stripped library only a call shows where the implementation of an IFUNC is: it starts an
+            // instruction.
             Optional<FunctionRange> around = functionAround(address).or(() -> Optional.of(function)
                 .filter(f -> Long.compareUnsigned(address - f.start(), f.size()) < 0));
             yield new Engine.Target(probe, address, around);
@@ -64,7 +65,10 @@ final class Locator {
     return targets;
   }
 
-  /** Whole files are read for {@link RestartableSequences}, which is on the tracer thread, and finds them read then. */
+  /**
+   * Whole files are read for {@link RestartableSequences}, which is on the tracer thread, and finds them read
+   * then.
+   */
   private void readAhead(List<Engine.Target> targets) {
     LoadedModule module = null;
     for (Engine.Target target : targets) {

@@ -5,8 +5,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A map from addresses, with open addressing: looking an address up allocates nothing and touches one or two cache lines.
- * Not thread-safe.
+ * A map from addresses, with open addressing: looking an address up allocates nothing and touches one or two
+ * cache lines. Not thread-safe.
  */
 final class LongMap<V> {
 

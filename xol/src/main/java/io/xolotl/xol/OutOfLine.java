@@ -1,6 +1,18 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Emulation.Call;
+import io.xolotl.decoder.Emulation.ConditionalJump;
+import io.xolotl.decoder.Emulation.IndirectCall;
+import io.xolotl.decoder.Emulation.IndirectJump;
+import io.xolotl.decoder.Emulation.Jump;
+import io.xolotl.decoder.Emulation.LoadAddress;
+import io.xolotl.decoder.Emulation.Loop;
+import io.xolotl.decoder.Emulation.Nop;
+import io.xolotl.decoder.Emulation.PopFlags;
+import io.xolotl.decoder.Emulation.PushFlags;
+import io.xolotl.decoder.Emulation.PushRegister;
+import io.xolotl.decoder.Emulation.Return;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.ptrace.Abi;
@@ -19,9 +31,9 @@ import java.util.function.Consumer;
  * Executes displaced instructions: emulates them, or brings the thread into the slot and out again.
  *
  * <p>A thread is in a slot between {@link #enter} and one of {@link #trapped} (the copy has been executed),
- * {@link #faulted} (it raised a signal) and {@link #leave} (the session ends). The program never sees that: signals are
- * held back, and whatever names the slot (rip, a pushed return address, rcx after a system call, the address of a fault)
- * is made to name the original. Tracer thread only.
+ * {@link #faulted} (it raised a signal) and {@link #leave} (the session ends). The program never sees that:
+ * signals are held back, and whatever names the slot (rip, a pushed return address, rcx after a system call,
+ * the address of a fault) is made to name the original. Tracer thread only.
  */
 final class OutOfLine {
 
@@ -82,8 +94,8 @@ final class OutOfLine {
   }
 
   /**
-   * Tells whether a thread is about to wait for a child in wait_for_vfork_done() (kernel/fork.c), where it cannot be stopped.
-   * Not under the trap flag, which nobody could take off it then.
+   * Returns true if a thread is about to wait for a child in wait_for_vfork_done() (kernel/fork.c), where it
+   * cannot be stopped. Not under the trap flag, which nobody could take off it then.
    */
   private static boolean createsByVfork(ThreadState state, Site site) {
     if (!isSystemCall(site.instruction)) {
@@ -106,8 +118,8 @@ final class OutOfLine {
   }
 
   /**
-   * Lets a thread leave its slot by itself, when nobody traces it any more and what it waits for is over: the copy goes on to
-   * the program's next instruction, and stays mapped.
+   * Lets a thread leave its slot by itself, when nobody traces it any more and what it waits for is over: the
+   * copy goes on to the program's next instruction, and stays mapped.
    */
   void leaveBehind(ThreadState state) {
     Site site = Objects.requireNonNull(state.site);
@@ -121,10 +133,10 @@ final class OutOfLine {
   }
 
   /**
-   * Lets a thread go on that is stopped for a trap of the engine, behind the displaced instruction, with its registers
-   * written: with the program's own trap if it steps itself, or else with the first signal that was held. A system call
-   * does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user mode by iret then, and the next
-   * instruction traps).
+   * Lets a thread go on that is stopped for a trap of the engine, behind the displaced instruction, with its
+   * registers written: with the program's own trap if it steps itself, or else with the first signal that was
+   * held. A system call does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user
+   * mode by iret then, and the next instruction traps).
    */
   static void goOn(ThreadState state, Site site) {
     if (state.stepsItself && !isSystemCall(site.instruction)) {
@@ -138,8 +150,8 @@ final class OutOfLine {
   }
 
   /**
-   * Raises the fault of an instruction that must not be copied, in place of the trap that the thread is stopped for. What
-   * the kernel keeps of a fault besides (cr2, the error code) is that of an earlier one.
+   * Raises the fault of an instruction that must not be copied, in place of the trap that the thread is
+   * stopped for. What the kernel keeps of a fault besides (cr2, the error code) is that of an earlier one.
    */
   private void deliverFault(ThreadState state, Site site) {
     long operand = site.instruction.ripRelativeTarget().orElse(0);
@@ -150,12 +162,12 @@ final class OutOfLine {
     state.traced().cont(Signals.SIGSEGV);
   }
 
-  /** Tells whether a copy would go elsewhere than to the trap behind it. */
+  /** Returns true if a copy would go elsewhere than to the trap behind it. */
   static boolean changesRip(Emulation emulation) {
     return switch (emulation) {
-      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Call _,Emulation.IndirectJump _,Emulation.IndirectCall _,Emulation.Return _ ->
+      case Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _ ->
         true;
-      case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PushFlags _,Emulation.PopFlags _ ->
+      case Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
         false;
     };
   }
@@ -188,9 +200,9 @@ final class OutOfLine {
   /**
    * A trap of the engine has stopped a thread in a slot.
    *
-   * @return true if the copy has been executed and the thread is out, stopped with its registers written; false if it
-   *     was resumed in the slot, because a repeated string instruction traps after each iteration, or a system call that
-   *     we have interrupted is made again
+   * @return true if the copy has been executed and the thread is out, stopped with its registers written;
+   *     false if it was resumed in the slot, because a repeated string instruction traps after each
+   *     iteration, or a system call that we have interrupted is made again
    */
   boolean trapped(ThreadState state, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
@@ -211,7 +223,10 @@ final class OutOfLine {
     return true;
   }
 
-  /** A signal arrives before the copy is executed: the thread stops again when it is, to receive the signal then. */
+  /**
+   * A signal arrives before the copy is executed: the thread stops again when it is, to receive the signal
+   * then.
+   */
   static void stopBehindCopy(ThreadState state) {
     if (state.phase == Phase.BOOSTED) {
       state.phase = Phase.STEPPING;
@@ -224,23 +239,23 @@ final class OutOfLine {
     restoreScratch(state, copy);
     long next = site.instruction.nextAddress();
     switch (site.emulation) {
-      case Emulation.Call _ -> {
+      case Call _ -> {
         registers.rip(original(registers.rip(), copy, site.instruction));
         writeReturnAddress(memory(state), site.instruction, registers.rsp());
       }
-      case Emulation.IndirectCall _ -> writeReturnAddress(memory(state), site.instruction, registers.rsp());
-      case Emulation.IndirectJump _,Emulation.Return _ -> {
+      case IndirectCall _ -> writeReturnAddress(memory(state), site.instruction, registers.rsp());
+      case IndirectJump _, Return _ -> {
         // The target is absolute.
       }
-      case Emulation.PushFlags(int width) -> {
+      case PushFlags(int width) -> {
         registers.rip(next);
         if (state.phase == Phase.STEPPING && !state.stepsItself) {
           clearTrapFlag(memory(state), registers.rsp(), width);
         }
       }
-      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ ->
+      case Jump _, ConditionalJump _, Loop _ ->
         registers.rip(original(registers.rip(), copy, site.instruction));
-      case Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PopFlags _ ->
+      case Nop _, PushRegister _, LoadAddress _, PopFlags _ ->
         finishCopy(state, site.instruction, copy);
       case null -> finishCopy(state, site.instruction, copy);
     }
@@ -259,7 +274,10 @@ final class OutOfLine {
     finishSystemCall(instruction, registers, state.stepsItself);
   }
 
-  /** Where the original of an instruction would have led to, if it is relative; in 32-bit code addresses wrap at 4 GiB. */
+  /**
+   * Where the original of an instruction would have led to, if it is relative; in 32-bit code addresses wrap
+   * at 4 GiB.
+   */
   private static long original(long rip, DisplacedCopy copy, Instruction instruction) {
     long address = rip - copy.slot() + instruction.address();
     return instruction.mode() == MachineMode.LONG_64 ? address : address & 0xffff_ffffL;
@@ -277,7 +295,10 @@ final class OutOfLine {
     return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
   }
 
-  /** Tells whether a thread in a slot, whose registers are read for it, has a system call still to make there. */
+  /**
+   * Returns true if a thread in a slot, whose registers are read for it, has a system call still to make
+   * there.
+   */
   boolean isBeforeSystemCall(ThreadState state) {
     Site site = Objects.requireNonNull(state.site);
     if (!isSystemCall(site.instruction)) {
@@ -287,7 +308,10 @@ final class OutOfLine {
     return state.registers().rip() == Objects.requireNonNull(site.copy).slot();
   }
 
-  /** By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the tracer's. */
+  /**
+   * By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the
+   * tracer's.
+   */
   private static void finishSystemCall(Instruction instruction, Registers registers, boolean keepTrapFlag) {
     if (!instruction.mnemonic().equals("syscall")) {
       return;
@@ -313,8 +337,8 @@ final class OutOfLine {
   }
 
   /**
-   * The copy raised a signal: brings the thread out, as if the original had raised it. The thread is stopped with its
-   * registers and the signal's information written.
+   * The copy raised a signal: brings the thread out, as if the original had raised it. The thread is stopped
+   * with its registers and the signal's information written.
    */
   void faulted(ThreadState state, Site site, int signal) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
@@ -329,14 +353,15 @@ final class OutOfLine {
   }
 
   /**
-   * Brings a stopped thread out of its slot wherever it is: before the copy it will execute the original, behind it the
-   * copy counts. Its registers have been read, and are written.
+   * Brings a stopped thread out of its slot wherever it is: before the copy it will execute the original,
+   * behind it the copy counts. Its registers have been read, and are written.
    */
   void leave(ThreadState state, Site site) {
     DisplacedCopy copy = Objects.requireNonNull(site.copy);
     Registers registers = state.registers();
     if (registers.rip() == copy.slot()) {
-      // Not executed, or a repeated instruction that goes on, or a fault: the original instruction restarts it.
+      // Not executed, or a repeated instruction that goes on, or a fault: the original instruction restarts
+      // it.
       restoreScratch(state, copy);
       registers.rip(site.address());
       state.writeRegistersIfChanged();
@@ -350,7 +375,8 @@ final class OutOfLine {
   }
 
   /**
-   * A thread or process that a displaced system call created starts in the slot, with its creator's registers.
+   * A thread or process that a displaced system call created starts in the slot, with its creator's
+   * registers.
    *
    * @param thread the new thread, before its first instruction
    */

@@ -8,8 +8,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A handler at an instruction of a process, from its registration until it is unregistered, or the process ends or
- * executes another program. Any thread may use it, handlers included.
+ * A handler at an instruction of a process, from its registration until it is unregistered, or the process
+ * ends or executes another program. Any thread may use it, handlers included.
  */
 public final class Probe {
 
@@ -19,7 +19,10 @@ public final class Probe {
   /** Whose entry or return it catches, or null. */
   private final @Nullable ReturnProbe owner;
 
-  /** Where the breakpoint is and how it works; null until the module is mapped. Written by the tracer thread only. */
+  /**
+   * Where the breakpoint is and how it works; null until the module is mapped. Written by the tracer thread
+   * only.
+   */
   private volatile @Nullable Placement placement;
 
   private record Placement(long address, Technique technique) {}
@@ -27,7 +30,10 @@ public final class Probe {
   /** Handlers of this probe that are handed to the executor and have not returned. */
   private final AtomicInteger running = new AtomicInteger();
 
-  /** What its handlers threw and nobody listened to; null as long as there is nothing. Guarded by {@link #running}. */
+  /**
+   * What its handlers threw and nobody listened to; null as long as there is nothing. Guarded by
+   * {@link #running}.
+   */
   private @Nullable FailureLog failures;
 
   /** Written by the tracer thread only. */
@@ -47,8 +53,8 @@ public final class Probe {
   }
 
   /**
-   * A probe like this one for a child that was forked, or nothing if it catches returns: the child's own calls bring their
-   * own. Nothing either if it is limited to threads.
+   * A probe like this one for a child that was forked, or nothing if it catches returns: the child's own
+   * calls bring their own. Nothing either if it is limited to threads.
    */
   Optional<Probe> copyFor(ProbedProcess child) {
     if (!request.threads().isEmpty()) {
@@ -104,33 +110,33 @@ public final class Probe {
   }
 
   /**
-   * How often a thread arrived at the instruction while this probe was registered; with a probe that is limited to threads
-   * or by a condition, one that it is for.
+   * How often a thread arrived at the instruction while this probe was registered; with a probe that is
+   * limited to threads or by a condition, one that it is for.
    */
   public long hits() {
     return hits;
   }
 
   /**
-   * Tells whether hits are handled: the module is mapped, the probe is not unregistered, and the process runs the same
-   * program.
+   * Returns true if hits are handled: the module is mapped, the probe is not unregistered, and the process
+   * runs the same program.
    */
   public boolean isActive() {
     return active;
   }
 
-  /** Tells whether the probe waits for its module to be mapped. */
+  /** Returns true if the probe waits for its module to be mapped. */
   public boolean isWaiting() {
     return !active && !ended;
   }
 
   /**
-   * Removes the probe. With the last one at an address the breakpoint leaves too. Idempotent; without effect when the
-   * process has ended.
+   * Removes the probe. With the last one at an address the breakpoint leaves too. Idempotent; without effect
+   * when the process has ended.
    *
-   * <p>When it returns outside a handler, no handler of this probe runs and none will. Within a handler, of whatever
-   * probe, it does not wait for those that run at the same time. One that it has waited for for a second is
-   * {@linkplain ProbeHandler#onHit interrupted}.
+   * <p>When it returns outside a handler, no handler of this probe runs and none will. Within a handler, of
+   * whatever probe, it does not wait for those that run at the same time. One that it has waited for for a
+   * second is {@linkplain ProbeHandler#onHit interrupted}.
    */
   public void unregister() {
     process.unregister(List.of(this));
@@ -177,7 +183,9 @@ public final class Probe {
     }
   }
 
-  /** Those of a function's returns are its entry's: there is a probe for each place that calls it. Any thread. */
+  /**
+   * Those of a function's returns are its entry's: there is a probe for each place that calls it. Any thread.
+   */
   FailureLog failures() {
     if (owner != null && !owner.isEntry(this)) {
       return owner.entry().failures();
@@ -209,7 +217,8 @@ public final class Probe {
   }
 
   /**
-   * Waits until no handler of this probe runs on the executor. None is scheduled any more once it is inactive.
+   * Waits until no handler of this probe runs on the executor. None is scheduled any more once it is
+   * inactive.
    *
    * @param interval how long to wait between two looks at what holds it up
    * @param look done then

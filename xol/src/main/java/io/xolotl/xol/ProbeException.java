@@ -9,8 +9,8 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A process could not be attached to or probed as asked; it is unharmed. The message is one sentence for people that says
- * what to do; the rest is for programs.
+ * A process could not be attached to or probed as asked; it is unharmed. The message is one sentence for
+ * people that says what to do; the rest is for programs.
  */
 public final class ProbeException extends RuntimeException {
 
@@ -37,8 +37,8 @@ public final class ProbeException extends RuntimeException {
     /** The process is a child of this JVM that this library did not start. */
     CHILD_OF_THIS_JVM,
     /**
-     * Another process runs in the same memory (clone(2) with CLONE_VM), or may do so, and cannot be traced: it would die of the
-     * first breakpoint. The message names it.
+     * Another process runs in the same memory (clone(2) with CLONE_VM), or may do so, and cannot be traced:
+     * it would die of the first breakpoint. The message names it.
      */
     ADDRESS_SPACE_SHARED,
     /** The program could not be started. */
@@ -73,18 +73,22 @@ public final class ProbeException extends RuntimeException {
     BREAKPOINT_EXISTS,
     /** The instruction cannot be displaced; {@link ProbeException#refusal()} says why. */
     INSTRUCTION_REFUSED,
-    /** A thread executes the bytes there as code of another kind, 32-bit or 64-bit, than that of the process's program. */
+    /**
+     * A thread executes the bytes there as code of another kind, 32-bit or 64-bit, than that of the process's
+     * program.
+     */
     OTHER_CODE,
     /** The program has changed the probed code into something that cannot be probed. */
     CODE_CHANGED,
     /**
-     * The instruction is in a restartable sequence (rseq(2)), and the kernel would not notice that a thread which executes it
-     * elsewhere is in the middle of one. What is in front of the sequence, behind it and in its abort handler may be probed.
+     * The instruction is in a restartable sequence (rseq(2)), and the kernel would not notice that a thread
+     * which executes it elsewhere is in the middle of one. What is in front of the sequence, behind it and in
+     * its abort handler may be probed.
      */
     RESTARTABLE_SEQUENCE,
     /**
-     * The instruction is one of those that return from signal handlers, which debuggers and unwinders know by their bytes.
-     * The handler itself may be probed.
+     * The instruction is one of those that return from signal handlers, which debuggers and unwinders know by
+     * their bytes. The handler itself may be probed.
      */
     SIGNAL_TRAMPOLINE,
     /** The technique that was asked for cannot execute this instruction. */
@@ -94,8 +98,8 @@ public final class ProbeException extends RuntimeException {
     /** The process has ended or executed another program meanwhile. */
     PROCESS_GONE,
     /**
-     * The process is under seccomp, and a system call that the probe needs to be made in it could kill it; probes on instructions
-     * that are {@linkplain Technique#EMULATED emulated} need none.
+     * The process is under seccomp, and a system call that the probe needs to be made in it could kill it;
+     * probes on instructions that are {@linkplain Technique#EMULATED emulated} need none.
      */
     SECCOMP,
     /** The session has been closed. */

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A thread that has arrived at a probed instruction, stopped before executing it.
  *
- * <p>The object is used again for the thread's next hit: it belongs to the handler until that returns. A handler may pass
- * it to other threads as long as it waits for them.
+ * <p>The object is used again for the thread's next hit: it belongs to the handler until that returns. A
+ * handler may pass it to other threads as long as it waits for them.
  */
 public final class ProbeHit {
 
@@ -34,8 +34,8 @@ public final class ProbeHit {
   }
 
   /**
-   * Id of the thread that hit, in this JVM's pid namespace. It may belong to another process that runs in the same memory,
-   * whose hits count as those of the process that is probed.
+   * Id of the thread that hit, in this JVM's pid namespace. It may belong to another process that runs in the
+   * same memory, whose hits count as those of the process that is probed.
    */
   public int threadId() {
     current();
@@ -49,8 +49,9 @@ public final class ProbeHit {
   }
 
   /**
-   * The thread's general registers, with rip at the probed instruction. What is changed holds for the displaced
-   * instruction; if rip is changed, the displaced instruction is skipped and the thread goes on there.
+   * The thread's general registers, with rip at the probed instruction. What is changed holds for the
+   * displaced instruction; if rip is changed, the displaced instruction is skipped and the thread goes on
+   * there.
    */
   public Registers registers() {
     current();
@@ -63,7 +64,9 @@ public final class ProbeHit {
     return engine.memory();
   }
 
-  /** The thread's x87, SSE and AVX registers, fetched when first asked for; what is changed holds from now on. */
+  /**
+   * The thread's x87, SSE and AVX registers, fetched when first asked for; what is changed holds from now on.
+   */
   public VectorState vectorState() {
     current();
     VectorState state = vectorState;
@@ -75,9 +78,9 @@ public final class ProbeHit {
   }
 
   /**
-   * An integer argument of the function whose first instruction is probed, by the System V ABI for the code that the thread
-   * is in: of 64-bit code the first six are in registers and the others on the stack, of 32-bit code all are on the stack
-   * (cdecl), and one of 64 bits takes two places.
+   * An integer argument of the function whose first instruction is probed, by the System V ABI for the code
+   * that the thread is in: of 64-bit code the first six are in registers and the others on the stack, of
+   * 32-bit code all are on the stack (cdecl), and one of 64 bits takes two places.
    *
    * @param index from 0
    * @return its value; of 32-bit code the lower half, zero-extended
@@ -87,7 +90,8 @@ public final class ProbeHit {
   }
 
   /**
-   * Changes an integer argument of the function whose first instruction is probed; see {@link #argument(int)}.
+   * Changes an integer argument of the function whose first instruction is probed; see
+   * {@link #argument(int)}.
    *
    * @param index from 0
    * @param value its new value; of 32-bit code the lower half counts
@@ -113,8 +117,8 @@ public final class ProbeHit {
   }
 
   /**
-   * Makes the function whose first instruction is probed return at once to its caller, by the System V ABI. Other
-   * probes' handlers at this hit still run.
+   * Makes the function whose first instruction is probed return at once to its caller, by the System V ABI.
+   * Other probes' handlers at this hit still run.
    *
    * @param returnValue what it returns in rax, of 32-bit code in eax
    */

@@ -21,8 +21,8 @@ public sealed interface ProbeLocation {
   /**
    * An instruction of a function.
    *
-   * @param module names a mapped ELF file: its file name, full path, soname, or the beginning of exactly one file name up
-   *     to a dot or dash
+   * @param module names a mapped ELF file: its file name, full path, soname, or the beginning of exactly one
+   *     file name up to a dot or dash
    * @param symbol names the function, with a version if it has several: {@code memcpy@GLIBC_2.2.5}
    * @param offset of the instruction's first byte from the function's, not negative
    */
@@ -34,8 +34,8 @@ public sealed interface ProbeLocation {
   }
 
   /**
-   * Reads {@code MODULE:SYMBOL}, {@code MODULE:SYMBOL+OFFSET} or {@code 0xADDRESS}; the offset is hexadecimal with
-   * {@code 0x} before it and decimal otherwise.
+   * Reads {@code MODULE:SYMBOL}, {@code MODULE:SYMBOL+OFFSET} or {@code 0xADDRESS}; the offset is hexadecimal
+   * with {@code 0x} before it and decimal otherwise.
    *
    * @param text what to read
    * @throws IllegalArgumentException if it is neither

@@ -15,7 +15,8 @@ import java.util.function.Predicate;
  * @param policy whether the copy of the displaced instruction may be changed
  * @param technique how the displaced instruction must be executed; empty to let the engine choose
  * @param whenMapped whether to wait for the location's module if it is not mapped yet
- * @param allowUnverifiedBoundary whether to accept an address of which no symbol proves that an instruction starts there
+ * @param allowUnverifiedBoundary whether to accept an address of which no symbol proves that an instruction
+ *     starts there
  * @param threads ids of the threads whose hits count, or none for all
  * @param condition what must hold for a hit to count
  */
@@ -79,8 +80,9 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /**
-   * The same, waiting for the module of a {@link ProbeLocation.Symbol} if it is not mapped yet: the probe becomes active
-   * when the dynamic linker has mapped the module, before any of its code, constructors included, runs.
+   * The same, waiting for the module of a {@link ProbeLocation.Symbol} if it is not mapped yet: the probe
+   * becomes active when the dynamic linker has mapped the module, before any of its code, constructors
+   * included, runs.
    */
   public ProbeRequest whenItIsMapped() {
     return new ProbeRequest(location, handler, context, policy, technique, true, allowUnverifiedBoundary,
@@ -88,8 +90,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /**
-   * The same, insisting that an instruction starts at the location although no symbol shows it. A breakpoint in the
-   * middle of an instruction changes what the process computes.
+   * The same, insisting that an instruction starts at the location although no symbol shows it. A breakpoint
+   * in the middle of an instruction changes what the process computes.
    */
   public ProbeRequest trustingBoundary() {
     return new ProbeRequest(location, handler, context, policy, technique, whenMapped, true, threads,
@@ -97,7 +99,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /**
-   * The same for some threads only. Others that arrive at the instruction execute it, and their hits are not counted.
+   * The same for some threads only. Others that arrive at the instruction execute it, and their hits are not
+   * counted.
    *
    * @param threadIds ids of threads in this JVM's pid namespace; none for all threads
    */
@@ -110,9 +113,9 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   /**
    * The same for some hits only.
    *
-   * @param test asked about the registers before the hit is counted and its handler is run or scheduled, on the tracer
-   *     thread: it must be short, must not block and must not change them. If it throws, the session's error listener is
-   *     told and the hit does not count.
+   * @param test asked about the registers before the hit is counted and its handler is run or scheduled, on
+   *     the tracer thread: it must be short, must not block and must not change them. If it throws, the
+   *     session's error listener is told and the hit does not count.
    */
   public ProbeRequest when(Predicate<Registers> test) {
     return new ProbeRequest(location, handler, context, policy, technique, whenMapped,

@@ -20,20 +20,23 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A running process and one user of it: probes are registered on its instructions, and all its threads share them, also
- * those that it creates later. Closing it leaves the process running as if it had never been probed.
+ * A running process and one user of it: probes are registered on its instructions, and all its threads share
+ * them, also those that it creates later. Closing it leaves the process running as if it had never been
+ * probed.
  *
- * <p>A process that is attached to several times in one JVM has as many users. They share one session with it, and do not
- * notice one another: each has its own probes and its own options, and the session ends with the last of them.
+ * <p>A process that is attached to several times in one JVM has as many users. They share one session with
+ * it, and do not notice one another: each has its own probes and its own options, and the session ends with
+ * the last of them.
  *
- * <p>Any thread may use it, handlers included. A session closes when {@link #close} is called, and when the JVM exits by
- * itself, by SIGTERM or by SIGINT; handlers that run then are
+ * <p>Any thread may use it, handlers included. A session closes when {@link #close} is called, and when the
+ * JVM exits by itself, by SIGTERM or by SIGINT; handlers that run then are
  * {@linkplain ProbeHandler#onHit interrupted} after a second, and abandoned after another one if they run in
- * {@link HandlerContext#TASK}; those on the tracer thread are waited for. A JVM that is killed by SIGKILL cannot restore anything: the breakpoints stay and
- * the process dies of the next one.
+ * {@link HandlerContext#TASK}; those on the tracer thread are waited for. A JVM that is killed by SIGKILL
+ * cannot restore anything: the breakpoints stay and the process dies of the next one.
  *
- * <p>Every method that needs the process throws {@link ProbeException}: with {@link ProbeException.Reason#PROCESS_GONE}
- * when it has ended, with {@link ProbeException.Reason#CLOSED} after {@link #close}.
+ * <p>Every method that needs the process throws {@link ProbeException}: with
+ * {@link ProbeException.Reason#PROCESS_GONE} when it has ended, with {@link ProbeException.Reason#CLOSED}
+ * after {@link #close}.
  */
 public final class ProbedProcess implements AutoCloseable {
 
@@ -42,8 +45,8 @@ public final class ProbedProcess implements AutoCloseable {
   private final CompletableFuture<ProcessEnd> end;
 
   /**
-   * The user's probes, in order of registration, some over by now. Guarded by itself; written by the tracer thread, so that
-   * a fork falls before or behind a registration.
+   * The user's probes, in order of registration, some over by now. Guarded by itself; written by the tracer
+   * thread, so that a fork falls before or behind a registration.
    */
   private final Set<Probe> registrations = new LinkedHashSet<>();
 
@@ -78,8 +81,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * Starts a program and holds it when its libraries are mapped and relocated but none of their code, constructors
-   * included, has run. {@link #start} lets it go on.
+   * Starts a program and holds it when its libraries are mapped and relocated but none of their code,
+   * constructors included, has run. {@link #start} lets it go on.
    *
    * @param request what to start
    * @throws ProbeException if it cannot be started
@@ -105,9 +108,9 @@ public final class ProbedProcess implements AutoCloseable {
     /** Not at all: only the kernel has mapped the program and its dynamic linker. */
     FIRST_INSTRUCTION,
     /**
-     * Until the dynamic linker has mapped and relocated the libraries that the program was linked with. A program without
-     * a dynamic linker is held at its first instruction; with a dynamic linker that does not tell debuggers (no symbol
-     * {@code _dl_debug_state}), at its entry point, when constructors have run.
+     * Until the dynamic linker has mapped and relocated the libraries that the program was linked with. A
+     * program without a dynamic linker is held at its first instruction; with a dynamic linker that does not
+     * tell debuggers (no symbol {@code _dl_debug_state}), at its entry point, when constructors have run.
      */
     LIBRARIES_LOADED
   }
@@ -141,8 +144,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * Completes when the process ends or this is closed. What depends on it without an executor of its own runs on the thread
-   * that serves the session, and holds it up; when somebody waits for that for a second, it is
+   * Completes when the process ends or this is closed. What depends on it without an executor of its own runs
+   * on the thread that serves the session, and holds it up; when somebody waits for that for a second, it is
    * {@linkplain ProbeHandler#onHit interrupted} as a handler is.
    */
   public CompletableFuture<ProcessEnd> end() {
@@ -175,8 +178,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * Registers handlers at the entry and the return of a function's calls. Calls that are under way already are not
-   * observed.
+   * Registers handlers at the entry and the return of a function's calls. Calls that are under way already
+   * are not observed.
    *
    * @param request the function and the handlers
    * @throws ProbeException if its entry is refused; nothing is changed then
@@ -198,7 +201,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * Removes several probes, each as {@link Probe#unregister} does. One call for many is far faster than many calls.
+   * Removes several probes, each as {@link Probe#unregister} does. One call for many is far faster than many
+   * calls.
    *
    * @param probes probes of this process; those that are over already are left out
    */
@@ -214,12 +218,17 @@ public final class ProbedProcess implements AutoCloseable {
     });
   }
 
-  /** The probes that were registered here, and are active or wait for their module, in order of registration. */
+  /**
+   * The probes that were registered here, and are active or wait for their module, in order of registration.
+   */
   public List<Probe> probes() {
     return registrations().stream().filter(probe -> probe.owner() == null).toList();
   }
 
-  /** The return probes that were registered here and are active or wait for their module, in order of registration. */
+  /**
+   * The return probes that were registered here and are active or wait for their module, in order of
+   * registration.
+   */
   public List<ReturnProbe> returnProbes() {
     return registrations().stream().map(Probe::owner).filter(Objects::nonNull).distinct().toList();
   }
@@ -279,8 +288,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * Describes an address for people: {@code libc.so.6:malloc+0x4}, without a symbol {@code libc.so.6+0x1234}, or
-   * {@code 0x7f0123456789}.
+   * Describes an address for people: {@code libc.so.6:malloc+0x4}, without a symbol {@code libc.so.6+0x1234},
+   * or {@code 0x7f0123456789}.
    *
    * @param address an address in the process
    */
@@ -303,14 +312,15 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * Ends this use of the process: its probes are unregistered, as {@link Probe#unregister} does. If nobody else in this JVM
-   * uses the process, the session ends: threads that execute a displaced instruction are brought out first, and the process
-   * runs on as if it had never been probed. A launched program that was never started starts. Waits for handlers that are
-   * running, unless it is called by one; then the session ends when they have returned. Those that take longer than a
-   * second are {@linkplain ProbeHandler#onHit interrupted}. Idempotent.
+   * Ends this use of the process: its probes are unregistered, as {@link Probe#unregister} does. If nobody
+   * else in this JVM uses the process, the session ends: threads that execute a displaced instruction are
+   * brought out first, and the process runs on as if it had never been probed. A launched program that was
+   * never started starts. Waits for handlers that are running, unless it is called by one; then the session
+   * ends when they have returned. Those that take longer than a second are
+   * {@linkplain ProbeHandler#onHit interrupted}. Idempotent.
    *
-   * @throws ProbeException with {@link ProbeException.Reason#SYSTEM_ERROR} if something could not be undone, which the
-   *     message names; everything else is, and the process is let go
+   * @throws ProbeException with {@link ProbeException.Reason#SYSTEM_ERROR} if something could not be undone,
+   *     which the message names; everything else is, and the process is let go
    */
   @Override
   public void close() {

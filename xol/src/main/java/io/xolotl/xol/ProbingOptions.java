@@ -8,15 +8,18 @@ import java.util.function.BiConsumer;
 /**
  * How a user of a process wants to be served.
  *
- * @param taskExecutor runs handlers in {@link HandlerContext#TASK}; it must not run them in the thread that hands them over.
- *     A handler that is waited for for a second is {@linkplain ProbeHandler#onHit interrupted} there, and the flag is cleared
- *     behind it
- * @param errorListener is told what a handler threw, in the thread of the handler, and is interrupted as a handler is
+ * @param taskExecutor runs handlers in {@link HandlerContext#TASK}; it must not run them in the thread that
+ *     hands them over. A handler that is waited for for a second is
+ *     {@linkplain ProbeHandler#onHit interrupted} there, and the flag is cleared behind it
+ * @param errorListener is told what a handler threw, in the thread of the handler, and is interrupted as a
+ *     handler is
  * @param forkPolicy what becomes of processes that the process creates
  * @param processListener is told of such processes, and of programs that the process executes
  * @param tracerAffinity on which CPU the tracer thread runs, if this user opens the session; with
- *     {@link TracerAffinity#FOLLOW} threads that a handler in {@link HandlerContext#INTERRUPT} starts inherit one CPU
- * @param idleCpus what becomes of idle CPUs while hits follow one another quickly, if this user opens the session
+ *     {@link TracerAffinity#FOLLOW} threads that a handler in {@link HandlerContext#INTERRUPT} starts inherit
+ *     one CPU
+ * @param idleCpus what becomes of idle CPUs while hits follow one another quickly, if this user opens the
+ *     session
  */
 public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener,
     ForkPolicy forkPolicy, ProcessListener processListener, TracerAffinity tracerAffinity,
@@ -25,10 +28,10 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
   private static final ProcessListener NOBODY = new ProcessListener() {};
 
   /**
-   * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors to
-   * {@link System.Logger}, for each probe and class of them the first with its stack trace, and then, as they become ten
-   * times as many, their number; children detached and nobody told of them; the tracer free, and idle CPUs as {@linkplain IdleCpus#suitable suits} the
-   * machine.
+   * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors
+   * to {@link System.Logger}, for each probe and class of them the first with its stack trace, and then, as
+   * they become ten times as many, their number; children detached and nobody told of them; the tracer free,
+   * and idle CPUs as {@linkplain IdleCpus#suitable suits} the machine.
    */
   public static ProbingOptions defaults() {
     IdleCpus idleCpus = IdleCpus.suitable();

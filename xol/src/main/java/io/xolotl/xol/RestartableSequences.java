@@ -24,17 +24,18 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The restartable sequences of a process (rseq(2)), in which nothing can be probed: a thread that executes a displaced
- * instruction is outside of them for the kernel, which then forgets that the thread had begun one.
+ * The restartable sequences of a process (rseq(2)), in which nothing can be probed: a thread that executes a
+ * displaced instruction is outside of them for the kernel, which then forgets that the thread had begun one.
  *
- * <p>Nothing lists them all. A compiler's or assembler's are in the section {@code __rseq_cs} of its file. Others can be known
- * by the signature in front of each abort handler, in executable memory: whose module has signatures without a known record,
- * or no file to look for them in, may be in a sequence that a thread makes known only while it is in it. The records of such
- * a module are looked for in its data; and each hit there is to be looked at. A thread that hits is in its sequence still,
- * and is aborted as it goes on, so that not even the first hit harms.
+ * <p>Nothing lists them all. A compiler's or assembler's are in the section {@code __rseq_cs} of its file.
+ * Others can be known by the signature in front of each abort handler, in executable memory: whose module has
+ * signatures without a known record, or no file to look for them in, may be in a sequence that a thread makes
+ * known only while it is in it. The records of such a module are looked for in its data; and each hit there
+ * is to be looked at. A thread that hits is in its sequence still, and is aborted as it goes on, so that not
+ * even the first hit harms.
  *
- * <p>All that is read here is the program's to write. A record counts if its sequence lies in executable memory. Owned by
- * the tracer thread.
+ * <p>All that is read here is the program's to write. A record counts if its sequence lies in executable
+ * memory. Owned by the tracer thread.
  */
 final class RestartableSequences {
 
@@ -59,9 +60,15 @@ final class RestartableSequences {
   private long[] executableStarts = {};
   private long[] executableEnds = {};
 
-  /** Whether the module that starts at an address was found to have no sequences but known ones, in this registration. */
+  /**
+   * Whether the module that starts at an address was found to have no sequences but known ones, in this
+   * registration.
+   */
   private final Map<Long, Boolean> free = new HashMap<>();
-  /** The same of the mapping that was asked about last: many probes are registered together, and near to each other. */
+  /**
+   * The same of the mapping that was asked about last: many probes are registered together, and near to each
+   * other.
+   */
   private @Nullable MemoryMapping lastMapping;
   private boolean lastFree;
 
@@ -194,7 +201,8 @@ final class RestartableSequences {
   static ProbeException cannotBeEntered(Instruction instruction, Technique technique) {
     return new ProbeException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(), "'" + instruction.text()
         + "' at " + hex(instruction.address()) + " cannot be executed " + technique
-        + ", only BOOSTED: behind it begins a restartable sequence, which the kernel aborts when its thread stops there");
+        + ", only BOOSTED: behind it begins a restartable sequence, which the kernel aborts when its "
+        + "thread stops there");
   }
 
   private static String hex(long address) {
@@ -233,7 +241,10 @@ final class RestartableSequences {
     return unexplained.isEmpty();
   }
 
-  /** Looks at every word of a module's data that names an abort handler, and whether the rest of a record is around it. */
+  /**
+   * Looks at every word of a module's data that names an abort handler, and whether the rest of a record is
+   * around it.
+   */
   private void searchData(LoadedModule module, Set<Long> handlers, Set<RestartableSequence> into) {
     int left = MOST_DATA;
     byte[] bytes = new byte[CHUNK];
@@ -276,9 +287,9 @@ final class RestartableSequences {
   }
 
   /**
-   * The dynamic linker tells of a library that dlopen(3) loads before it relocates it (dl_open_worker_begin() in
-   * elf/dl-open.c of glibc), and a launched program can be held before its first instruction: the words are then what the
-   * linker has put there.
+   * The dynamic linker tells of a library that dlopen(3) loads before it relocates it (dl_open_worker_begin()
+   * in elf/dl-open.c of glibc), and a launched program can be held before its first instruction: the words
+   * are then what the linker has put there.
    */
   private long relocated(ByteBuffer words, int at, LoadedSection section) {
     long word = words.getLong(at);
@@ -294,7 +305,9 @@ final class RestartableSequences {
     }
   }
 
-  /** Takes note of what a thread's area names; of one that runs, if it was asked while it was stopped before. */
+  /**
+   * Takes note of what a thread's area names; of one that runs, if it was asked while it was stopped before.
+   */
   void observe(TracedThread thread) {
     RestartableSequence sequence = thread.restartableSequence();
     if (thread.hasOwnSequenceSignature() && !ownSignature) {

@@ -10,12 +10,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * A pair of handlers at the entry and the return of a function's calls.
  *
- * <p>The return address on the stack is never changed, so unwinding, C++ exceptions and shadow stacks see what they see
- * unprobed. Instead a breakpoint at the return address catches the return; it stays for later calls from there. A thread
- * that arrives at it returns from a probed call only if its stack pointer is where that call's return leaves it: each call
- * of a recursion is at another depth, and what arrives there otherwise, by longjmp or a jump, is no return. A call that is
- * left by longjmp, an exception or the end of its thread never returns; its value is dropped when the next call at the same
- * depth begins.
+ * <p>The return address on the stack is never changed, so unwinding, C++ exceptions and shadow stacks see
+ * what they see unprobed. Instead a breakpoint at the return address catches the return; it stays for later
+ * calls from there. A thread that arrives at it returns from a probed call only if its stack pointer is where
+ * that call's return leaves it: each call of a recursion is at another depth, and what arrives there
+ * otherwise, by longjmp or a jump, is no return. A call that is left by longjmp, an exception or the end of
+ * its thread never returns; its value is dropped when the next call at the same depth begins.
  *
  * <p>Any thread may use it, handlers included.
  */
@@ -119,8 +119,8 @@ public final class ReturnProbe {
   }
 
   private static @Nullable Call callThatReturns(ProbeHit hit, Map<Long, Call> calls) {
-    // ret has popped the return address, and of 32-bit code perhaps arguments: the address of where a structure is
-    // returned to, or all of them (stdcall).
+    // ret has popped the return address, and of 32-bit code perhaps arguments: the address of where a
+    // structure is returned to, or all of them (stdcall).
     long stackPointer = hit.registers().rsp() - hit.wordBytes();
     int mostPopped = hit.wordBytes() == 4 ? MOST_POPPED : 0;
     for (int popped = 0; popped <= mostPopped; popped += 4) {
@@ -157,17 +157,22 @@ public final class ReturnProbe {
     return returns.get();
   }
 
-  /** Calls whose return could not be observed, because the instruction at the return address cannot be probed. */
+  /**
+   * Calls whose return could not be observed, because the instruction at the return address cannot be probed.
+   */
   public long missed() {
     return missed.get();
   }
 
-  /** Tells whether calls are still observed. */
+  /** Returns true if calls are still observed. */
   public boolean isActive() {
     return active && entry.isActive();
   }
 
-  /** Removes both handlers, as {@link Probe#unregister} does; returns of calls that are under way are not observed. */
+  /**
+   * Removes both handlers, as {@link Probe#unregister} does; returns of calls that are under way are not
+   * observed.
+   */
   public void unregister() {
     active = false;
     var all = new ArrayList<Probe>(atReturns.values());

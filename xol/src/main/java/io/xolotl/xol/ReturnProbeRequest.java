@@ -30,7 +30,8 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
      *
      * @param hit the thread's state, to look at and to change; valid until this method returns
      * @return what the return handler of the same call is given
-     * @throws Exception anything: it goes to the session's error listener, and the call's return is not observed
+     * @throws Exception anything: it goes to the session's error listener, and the call's return is not
+     *     observed
      */
     T onEntry(ProbeHit hit) throws Exception;
   }
@@ -46,8 +47,8 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     /**
      * Called when the function has returned, before the caller's next instruction.
      *
-     * @param hit the thread's state, with rip at the return address and the results in rax, rdx and xmm0; what is changed
-     *     is what the caller gets
+     * @param hit the thread's state, with rip at the return address and the results in rax, rdx and xmm0;
+     *     what is changed is what the caller gets
      * @param value what the entry handler of the same call returned
      * @throws Exception anything: it goes to the session's error listener
      */

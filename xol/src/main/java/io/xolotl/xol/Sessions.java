@@ -9,12 +9,15 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The sessions of this JVM: Linux allows one tracer a process, so there is one session a process, shared by its users.
- * Any thread.
+ * The sessions of this JVM: Linux allows one tracer a process, so there is one session a process, shared by
+ * its users. Any thread.
  */
 final class Sessions {
 
-  /** By process; a session that is being opened is not completed yet, and one that ends is taken out when it has. */
+  /**
+   * By process; a session that is being opened is not completed yet, and one that ends is taken out when it
+   * has.
+   */
   private static final Map<Integer, CompletableFuture<Engine>> SESSIONS = new ConcurrentHashMap<>();
 
   private Sessions() {}

@@ -8,10 +8,11 @@ import java.util.HexFormat;
 import java.util.List;
 
 /**
- * The code that returns from signal handlers: {@code __restore_rt} of C libraries, {@code runtime.sigreturn} of Go,
- * {@code __kernel_sigreturn} and {@code __kernel_rt_sigreturn} of the vDSO. Debuggers and unwinders, those of the program's
- * own exceptions among them, recognise a signal frame by these bytes, whatever symbols there are: x86_64_fallback_frame_state
- * and x86_fallback_frame_state in libgcc/config/i386/linux-unwind.h, gdb/amd64-linux-tdep.c and gdb/i386-linux-tdep.c.
+ * The code that returns from signal handlers: {@code __restore_rt} of C libraries, {@code runtime.sigreturn}
+ * of Go, {@code __kernel_sigreturn} and {@code __kernel_rt_sigreturn} of the vDSO. Debuggers and unwinders,
+ * those of the program's own exceptions among them, recognise a signal frame by these bytes, whatever symbols
+ * there are: x86_64_fallback_frame_state and x86_fallback_frame_state in libgcc/config/i386/linux-unwind.h,
+ * gdb/amd64-linux-tdep.c and gdb/i386-linux-tdep.c.
  */
 final class SignalTrampolines {
 

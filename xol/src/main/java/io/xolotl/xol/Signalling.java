@@ -10,13 +10,13 @@ import java.util.Iterator;
 /**
  * Holds signals back from threads that are in a slot, and hands them out afterwards, each with its origin.
  *
- * <p>A signal frame built there would hold the slot's address and, with a scratch register, a wrong value. At most a few
- * signals arrive in that time, since each is taken from the kernel's queue once; blocking them instead would change what
- * a displaced system call sees as its signal mask.
+ * <p>A signal frame built there would hold the slot's address and, with a scratch register, a wrong value. At
+ * most a few signals arrive in that time, since each is taken from the kernel's queue once; blocking them
+ * instead would change what a displaced system call sees as its signal mask.
  *
- * <p>Only the signal of a signal-delivery-stop can be replaced (ptrace_signal() in kernel/signal.c). So the first that was
- * held takes the place of the trap that ends the displaced instruction; for each further one the signal is sent again,
- * and its origin put back when it arrives.
+ * <p>Only the signal of a signal-delivery-stop can be replaced (ptrace_signal() in kernel/signal.c). So the
+ * first that was held takes the place of the trap that ends the displaced instruction; for each further one
+ * the signal is sent again, and its origin put back when it arrives.
  */
 final class Signalling {
 
@@ -57,7 +57,10 @@ final class Signalling {
     return first.signal();
   }
 
-  /** Sends all held signals again: the thread's stop is taken by another one, a fault or the end of the session. */
+  /**
+   * Sends all held signals again: the thread's stop is taken by another one, a fault or the end of the
+   * session.
+   */
   static void requeueAll(ThreadState state) {
     ArrayDeque<SignalInfo> held = state.held;
     while (held != null && !held.isEmpty()) {
@@ -93,7 +96,7 @@ final class Signalling {
     }
   }
 
-  /** Tells whether a signal reports what the thread did, and stands for the instruction at rip. */
+  /** Returns true if a signal reports what the thread did, and stands for the instruction at rip. */
   static boolean isFault(int signal, SignalInfo info) {
     return info.isFault() && Signals.isRaisedByInstruction(signal);
   }

@@ -14,7 +14,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A probed address: what was there, how it is executed now, and whose probes they are. Owned by the tracer thread.
+ * A probed address: what was there, how it is executed now, and whose probes they are. Owned by the tracer
+ * thread.
  */
 final class Site {
 
@@ -47,7 +48,9 @@ final class Site {
   /** The next instruction is the first of a restartable sequence. */
   boolean entersSequence;
 
-  /** Threads between their hit and the end of the displaced instruction; while there are any the slot stays. */
+  /**
+   * Threads between their hit and the end of the displaced instruction; while there are any the slot stays.
+   */
   int pins;
 
   /**
@@ -91,8 +94,8 @@ final class Site {
   }
 
   /**
-   * Returns true if the effect is computed and nothing else can be done: there may be no slot for a copy, which the CPU would
-   * execute where its memory access faults.
+   * Returns true if the effect is computed and nothing else can be done: there may be no slot for a copy,
+   * which the CPU would execute where its memory access faults.
    */
   boolean lacksCopy() {
     return copy == null
@@ -100,7 +103,9 @@ final class Site {
         && Techniques.needsCopy(new Classification.Emulate(emulation), technique, policy, instruction);
   }
 
-  /** Tells whether a thread with these registers is in code of the kind that the instruction was decoded as. */
+  /**
+   * Returns true if a thread with these registers is in code of the kind that the instruction was decoded as.
+   */
   boolean runsIn(Registers registers) {
     return switch (instruction.mode()) {
       case LONG_64 -> Abi.X86_64.isOf(registers);
@@ -113,9 +118,9 @@ final class Site {
   }
 
   /**
-   * Returns true if bytes at this address hold the site's breakpoint. It is there as long as nobody has written to the memory
-   * or mapped other memory, whose content alone tells then: a program may move its code to other memory at the same
-   * address, with the breakpoint in it.
+   * Returns true if bytes at this address hold the site's breakpoint. It is there as long as nobody has
+   * written to the memory or mapped other memory, whose content alone tells then: a program may move its code
+   * to other memory at the same address, with the breakpoint in it.
    *
    * @param bytes at least one
    * @param mapped what is mapped there now
@@ -136,14 +141,15 @@ final class Site {
         equal += bytes[i] == code[i] ? 1 : 0;
       }
     }
-    // Of other anonymous memory that was mapped there meanwhile nothing tells but that no byte is the same, however the
-    // program patches its code; of memory that is other for certain it takes more to believe that it is the same code.
+    // Of other anonymous memory that was mapped there meanwhile nothing tells but that no byte is the same,
+    // however the program patches its code; of memory that is other for certain it takes more to believe that
+    // it is the same code.
     return sameMemory ? equal > 0 || comparable == 0 : equal > 0 && equal >= comparable / 2;
   }
 
   /**
-   * Returns true if bytes are this code with a breakpoint in front, and perhaps others behind it. Of memory that is not the
-   * site's own nothing but its content tells what it is.
+   * Returns true if bytes are this code with a breakpoint in front, and perhaps others behind it. Of memory
+   * that is not the site's own nothing but its content tells what it is.
    *
    * @param bytes as many as {@link #code} has, or fewer if they cannot be read
    */
@@ -163,8 +169,9 @@ final class Site {
   }
 
   /**
-   * Returns true if the instruction behind the breakpoint is still the one that was displaced: the program may have changed
-   * its operand, as inline caches and static calls are changed. One byte is the breakpoint alone.
+   * Returns true if the instruction behind the breakpoint is still the one that was displaced: the program
+   * may have changed its operand, as inline caches and static calls are changed. One byte is the breakpoint
+   * alone.
    */
   boolean isFresh(TracedThread thread) {
     int length = instruction.length();
@@ -178,7 +185,7 @@ final class Site {
     probes[probes.length - 1] = probe;
   }
 
-  /** Tells whether the probe was there. */
+  /** Returns true if the probe was there. */
   boolean remove(Probe probe) {
     Probe[] rest = Arrays.stream(probes).filter(p -> p != probe).toArray(Probe[]::new);
     boolean removed = rest.length < probes.length;

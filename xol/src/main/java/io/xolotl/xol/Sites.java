@@ -24,13 +24,15 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BiConsumer;
+import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The probed addresses of a process: checks them, puts breakpoints there and takes them out. Owned by the tracer thread.
+ * The probed addresses of a process: checks them, puts breakpoints there and takes them out. Owned by the
+ * tracer thread.
  *
- * <p>Invariants: a site is in {@link #sites} exactly while its breakpoint is in memory; a slot is taken exactly while its
- * site is there or a thread is pinned to it.
+ * <p>Invariants: a site is in {@link #sites} exactly while its breakpoint is in memory; a slot is taken
+ * exactly while its site is there or a thread is pinned to it.
  */
 final class Sites {
 
@@ -47,8 +49,8 @@ final class Sites {
   private final LongMap<Site> bySlot = new LongMap<>();
 
   /**
-   * Where breakpoints have been, and what belongs there: for a thread that executed one before it was taken out, and for a
-   * child that was forked before.
+   * Where breakpoints have been, and what belongs there: for a thread that executed one before it was taken
+   * out, and for a child that was forked before.
    */
   private final LongMap<Site> removed = new LongMap<>();
 
@@ -72,7 +74,9 @@ final class Sites {
     sequences = new RestartableSequences(process);
   }
 
-  /** What is mapped in a process is taken for code of the kind of its program; a hit in other code finds out. */
+  /**
+   * What is mapped in a process is taken for code of the kind of its program; a hit in other code finds out.
+   */
   private Decoder decoder() {
     return Decoder.forThisCpu(switch (process.abi()) {
       case X86_64 -> MachineMode.LONG_64;
@@ -86,9 +90,10 @@ final class Sites {
   }
 
   /**
-   * Returns true if a thread has executed a breakpoint of ours that was removed since, and whose instruction is whole again.
-   * A program that moves its code into other memory may have copied the breakpoint before it was removed: that comes back
-   * with the code, and is removed now. In the same memory a breakpoint is one that the program has put there since.
+   * Returns true if a thread has executed a breakpoint of ours that was removed since, and whose instruction
+   * is whole again. A program that moves its code into other memory may have copied the breakpoint before it
+   * was removed: that comes back with the code, and is removed now. In the same memory a breakpoint is one
+   * that the program has put there since.
    */
   boolean wasRemovedFrom(TracedThread thread, long address) {
     Site site = removed.get(address);
@@ -105,8 +110,8 @@ final class Sites {
   }
 
   /**
-   * Tells whether a breakpoint that belongs to no site is ours all the same, since the program has moved the memory
-   * (mremap(2)); the instruction is whole again then.
+   * Returns true if a breakpoint that belongs to no site is ours all the same, since the program has moved
+   * the memory (mremap(2)); the instruction is whole again then.
    */
   boolean wasMovedTo(long address) {
     retireUnmapped();
@@ -165,8 +170,8 @@ final class Sites {
   }
 
   /**
-   * Drops the sites around an address whose breakpoint is no longer in memory: their code was unmapped or written anew, and
-   * what is there now was never probed.
+   * Drops the sites around an address whose breakpoint is no longer in memory: their code was unmapped or
+   * written anew, and what is there now was never probed.
    */
   private void forgetOverwritten(long address, List<MemoryMapping> mappings) {
     for (int i = 1 - LONGEST; i < LONGEST; i++) {
@@ -178,9 +183,9 @@ final class Sites {
   }
 
   /**
-   * The same library, loaded again at the same address, has the same backing but not our breakpoint; code that the program
-   * has moved into other memory at the same address has it. What cannot be read though it is mapped may have been unmapped
-   * just now: the next look tells.
+   * The same library, loaded again at the same address, has the same backing but not our breakpoint; code
+   * that the program has moved into other memory at the same address has it. What cannot be read though it is
+   * mapped may have been unmapped just now: the next look tells.
    */
   private boolean isIntact(Site site, List<MemoryMapping> mappings) {
     MemoryMapping mapping = Breakpoints.mappingAt(site.address(), mappings);
@@ -199,7 +204,9 @@ final class Sites {
     return true;
   }
 
-  /** The memory of sites is unmapped: their probes are over, and whatever is mapped there later is left alone. */
+  /**
+   * The memory of sites is unmapped: their probes are over, and whatever is mapped there later is left alone.
+   */
   private void retire(List<Site> gone) {
     for (Site site : gone) {
       for (Probe probe : site.probes) {
@@ -261,7 +268,8 @@ final class Sites {
   }
 
   /**
-   * Lets probes wait for their modules, and has the dynamic linker's word of each change to its list while any waits.
+   * Lets probes wait for their modules, and has the dynamic linker's word of each change to its list while
+   * any waits.
    *
    * @param absent probes that wait, besides those that do already
    * @param whenMappingsChange what to do then
@@ -315,7 +323,8 @@ final class Sites {
   }
 
   /**
-   * Takes out the sites of a restartable sequence that a thread was found in by a hit, whether or not it can be noted.
+   * Takes out the sites of a restartable sequence that a thread was found in by a hit, whether or not it can
+   * be noted.
    *
    * @param ended is given the probes of each, and why
    * @return true if the thread is in one, and can go on at the instruction: the kernel aborts it then
@@ -342,8 +351,8 @@ final class Sites {
   }
 
   /**
-   * A thread has stopped that may be in a slot behind the copy of the instruction in front of a sequence: it is brought to
-   * the sequence, whose abort the kernel would forget if it found the thread elsewhere.
+   * A thread has stopped that may be in a slot behind the copy of the instruction in front of a sequence: it
+   * is brought to the sequence, whose abort the kernel would forget if it found the thread elsewhere.
    */
   void bringIntoSequence(ThreadState state) {
     Site site = state.site;
@@ -601,7 +610,7 @@ final class Sites {
     }
   }
 
-  private long take(long near, java.util.function.LongPredicate suits) {
+  private long take(long near, LongPredicate suits) {
     long slot = area.take(near, XolArea.REACH, suits, threads);
     if (slot == 0) {
       throw noSpace(near);
@@ -617,8 +626,8 @@ final class Sites {
   /**
    * Without effect on those that were unregistered already, or whose program is gone.
    *
-   * @throws ProbeException if a breakpoint cannot be taken out of memory: it has no effect any more, and goes when the
-   *     session ends
+   * @throws ProbeException if a breakpoint cannot be taken out of memory: it has no effect any more, and goes
+   *     when the session ends
    */
   void unregister(Collection<Probe> probes) {
     var unused = new ArrayList<Site>();
@@ -660,7 +669,10 @@ final class Sites {
             + (why == null ? ": the memory cannot be written" : ": " + why.getMessage()));
   }
 
-  /** Ends all probes, and takes all breakpoints out of memory that can be had; others are tried again with the next call. */
+  /**
+   * Ends all probes, and takes all breakpoints out of memory that can be had; others are tried again with the
+   * next call.
+   */
   void removeAll() {
     waiting.forEach(Probe::deactivate);
     List<Site> all = sites.values();
@@ -669,8 +681,8 @@ final class Sites {
   }
 
   /**
-   * Looks once more at every place where a breakpoint was when the session began to end, and where memory was moved since it
-   * was removed. All threads are stopped.
+   * Looks once more at every place where a breakpoint was when the session began to end, and where memory was
+   * moved since it was removed. All threads are stopped.
    *
    * @return what to tell if a breakpoint of ours is in memory still, or null
    */
@@ -716,8 +728,8 @@ final class Sites {
   }
 
   /**
-   * Puts the program's bytes back where our breakpoints are. Memory may be unmapped between the look at the mappings and the
-   * access: what could not be had is looked at once more.
+   * Puts the program's bytes back where our breakpoints are. Memory may be unmapped between the look at the
+   * mappings and the access: what could not be had is looked at once more.
    *
    * @param target the process, or one that has copies of its memory
    * @return those that could not be restored though they are mapped, or though nobody knows what is mapped
@@ -749,8 +761,9 @@ final class Sites {
   }
 
   /**
-   * A thread has stopped for something else than a breakpoint. If it was boosted it may be out of its slot, and is done with
-   * the site then; if it is not, or only behind the copy, it is brought out like others that are in a slot.
+   * A thread has stopped for something else than a breakpoint. If it was boosted it may be out of its slot,
+   * and is done with the site then; if it is not, or only behind the copy, it is brought out like others that
+   * are in a slot.
    */
   void noteStop(ThreadState state) {
     Site site = state.site;
@@ -762,7 +775,10 @@ final class Sites {
     }
   }
 
-  /** A thread that was boosted is out of its slot: it has hit a breakpoint, or has been seen elsewhere, or is gone. */
+  /**
+   * A thread that was boosted is out of its slot: it has hit a breakpoint, or has been seen elsewhere, or is
+   * gone.
+   */
   void leaveBoosted(ThreadState state, Site site) {
     state.phase = ThreadState.Phase.FREE;
     state.site = null;
@@ -783,8 +799,8 @@ final class Sites {
   }
 
   /**
-   * Makes a forked child as if its parent had never been probed. Breakpoints that came or went since the fork are covered
-   * too: the byte decides.
+   * Makes a forked child as if its parent had never been probed. Breakpoints that came or went since the fork
+   * are covered too: the byte decides.
    */
   void clean(TracedProcess child, TracedThread thread) {
     child.makeAccessible(thread);
@@ -809,8 +825,8 @@ final class Sites {
   }
 
   /**
-   * Takes the breakpoints out of memory that others had together with the process, which has another now or none. Through
-   * each of them: one may have ended or executed a program, too.
+   * Takes the breakpoints out of memory that others had together with the process, which has another now or
+   * none. Through each of them: one may have ended or executed a program, too.
    */
   void leaveTo(Collection<TracedProcess> borrowers) {
     List<Site> all = sites.values();
@@ -843,7 +859,7 @@ final class Sites {
       removed.remove(site.address());
     }
     for (Site site : bySlot.values()) {
-      bySlot.remove(java.util.Objects.requireNonNull(site.copy).slot());
+      bySlot.remove(Objects.requireNonNull(site.copy).slot());
     }
     last.clear();
     area.clear();

@@ -5,10 +5,16 @@ import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
+import io.xolotl.ptrace.WaitStatus.Created;
+import io.xolotl.ptrace.WaitStatus.Executed;
+import io.xolotl.ptrace.WaitStatus.Exiting;
+import io.xolotl.ptrace.WaitStatus.GroupStop;
+import io.xolotl.ptrace.WaitStatus.Interrupted;
+import io.xolotl.ptrace.WaitStatus.Other;
 
 /**
- * Brings a launched program from its first instruction to where its libraries are ready: the dynamic linker tells debuggers
- * at the end of relocation, before any constructor.
+ * Brings a launched program from its first instruction to where its libraries are ready: the dynamic linker
+ * tells debuggers at the end of relocation, before any constructor.
  */
 final class Startup {
 
@@ -84,8 +90,8 @@ final class Startup {
         case WaitStatus.Signal(int signal) -> {
           return signal;
         }
-        case WaitStatus.GroupStop _ -> thread.listen();
-        case WaitStatus.Interrupted _,WaitStatus.Created _,WaitStatus.Executed _,WaitStatus.Exiting _,WaitStatus.Other _ ->
+        case GroupStop _ -> thread.listen();
+        case Interrupted _, Created _, Executed _, Exiting _, Other _ ->
           thread.cont(0);
       }
     }

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.xol.ProbeException.Reason;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -34,7 +35,8 @@ final class SupportedProcess {
       byte[] header = exe.readNBytes(E_MACHINE + 1);
       return header.length > E_MACHINE && header[EI_CLASS] == ELFCLASS32 && header[E_MACHINE] == EM_X86_64;
     } catch (IOException e) {
-      // The process has ended, which the next request finds out, or its program was deleted and is readable no more.
+      // The process has ended, which the next request finds out, or its program was deleted and is readable
+      // no more.
       return false;
     }
   }
@@ -43,7 +45,7 @@ final class SupportedProcess {
   private static boolean hasShadowStack(int pid) {
     try {
       return Files
-          .readAllLines(Path.of("/proc/" + pid + "/status"), java.nio.charset.StandardCharsets.ISO_8859_1)
+          .readAllLines(Path.of("/proc/" + pid + "/status"), StandardCharsets.ISO_8859_1)
           .stream()
           .anyMatch(line -> line.startsWith("x86_Thread_features:") && line.contains("shstk"));
     } catch (IOException e) {

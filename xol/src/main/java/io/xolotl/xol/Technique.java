@@ -17,16 +17,16 @@ public enum Technique {
   TRAPPED,
 
   /**
-   * A copy is run with the CPU's trap flag. Two stops a hit, for a repeated string instruction one an iteration. The
-   * reference that the others are compared with.
+   * A copy is run with the CPU's trap flag. Two stops a hit, for a repeated string instruction one an
+   * iteration. The reference that the others are compared with.
    */
   SINGLE_STEPPED;
 
   private static final ProbeRequest FREE_CHOICE = ProbeRequest.at(0, hit -> {});
 
   /**
-   * The technique that is chosen for an instruction by itself. A probe may get another one, because of where its copy is:
-   * {@link Probe#technique} tells.
+   * The technique that is chosen for an instruction by itself. A probe may get another one, because of where
+   * its copy is: {@link Probe#technique} tells.
    *
    * @param instruction the instruction
    * @param classification what happens to it out of line

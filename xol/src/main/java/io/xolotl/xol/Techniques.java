@@ -2,6 +2,18 @@ package io.xolotl.xol;
 
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Emulation.Call;
+import io.xolotl.decoder.Emulation.ConditionalJump;
+import io.xolotl.decoder.Emulation.IndirectCall;
+import io.xolotl.decoder.Emulation.IndirectJump;
+import io.xolotl.decoder.Emulation.Jump;
+import io.xolotl.decoder.Emulation.LoadAddress;
+import io.xolotl.decoder.Emulation.Loop;
+import io.xolotl.decoder.Emulation.Nop;
+import io.xolotl.decoder.Emulation.PopFlags;
+import io.xolotl.decoder.Emulation.PushFlags;
+import io.xolotl.decoder.Emulation.PushRegister;
+import io.xolotl.decoder.Emulation.Return;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
 import org.jspecify.annotations.Nullable;
@@ -21,10 +33,10 @@ import org.jspecify.annotations.Nullable;
  *   fix up: syscall, int 0x80            SINGLE_STEPPED
  * </pre>
  *
- * <p>A repeated string instruction may be interrupted in its middle, and the thread then stays in the slot until the end: at
- * the trap behind the copy that is noticed. popf under the trap flag makes the kernel take that flag for the program's own. A system call is stepped because the
- * step ends, too, where the call does not return behind the copy (rt_sigreturn). Under STRICT nothing with a RIP-relative
- * operand is copied.
+ * <p>A repeated string instruction may be interrupted in its middle, and the thread then stays in the slot
+ * until the end: at the trap behind the copy that is noticed. popf under the trap flag makes the kernel take
+ * that flag for the program's own. A system call is stepped because the step ends, too, where the call does
+ * not return behind the copy (rt_sigreturn). Under STRICT nothing with a RIP-relative operand is copied.
  */
 final class Techniques {
 
@@ -32,7 +44,7 @@ final class Techniques {
 
   static Technique choose(Instruction instruction, Classification classification, ProbeRequest request) {
     Technique natural = switch (classification) {
-      case Classification.Copy _,Classification.ReDisplace _ ->
+      case Classification.Copy _, Classification.ReDisplace _ ->
         instruction.isRepeated() ? Technique.TRAPPED : Technique.BOOSTED;
       case Classification.ScratchRegister _ -> Technique.TRAPPED;
       case Classification.Emulate _ -> Technique.EMULATED;
@@ -57,7 +69,7 @@ final class Techniques {
   static boolean applies(Technique technique, Instruction instruction, Classification classification,
       RelocationPolicy policy) {
     return switch (classification) {
-      case Classification.Copy _,Classification.ReDisplace _,Classification.ScratchRegister _ ->
+      case Classification.Copy _, Classification.ReDisplace _, Classification.ScratchRegister _ ->
         technique == Technique.TRAPPED || technique == Technique.SINGLE_STEPPED;
       case Classification.Emulate(Emulation emulation) ->
         mayBeCopied(instruction, policy) && switch (technique) {
@@ -67,27 +79,24 @@ final class Techniques {
           case TRAPPED -> !OutOfLine.changesRip(emulation);
           case SINGLE_STEPPED -> !(emulation instanceof Emulation.PopFlags);
         };
-      case Classification.FixUp _,Classification.Refuse _ -> false;
+      case Classification.FixUp _, Classification.Refuse _ -> false;
     };
   }
 
   /**
-   * Returns true if a thread gets from an instruction into a restartable sequence that begins behind it. The kernel aborts the
-   * sequence if the thread was stopped since the instruction was executed, or has begun to be, so that it would come back to
-   * the instruction for ever. Only a boosted copy runs on without a stop; and a jump goes elsewhere.
+   * Returns true if a thread gets from an instruction into a restartable sequence that begins behind it. The
+   * kernel aborts the sequence if the thread was stopped since the instruction was executed, or has begun to
+   * be, so that it would come back to the instruction for ever. Only a boosted copy runs on without a stop;
+   * and a jump goes elsewhere.
    */
   static boolean goesOnInto(Technique technique, @Nullable Emulation emulation) {
-    return technique == Technique.BOOSTED || switch (emulation) {
-      case Emulation.Jump _,Emulation.IndirectJump _,Emulation.Return _ -> true;
-      case Emulation.ConditionalJump _,Emulation.Loop _,Emulation.Call _,Emulation.IndirectCall _,Emulation.Nop _,Emulation.PushRegister _,Emulation.LoadAddress _,Emulation.PushFlags _,Emulation.PopFlags _ ->
-        false;
-      case null -> false;
-    };
+    return technique == Technique.BOOSTED || emulation instanceof Jump || emulation instanceof IndirectJump
+        || emulation instanceof Return;
   }
 
   /**
-   * Tells whether a site needs a slot: also where the effect is computed, for the case that its memory access faults and
-   * the CPU must execute it.
+   * Returns true if a site needs a slot: also where the effect is computed, for the case that its memory
+   * access faults and the CPU must execute it.
    */
   static boolean needsCopy(Classification classification, Technique technique, RelocationPolicy policy,
       Instruction instruction) {
@@ -96,9 +105,9 @@ final class Techniques {
       return true;
     }
     return mayBeCopied(instruction, policy) && switch (emulation) {
-      case Emulation.Nop _,Emulation.LoadAddress _ -> false;
-      case Emulation.Jump _,Emulation.ConditionalJump _,Emulation.Loop _ -> false;
-      case Emulation.Call _,Emulation.IndirectJump _,Emulation.IndirectCall _,Emulation.Return _,Emulation.PushRegister _,Emulation.PushFlags _,Emulation.PopFlags _ ->
+      case Nop _, LoadAddress _ -> false;
+      case Jump _, ConditionalJump _, Loop _ -> false;
+      case Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, PushFlags _, PopFlags _ ->
         true;
     };
   }

@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * What the engine knows of one thread of the target.
  *
- * <p>Owned by the tracer thread, except while {@link #phase} is HANDLING: then {@link #registers}, {@link #hit} and
- * {@link #calls} belong to the handler, and pass to the executor's thread and back through its queue and the tracer's.
+ * <p>Owned by the tracer thread, except while {@link #phase} is HANDLING: then {@link #registers},
+ * {@link #hit} and {@link #calls} belong to the handler, and pass to the executor's thread and back through
+ * its queue and the tracer's.
  */
 final class ThreadState {
 
@@ -49,14 +50,16 @@ final class ThreadState {
   final UserCode task = new UserCode(false);
 
   /**
-   * The probe whose handler for this thread's hit is handed to the executor and has not returned; else null. Written by the
-   * tracer thread before, and by the executor's behind it; read by those who wait.
+   * The probe whose handler for this thread's hit is handed to the executor and has not returned; else null.
+   * Written by the tracer thread before, and by the executor's behind it; read by those who wait.
    */
   volatile @Nullable Probe handedOver;
 
   Phase phase = Phase.FREE;
 
-  /** The site that was hit, from the hit until the displaced instruction is executed; it is pinned meanwhile. */
+  /**
+   * The site that was hit, from the hit until the displaced instruction is executed; it is pinned meanwhile.
+   */
   @Nullable
   Site site;
 
@@ -75,15 +78,19 @@ final class ThreadState {
   ArrayDeque<SignalInfo> requeued;
 
   /**
-   * Registers with which the thread was at a system call, its handlers done, when a signal was delivered in front of it:
-   * the latest last. When a handler of the program returns the thread is there again, and goes on with that same hit.
+   * Registers with which the thread was at a system call, its handlers done, when a signal was delivered in
+   * front of it: the latest last. When a handler of the program returns the thread is there again, and goes
+   * on with that same hit.
    */
   private final ArrayDeque<Registers> postponed = new ArrayDeque<>();
 
   /** The engine has asked this thread to stop. */
   boolean interrupted;
 
-  /** The registers of this thread, which is stopped for a trap of the engine, are as the program must find them. */
+  /**
+   * The registers of this thread, which is stopped for a trap of the engine, are as the program must find
+   * them.
+   */
   boolean settled;
 
   /** What a thread that is {@link #settled} is resumed with, or 0. */
@@ -117,7 +124,10 @@ final class ThreadState {
     return phase == Phase.BOOSTED || phase == Phase.STEPPING || phase == Phase.TRAPPING;
   }
 
-  /** Lets a thread run that is done with the trap it is stopped for; where that fails it is done with it all the same. */
+  /**
+   * Lets a thread run that is done with the trap it is stopped for; where that fails it is done with it all
+   * the same.
+   */
   void resume(int signal) {
     settled = true;
     due = signal;
@@ -126,7 +136,9 @@ final class ThreadState {
     due = 0;
   }
 
-  /** Notes that the thread, with these registers, has not executed the system call of a hit that is handled. */
+  /**
+   * Notes that the thread, with these registers, has not executed the system call of a hit that is handled.
+   */
   void postpone() {
     if (postponed.size() == MAX_POSTPONED) {
       // Handlers of the program that were left by siglongjmp(3).
@@ -138,7 +150,10 @@ final class ThreadState {
     postponed.add(copy);
   }
 
-  /** Tells, once, whether the thread has come back to a system call that was {@linkplain #postpone postponed}. */
+  /**
+   * Returns true, once, if the thread has come back to a system call that was
+   * {@linkplain #postpone postponed}.
+   */
   boolean comesBack() {
     if (postponed.isEmpty()) {
       return false;
@@ -150,7 +165,8 @@ final class ThreadState {
       }
       return true;
     }
-    // Here in the same frame, but by another way: siglongjmp(3), or a handler that changed what it returned to.
+    // Here in the same frame, but by another way: siglongjmp(3), or a handler that changed what it returned
+    // to.
     postponed.removeIf(each -> each.rip() == registers.rip() && each.rsp() == registers.rsp());
     return false;
   }

@@ -4,25 +4,27 @@ import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The program's own handler for SIGTRAP, which breakpoints take from it. Tracer thread only.
  *
- * <p>When a thread traps while it blocks SIGTRAP, as it does in that very handler, the kernel unblocks the signal and resets
- * its action to the default (force_sig_info_to_task() in kernel/signal.c): the program's next trap of its own would kill it.
- * So the handler is known while the program has one, and put back behind each of our traps that has cost it, together with
- * the bit in the thread's mask.
+ * <p>When a thread traps while it blocks SIGTRAP, as it does in that very handler, the kernel unblocks the
+ * signal and resets its action to the default (force_sig_info_to_task() in kernel/signal.c): the program's
+ * next trap of its own would kill it. So the handler is known while the program has one, and put back behind
+ * each of our traps that has cost it, together with the bit in the thread's mask.
  *
- * <p>It is looked for when probes are registered and whenever the program is about to get a SIGTRAP. A program that removes
- * its handler after that, or installs one and traps of ours come with SIGTRAP blocked before it ever gets one, is not
- * noticed. Neither can the handler of a process that has entered a sandbox since (seccomp(2)) be put back, which is said
- * then.
+ * <p>It is looked for when probes are registered and whenever the program is about to get a SIGTRAP. A
+ * program that removes its handler after that, or installs one and traps of ours come with SIGTRAP blocked
+ * before it ever gets one, is not noticed. Neither can the handler of a process that has entered a sandbox
+ * since (seccomp(2)) be put back, which is said then.
  */
 final class TrapHandler {
 
@@ -33,7 +35,9 @@ final class TrapHandler {
   /** The kernel's {@code struct sigaction}: handler, flags and restorer, a word each, and the mask, 8. */
   private static final int BYTES = 32;
 
-  /** Below the stack pointer, behind the red zone of 128 bytes: where a signal frame would be written, too. */
+  /**
+   * Below the stack pointer, behind the red zone of 128 bytes: where a signal frame would be written, too.
+   */
   private static final int BELOW_STACK = 256;
 
   private final TracedProcess process;
@@ -56,7 +60,7 @@ final class TrapHandler {
     };
   }
 
-  /** Tells whether the program has a handler that is not known. */
+  /** Returns true if the program has a handler that is not known. */
   boolean isNews() {
     return action == null && isInstalled();
   }
@@ -133,8 +137,8 @@ final class TrapHandler {
   }
 
   /** Lends a system call memory of the thread's stack. */
-  private void onStack(TracedThread thread, byte[] content, java.util.function.LongConsumer call) {
-    var registers = new io.xolotl.ptrace.Registers();
+  private void onStack(TracedThread thread, byte[] content, LongConsumer call) {
+    var registers = new Registers();
     thread.readRegisters(registers);
     long struct = registers.rsp() - BELOW_STACK & -16;
     try {
@@ -151,7 +155,8 @@ final class TrapHandler {
           // The thread has no stack there; it cannot take a signal on it either.
         }
         case REMOTE_CALL_FAILED -> {
-          // The program takes its own system calls, and the kernel, before Linux 6.4, does not let us suspend that.
+          // The program takes its own system calls, and the kernel, before Linux 6.4, does not let us suspend
+          // that.
         }
         default -> throw e;
       }

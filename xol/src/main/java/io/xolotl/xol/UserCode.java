@@ -14,21 +14,25 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a user's code does on a thread that others wait for: the tracer thread, or that of a handler in task context.
+ * What a user's code does on a thread that others wait for: the tracer thread, or that of a handler in task
+ * context.
  *
- * <p>The thread that runs the code notes when it begins and ends, and that is all it does. Nobody watches it but those who
- * wait: they {@link #look} now and then, and the first who finds a run that was seen a second before interrupts its thread.
- * A run that is interrupted ends only under this object's monitor, which the interrupter holds: so no interrupt lands in
- * what the thread does next.
+ * <p>The thread that runs the code notes when it begins and ends, and that is all it does. Nobody watches it
+ * but those who wait: they {@link #look} now and then, and the first who finds a run that was seen a second
+ * before interrupts its thread. A run that is interrupted ends only under this object's monitor, which the
+ * interrupter holds: so no interrupt lands in what the thread does next.
  */
 final class UserCode {
 
   /** What the code is. */
   enum Kind {
     HANDLER("the handler of the "), CONDITION("the condition of the "), ERROR_LISTENER(
-        "the error listener, called for the "), EXECUTOR(
-            "the executor, given a hit of the "), PROCESS_LISTENER(
-                "a process listener of "), END("what depends on the end of ");
+        "the error listener, called for the "),
+    EXECUTOR(
+        "the executor, given a hit of the "),
+    PROCESS_LISTENER(
+        "a process listener of "),
+    END("what depends on the end of ");
 
     private final String text;
 
@@ -44,7 +48,10 @@ final class UserCode {
   /** How long who waits does so between two looks. */
   static final Duration INTERVAL = Duration.ofMillis(250);
 
-  /** For how long code is seen to hold others up before it is interrupted, in nanoseconds; each next step takes twice that. */
+  /**
+   * For how long code is seen to hold others up before it is interrupted, in nanoseconds; each next step
+   * takes twice that.
+   */
   private static final long PATIENCE = 1_000_000_000L;
 
   /** For how long it is seen to do so before waiters are told, in nanoseconds. */
@@ -73,8 +80,8 @@ final class UserCode {
   private final boolean onTracerThread;
 
   /**
-   * The number of the run that is under way, negated when it is interrupted; 0 between runs. The running thread changes it,
-   * but for the negation.
+   * The number of the run that is under way, negated when it is interrupted; 0 between runs. The running
+   * thread changes it, but for the negation.
    */
   private volatile long state;
 
@@ -99,7 +106,9 @@ final class UserCode {
     this.onTracerThread = onTracerThread;
   }
 
-  /** From now on this JVM exits, and loggers may be closed: java.util.logging has a shutdown hook for that. */
+  /**
+   * From now on this JVM exits, and loggers may be closed: java.util.logging has a shutdown hook for that.
+   */
   static void jvmExits() {
     exiting = true;
   }
@@ -143,8 +152,8 @@ final class UserCode {
    * Called about every {@link #INTERVAL} by who waits, and may wait for this. Any thread.
    *
    * @param awaited the probe whose handler it waits for, or null for whatever runs
-   * @return whether it is past help: it has not ended although it was interrupted, and this has been said; or it is in task
-   *     context and waits for the JVM to exit
+   * @return whether it is past help: it has not ended although it was interrupted, and this has been said; or
+   *     it is in task context and waits for the JVM to exit
    */
   boolean look(@Nullable Probe awaited) {
     long run = run();
@@ -238,10 +247,11 @@ final class UserCode {
         + (onTracerThread
             ? "until it returns no hit is handled, and the process cannot be let go; "
                 + (exiting ? "another Ctrl-C or SIGTERM ends this JVM, and then" : "if this JVM is killed,")
-                + "\n  the breakpoints stay in the process, which dies of the next one, and the thread that is stopped at"
-                + "\n  one goes on in the middle of an instruction"
+                + "\n  the breakpoints stay in the process, which dies of the next one, and the thread that "
+                + "is stopped at\n  one goes on in the middle of an instruction"
             : exiting
-                ? "this JVM exits: the thread that has hit the probe goes on as if the handler had not been called"
+                ? "this JVM exits: the thread that has hit the probe goes on as if the handler had not "
+                    + "been called"
                 : "the thread that has hit the probe stays stopped meanwhile")
         + "\n  it is here:" + frames;
   }

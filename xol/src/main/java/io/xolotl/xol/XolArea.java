@@ -10,14 +10,15 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.LongPredicate;
+import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 
 /**
  * The slots of a process: memory mapped in the target, readable and executable there and written through
  * {@code /proc/PID/mem}, so that no page is ever writable and executable for the program.
  *
- * <p>It consists of blocks, each mapped as near as possible to the code that first needed it; a slot belongs to one site
- * for as long as any thread can be in it. Owned by the tracer thread.
+ * <p>It consists of blocks, each mapped as near as possible to the code that first needed it; a slot belongs
+ * to one site for as long as any thread can be in it. Owned by the tracer thread.
  */
 final class XolArea {
 
@@ -40,7 +41,7 @@ final class XolArea {
 
   /** Does something in a thread that is stopped on its way to user mode. */
   interface InSomeThread {
-    long run(java.util.function.ToLongFunction<TracedThread> action);
+    long run(ToLongFunction<TracedThread> action);
   }
 
   private final TracedProcess process;
@@ -76,7 +77,9 @@ final class XolArea {
     return slot;
   }
 
-  /** Maps a block and knows it then, whatever fails afterwards. Returns its address, or 0 if there is no room. */
+  /**
+   * Maps a block and knows it then, whatever fails afterwards. Returns its address, or 0 if there is no room.
+   */
   private long map(TracedThread thread, long near, long reach) {
     long within = switch (process.abi()) {
       case X86_64 -> reach;
@@ -88,7 +91,8 @@ final class XolArea {
       return 0;
     }
     try {
-      // The first slot is no slot but the system call instruction for calls made in the process, where no probe can be.
+      // The first slot is no slot but the system call instruction for calls made in the process, where no
+      // probe can be.
       byte[] systemCall = Arrays.copyOf(process.abi().systemCall(), SYSTEM_CALL_BYTES + 1);
       systemCall[SYSTEM_CALL_BYTES] = DisplacedCopy.TRAP;
       process.memory().writeText(base, systemCall);
@@ -158,7 +162,8 @@ final class XolArea {
    * @throws PtraceException SECCOMP if it may not; another thread may
    */
   void unmap(TracedThread thread) {
-    // The system call instruction lies in the first block: it goes last, and its trap comes before the next fetch.
+    // The system call instruction lies in the first block: it goes last, and its trap comes before the next
+    // fetch.
     thread.process().systemCallInstruction(blocks.getFirst().base);
     try {
       while (!blocks.isEmpty()) {
@@ -172,8 +177,8 @@ final class XolArea {
   }
 
   /**
-   * Unmaps what a child has copies of. It was forked at any moment: a block may have come since, or be there but empty, so
-   * that the child must not use the system call instruction in it.
+   * Unmaps what a child has copies of. It was forked at any moment: a block may have come since, or be there
+   * but empty, so that the child must not use the system call instruction in it.
    *
    * @param thread of the child
    * @param mappings of the child

@@ -187,7 +187,9 @@ class BlockedHandlersTest {
     target.awaitOk();
   }
 
-  /** Closed from a listener the session ends at once, and whoever waits for that waits for the listener too. */
+  /**
+   * Closed from a listener the session ends at once, and whoever waits for that waits for the listener too.
+   */
   @Test
   void aListenerThatHasClosedTheSession(@RunsFixture(value = FORKER, args = "fork") TargetProcess target)
       throws Exception {
@@ -208,7 +210,10 @@ class BlockedHandlersTest {
     target.awaitOk();
   }
 
-  /** The flag is the handler's: the next job of the thread does not have it, and a handler that sets it itself keeps it there. */
+  /**
+   * The flag is the handler's: the next job of the thread does not have it, and a handler that sets it itself
+   * keeps it there.
+   */
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void theNextJobOfTheThreadIsNotInterrupted(HandlerContext context,

@@ -8,10 +8,13 @@ import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.VectorState;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -85,8 +88,8 @@ class ChildrenTest {
   }
 
   /**
-   * The first thread of the old program, whose handler still runs, and the only one of the new have the same id. What the
-   * handler wants of the one must not befall the other.
+   * The first thread of the old program, whose handler still runs, and the only one of the new have the same
+   * id. What the handler wants of the one must not befall the other.
    */
   @Test
   void anotherThreadExecutesWhileAHandlerRuns() throws Exception {
@@ -157,7 +160,9 @@ class ChildrenTest {
     }
   }
 
-  /** Nobody probes the memory that the process has left, and nobody may take it for that of the new program. */
+  /**
+   * Nobody probes the memory that the process has left, and nobody may take it for that of the new program.
+   */
   @ParameterizedTest
   @EnumSource(names = {"BOOSTED", "TRAPPED", "SINGLE_STEPPED"})
   void aChildStaysInTheMemoryThatAProgramLeaves(Technique technique) throws Exception {
@@ -196,13 +201,13 @@ class ChildrenTest {
       target.send("go");
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         Probe probe = process.register(ProbeRequest.at("forever", "work_rip_load", hit -> {}));
-        io.xolotl.fixtures.Await.until(() -> probe.hits() > 10, () -> "hits");
+        Await.until(() -> probe.hits() > 10, () -> "hits");
         target.signal("KILL");
         assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
             .isEqualTo(new ProcessEnd.Killed(9));
         assertThat(probe.isActive()).isFalse();
         probe.unregister();
-        org.assertj.core.api.Assertions
+        Assertions
             .assertThatThrownBy(() -> process.register(ProbeRequest.at("forever", "work", hit -> {})))
             .isInstanceOf(ProbeException.class);
       }
@@ -211,10 +216,10 @@ class ChildrenTest {
 
   /** It was created untraced and runs in the same memory; its creator cannot be stopped until it is gone. */
   @Test
-  void aChildOfVforkThatIsThereWhenAttaching(@org.junit.jupiter.api.io.TempDir java.nio.file.Path directory)
+  void aChildOfVforkThatIsThereWhenAttaching(@org.junit.jupiter.api.io.TempDir Path directory)
       throws Exception {
-    java.nio.file.Path source = directory.resolve("waits.c");
-    java.nio.file.Files.writeString(source,
+    Path source = directory.resolve("waits.c");
+    Files.writeString(source,
         """
             #define _GNU_SOURCE
             #include <stdio.h>
@@ -239,7 +244,7 @@ class ChildrenTest {
               }
             }
             """);
-    java.nio.file.Path program = directory.resolve("waits");
+    Path program = directory.resolve("waits");
     assertThat(new ProcessBuilder("gcc", "-O1", "-w", "-o", program.toString(), source.toString()).inheritIO()
         .start()
         .waitFor()).isZero();

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The main class of a JVM that runs as in a container. It probes a program that it has attached to, and one that it has
- * launched, and prints the technique of each probe with its hits, whether something is left behind, and what is refused to a
- * program that has added a filter.
+ * The main class of a JVM that runs as in a container. It probes a program that it has attached to, and one
+ * that it has launched, and prints the technique of each probe with its hits, whether something is left
+ * behind, and what is refused to a program that has added a filter.
  */
 final class ConfinedJvm {
 

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,7 +13,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Programs that the kernel lets map or unmap nothing, by seccomp or by a limit: what needs no slot works all the same. */
+/**
+ * Programs that the kernel lets map or unmap nothing, by seccomp or by a limit: what needs no slot works all
+ * the same.
+ */
 class ConfinedTest {
 
   private static final String SOURCE = """
@@ -107,7 +111,7 @@ class ConfinedTest {
         answers(target, "munmap");
         assertThat(probe.hits()).isEqualTo(1);
         process.close();
-        assertThat(io.xolotl.fixtures.ProcFs.tracerPid(target.pid())).isZero();
+        assertThat(ProcFs.tracerPid(target.pid())).isZero();
         answers(target, "go");
       }
     }

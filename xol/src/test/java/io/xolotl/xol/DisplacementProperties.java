@@ -6,6 +6,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.Operand;
+import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
 import java.util.Arrays;
@@ -25,7 +26,9 @@ class DisplacementProperties {
   private static final long ORIGINAL = 0x4000_0000_0000L;
   private static final long REACH = 0x7fff_0000L;
 
-  /** A copy refers to what the original refers to, and a copy of the copy, back in its place, is the original. */
+  /**
+   * A copy refers to what the original refers to, and a copy of the copy, back in its place, is the original.
+   */
   @Property(tries = 20_000, seed = "3", maxDiscardRatio = 10)
   void relocatingThereAndBackChangesNothing(@ForAll("relative") byte[] code,
       @ForAll @LongRange(min = -REACH / 2, max = REACH
@@ -56,7 +59,7 @@ class DisplacementProperties {
     long address = scratch.get().value()
         + copied.operands().stream().filter(Operand.OfMemory.class::isInstance)
             .map(Operand.OfMemory.class::cast)
-            .filter(m -> m.base().flatMap(io.xolotl.decoder.Register::gpr)
+            .filter(m -> m.base().flatMap(Register::gpr)
                 .equals(Optional.of(scratch.get().register())))
             .findFirst().orElseThrow().displacement();
     assertThat(original.addressSize() == 64 ? address : address & 0xffff_ffffL)
@@ -70,11 +73,11 @@ class DisplacementProperties {
     Classification strict = Classification.of(original, RelocationPolicy.STRICT);
     boolean copied = switch (strict) {
       case Classification.Refuse _ -> false;
-      case Classification.Copy _,Classification.FixUp _ -> true;
+      case Classification.Copy _, Classification.FixUp _ -> true;
       case Classification.Emulate _ -> Arrays.stream(Technique.values()).anyMatch(
           technique -> Techniques.needsCopy(strict, technique, RelocationPolicy.STRICT, original)
               && Techniques.applies(technique, original, strict, RelocationPolicy.STRICT));
-      case Classification.ReDisplace _,Classification.ScratchRegister _ ->
+      case Classification.ReDisplace _, Classification.ScratchRegister _ ->
         throw new AssertionError("changes a copy: " + original);
     };
     if (copied) {

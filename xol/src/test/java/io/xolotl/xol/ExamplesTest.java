@@ -49,7 +49,9 @@ class ExamplesTest {
     return TargetProcess.start(command);
   }
 
-  /** Waits for the end of an example that must have nothing to complain of, and for the end of what it prints. */
+  /**
+   * Waits for the end of an example that must have nothing to complain of, and for the end of what it prints.
+   */
   private static List<String> outputOf(TargetProcess example, ExitStatus expected) {
     assertThat(example.exitStatus()).as(example::stderr).isEqualTo(expected);
     assertThat(example.stderr()).isEmpty();

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.fixtures.Await;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Scanner;
 import java.util.concurrent.CountDownLatch;
 
 /** The main class of a JVM that probes processes and then exits, in the way that its first argument says. */
@@ -10,7 +11,10 @@ final class ExitingJvm {
 
   private ExitingJvm() {}
 
-  /** Arguments: how to exit (return, exit, throw, handler, interrupt, condition, wait, block, blockTracer, spin, fail), whether to follow (follow, leave), the processes. */
+  /**
+   * Arguments: how to exit (return, exit, throw, handler, interrupt, condition, wait, block, blockTracer,
+   * spin, fail), whether to follow (follow, leave), the processes.
+   */
   public static void main(String[] arguments) throws InterruptedException {
     String way = arguments[0];
     ProbingOptions options = arguments[1].equals("follow")
@@ -77,7 +81,7 @@ final class ExitingJvm {
       case "throw" -> throw new IllegalStateException("thrown by main");
       default -> {
         // Nothing comes, or "exit".
-        if (new java.util.Scanner(System.in).hasNextLine()) {
+        if (new Scanner(System.in).hasNextLine()) {
           System.exit(9);
         }
         never.await();

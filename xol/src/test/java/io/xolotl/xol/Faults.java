@@ -7,8 +7,8 @@ import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes one call of the C library fail, of those that this JVM's tracers make and the thread that uses this. Waits are left
- * alone, and what cannot fail.
+ * Makes one call of the C library fail, of those that this JVM's tracers make and the thread that uses this.
+ * Waits are left alone, and what cannot fail.
  */
 final class Faults {
 

@@ -15,6 +15,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -27,8 +28,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * Each single call that attaching, launching, registering, unregistering and closing make of the C library fails once, or
- * finds the process killed. The operation says so or succeeds all the same, and nothing is left behind, there and here.
+ * Each single call that attaching, launching, registering, unregistering and closing make of the C library
+ * fails once, or finds the process killed. The operation says so or succeeds all the same, and nothing is
+ * left behind, there and here.
  */
 class FaultsTest {
 
@@ -132,7 +134,7 @@ class FaultsTest {
   }
 
   private static String text(TargetProcess target) {
-    return java.util.HexFormat.of().formatHex(ProcFs.memory(target.pid(), target.address("work"), 96));
+    return HexFormat.of().formatHex(ProcFs.memory(target.pid(), target.address("work"), 96));
   }
 
   @AfterEach
@@ -233,7 +235,10 @@ class FaultsTest {
     }
   }
 
-  /** Every thread works: each has its own counter, but the sum rises with those of others, so the verdict comes last. */
+  /**
+   * Every thread works: each has its own counter, but the sum rises with those of others, so the verdict
+   * comes last.
+   */
   private static void awaitProgress(TargetProcess target) {
     target.send("count");
     long then = Long.parseLong(target.awaitLine("count ").substring("count ".length()));

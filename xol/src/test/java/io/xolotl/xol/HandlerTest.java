@@ -15,6 +15,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -193,7 +194,7 @@ class HandlerTest {
       ProbeHit hit = kept.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
       probe.unregister();
       assertThat(hit).isNotNull();
-      org.assertj.core.api.Assertions.assertThatThrownBy(hit::registers)
+      Assertions.assertThatThrownBy(hit::registers)
           .isInstanceOf(NullPointerException.class)
           .hasMessageContaining("valid only until");
     }

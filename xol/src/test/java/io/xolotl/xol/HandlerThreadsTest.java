@@ -38,7 +38,10 @@ class HandlerThreadsTest {
     assertThat(done.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
   }
 
-  /** Between any two steps of the thread that is kept: tasks that come one by one, and from several threads together. */
+  /**
+   * Between any two steps of the thread that is kept: tasks that come one by one, and from several threads
+   * together.
+   */
   @ParameterizedTest
   @EnumSource
   void eachTaskRunsOnce(IdleCpus idleCpus) {

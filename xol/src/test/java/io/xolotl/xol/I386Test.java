@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Refusal;
 import io.xolotl.fixtures.Await;
+import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
@@ -178,7 +179,9 @@ class I386Test {
     before.assertNoTrace();
   }
 
-  /** Attaching, making system calls in its threads, and detaching interrupt them, and none of them notices. */
+  /**
+   * Attaching, making system calls in its threads, and detaching interrupt them, and none of them notices.
+   */
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void blockedSystemCallsAreNotDisturbed(boolean displaced,
@@ -348,10 +351,13 @@ class I386Test {
     return Integer.rotateLeft(y, 7) ^ x;
   }
 
-  /** The same bytes are another instruction there: the probe ends, its user is told why, and the program goes on. */
+  /**
+   * The same bytes are another instruction there: the probe ends, its user is told why, and the program goes
+   * on.
+   */
   @ParameterizedTest
   @CsvSource({"I386, code_64_add", "I386, code_64_one", "MIXED, code_32"})
-  void codeOfTheOtherKind(io.xolotl.fixtures.FixtureProgram program, String label) throws Exception {
+  void codeOfTheOtherKind(FixtureProgram program, String label) throws Exception {
     String[] arguments = program == I386 ? new String[]{"mixed", "200"} : new String[]{"200"};
     try (TargetProcess target = TargetProcess.start(program, arguments)) {
       Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address(label)));
@@ -373,10 +379,13 @@ class I386Test {
     }
   }
 
-  /** Probes around the change of code, and sessions that end, with a system call in the thread, while it is in either. */
+  /**
+   * Probes around the change of code, and sessions that end, with a system call in the thread, while it is in
+   * either.
+   */
   @ParameterizedTest
   @CsvSource({"I386, twice_and_one, TRAPPED", "MIXED, in_32, EMULATED"})
-  void sessionsWhileAProgramChangesItsCode(io.xolotl.fixtures.FixtureProgram program, String label,
+  void sessionsWhileAProgramChangesItsCode(FixtureProgram program, String label,
       Technique technique) throws Exception {
     String[] arguments = program == I386 ? new String[]{"mixed", "5000"} : new String[]{"5000"};
     try (TargetProcess target = TargetProcess.start(program, arguments)) {

@@ -16,7 +16,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The request to keep CPUs awake lasts as long as hits are frequent: as long as this process has the file open. */
+/**
+ * The request to keep CPUs awake lasts as long as hits are frequent: as long as this process has the file
+ * open.
+ */
 class IdleCpusTest {
 
   private static final Path FILE = Path.of("/dev/cpu_dma_latency");

@@ -14,8 +14,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * A program with one function for each kind of instruction, which checks its own results, flags, faults and registers:
- * they are the same with each of those instructions probed.
+ * A program with one function for each kind of instruction, which checks its own results, flags, faults and
+ * registers: they are the same with each of those instructions probed.
  */
 class InstructionsTest {
 

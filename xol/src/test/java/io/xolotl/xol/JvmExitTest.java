@@ -12,7 +12,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** A JVM that probes processes exits without having closed them: they run on as if they had never been probed. */
+/**
+ * A JVM that probes processes exits without having closed them: they run on as if they had never been probed.
+ */
 class JvmExitTest {
 
   private static final List<String> SITES = List.of("work", "work_mov", "work_rip_load", "work_add");
@@ -105,7 +107,9 @@ class JvmExitTest {
     }
   }
 
-  /** A handler that throws at each hit: its first stack trace, and then numbers, the last of which is exact. */
+  /**
+   * A handler that throws at each hit: its first stack trace, and then numbers, the last of which is exact.
+   */
   @Test
   void aThrowingHandlerIsLoggedOnceAndThenCounted() throws Exception {
     try (TargetProcess target = TargetProcess.start(FOREVER, "2")) {

@@ -11,8 +11,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Instructions that the kernel's uprobes (Linux 6.18) refuse, or execute with another result than in place. Each is probed
- * in a program that checks its result; {@link InstructionsTest} also forces each technique on them.
+ * Instructions that the kernel's uprobes (Linux 6.18) refuse, or execute with another result than in place.
+ * Each is probed in a program that checks its result; {@link InstructionsTest} also forces each technique on
+ * them.
  */
 class KernelFailuresTest {
 

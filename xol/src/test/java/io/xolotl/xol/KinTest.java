@@ -8,14 +8,19 @@ import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import java.util.List;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Processes that run in the memory of the one that is probed: they hit its breakpoints, too, and must not notice. */
+/**
+ * Processes that run in the memory of the one that is probed: they hit its breakpoints, too, and must not
+ * notice.
+ */
 class KinTest {
 
   private static final int STORM_ROUNDS = 25;
@@ -86,7 +91,8 @@ class KinTest {
       }
       go(target, 10);
       if (!kind.startsWith("vfork")) {
-        // Its creator's traced thread is let go by the end of the tracer thread, which close() has waited for.
+        // Its creator's traced thread is let go by the end of the tracer thread, which close() has waited
+        // for.
         beforeHere.assertNoTrace();
         beforeThere.assertNoTrace();
       }
@@ -292,7 +298,7 @@ class KinTest {
   void hitsNameTheThread() {
     try (TargetProcess target = TargetProcess.start(KIN)) {
       int kin = make(target, "sibling");
-      var threads = new java.util.concurrent.ConcurrentSkipListSet<Integer>();
+      var threads = new ConcurrentSkipListSet<Integer>();
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         process.register(ProbeRequest.at(target.address("tick"), hit -> threads.add(hit.threadId())));
         go(target, 10);
@@ -302,11 +308,14 @@ class KinTest {
     }
   }
 
-  /** A followed program is another memory; who creates it was there before and is none of the process's children. */
+  /**
+   * A followed program is another memory; who creates it was there before and is none of the process's
+   * children.
+   */
   @ParameterizedTest
   @EnumSource(ForkPolicy.class)
   void onlyChildrenAreFollowed(ForkPolicy policy) {
-    var followed = new java.util.concurrent.atomic.AtomicInteger();
+    var followed = new AtomicInteger();
     var listener = new ProcessListener() {
       @Override
       public void followed(ProbedProcess parent, ProbedProcess child) {

@@ -18,11 +18,15 @@ import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.ProbeException.Reason;
+import java.lang.reflect.Proxy;
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 
-/** What is refused is refused with its reason and one sentence that says what to do, and the target is unharmed. */
+/**
+ * What is refused is refused with its reason and one sentence that says what to do, and the target is
+ * unharmed.
+ */
 class RefusalTest {
 
   private static ProbeException refused(Reason reason, ThrowingCallable operation) {
@@ -72,7 +76,7 @@ class RefusalTest {
   @Test
   void aProcessThatIsTracedAlready(@RunsFixture(SLEEPER) TargetProcess target) {
     // Without handler: it is never stopped.
-    TraceHandler nobody = (TraceHandler) java.lang.reflect.Proxy.newProxyInstance(
+    TraceHandler nobody = (TraceHandler) Proxy.newProxyInstance(
         TraceHandler.class.getClassLoader(), new Class<?>[]{TraceHandler.class},
         (proxy, method, arguments) -> null);
     try (Tracer other = Tracer.start("other tracer")) {
@@ -138,7 +142,8 @@ class RefusalTest {
     MemoryMapping text = MemoryMapping.of(target.pid()).stream()
         .filter(m -> m.isExecutable() && m.path().endsWith("sleeper"))
         .findFirst().orElseThrow();
-    // The first bytes of the executable segment are .init or the PLT; behind the last function there is only padding.
+    // The first bytes of the executable segment are .init or the PLT; behind the last function there is only
+    // padding.
     long address = text.end() - 1;
     refused(target, Reason.BOUNDARY_UNVERIFIED, at(address - 15));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {

@@ -16,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -160,7 +161,7 @@ class RegistrationTest {
         requests.add(ProbeRequest.at(site, hit -> {}));
       }
       requests.add(ProbeRequest.at(target.address("work_mov") + 1, hit -> {}));
-      org.assertj.core.api.Assertions.assertThatThrownBy(() -> process.register(requests))
+      Assertions.assertThatThrownBy(() -> process.register(requests))
           .isInstanceOfSatisfying(
               ProbeException.class, e -> assertThat(e.reason()).isEqualTo(
                   ProbeException.Reason.NOT_AN_INSTRUCTION_BOUNDARY));

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -29,7 +30,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.NullSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Counters of CPUs by restartable sequences are exact whatever is probed, and whatever tells of the sequences. */
+/**
+ * Counters of CPUs by restartable sequences are exact whatever is probed, and whatever tells of the
+ * sequences.
+ */
 class RestartableSequencesTest {
 
   private static final List<String> INSIDE = List.of("start", "shift", "load", "add", "nop", "commit");
@@ -232,7 +236,7 @@ class RestartableSequencesTest {
   }
 
   /** A copy of the program that is altered, in a process of its own. */
-  private static TargetProcess altered(Path directory, java.util.function.Consumer<ByteBuffer> alteration)
+  private static TargetProcess altered(Path directory, Consumer<ByteBuffer> alteration)
       throws Exception {
     byte[] file = Files.readAllBytes(PERCPU.path());
     alteration.accept(ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN));
@@ -282,7 +286,9 @@ class RestartableSequencesTest {
     return at;
   }
 
-  /** Whatever the header says; the record is found by its abort handler, or the probe ends at its first hit. */
+  /**
+   * Whatever the header says; the record is found by its abort handler, or the probe ends at its first hit.
+   */
   @ParameterizedTest
   @ValueSource(longs = {0, 1, 31, 1L << 31, 1L << 60, -1, Long.MIN_VALUE})
   void hostileSectionHeaders(long size, @TempDir Path directory) throws Exception {

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -166,7 +167,7 @@ class ReturnProbeTest {
   /** Unwinding goes by the return addresses on the stack, which are the program's own. */
   @org.junit.jupiter.api.Test
   void exceptionsPassThroughProbedFrames() throws Exception {
-    org.junit.jupiter.api.Assumptions
+    Assumptions
         .assumeTrue(new ProcessBuilder("sh", "-c", "command -v g++ > /dev/null").start()
             .waitFor() == 0, "there is no C++ compiler");
     Path source = directory.resolve("throws.cc");

@@ -20,7 +20,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Programs that enter a sandbox (seccomp), before they are probed or meanwhile: no call of ours ever kills one. */
+/**
+ * Programs that enter a sandbox (seccomp), before they are probed or meanwhile: no call of ours ever kills
+ * one.
+ */
 class SandboxTest {
 
   private static final int MUNMAP = 11;
@@ -107,8 +110,8 @@ class SandboxTest {
   }
 
   /**
-   * Everything in a container is under a filter that nobody there can read: all is as it is outside. What a program adds
-   * makes it another matter.
+   * Everything in a container is under a filter that nobody there can read: all is as it is outside. What a
+   * program adds makes it another matter.
    */
   @Test
   void containerKeepsEveryTechnique() throws Exception {

@@ -14,7 +14,9 @@ import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** A program that lives on signals behaves the same with every instruction of its loops and handlers probed. */
+/**
+ * A program that lives on signals behaves the same with every instruction of its loops and handlers probed.
+ */
 class SignalHandlersTest {
 
   private static final int ROUNDS = 12;

@@ -36,7 +36,9 @@ class SignalsTest {
     runsRight(target, null, HandlerContext.INTERRUPT);
   }
 
-  /** Two stops a hit: handlers alone take more time than there is, and signals arrive at every instruction. */
+  /**
+   * Two stops a hit: handlers alone take more time than there is, and signals arrive at every instruction.
+   */
   @ParameterizedTest
   @CsvSource({"BOOSTED, INTERRUPT", "TRAPPED, INTERRUPT", "SINGLE_STEPPED, INTERRUPT",
       "SINGLE_STEPPED, TASK"})
@@ -165,7 +167,9 @@ class SignalsTest {
     }
   }
 
-  /** Attaching, making system calls in its threads, and detaching interrupt them, and none of them notices. */
+  /**
+   * Attaching, making system calls in its threads, and detaching interrupt them, and none of them notices.
+   */
   @Test
   void blockedSystemCallsAreNotDisturbed(
       @RunsFixture(SYSBLOCK) TargetProcess target)

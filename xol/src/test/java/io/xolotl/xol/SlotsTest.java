@@ -8,6 +8,7 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.MemoryMapping;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -15,7 +16,9 @@ import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/** Probes that come and go in any order: each copy has its slot to itself, and the code is whole afterwards. */
+/**
+ * Probes that come and go in any order: each copy has its slot to itself, and the code is whole afterwards.
+ */
 class SlotsTest {
 
   private static final int CODE_BYTES = 0x2_0000;
@@ -27,7 +30,10 @@ class SlotsTest {
   private static final int SITES = 5_000;
   private static final int ROUNDS = 40;
 
-  /** Fills code of the oracle program, which is there for that, with instructions that tell from which they are a copy. */
+  /**
+   * Fills code of the oracle program, which is there for that, with instructions that tell from which they
+   * are a copy.
+   */
   private static byte[] fill(TargetProcess target) throws Exception {
     byte[] code = new byte[CODE_BYTES];
     for (int i = 0; i < SITES; i++) {
@@ -36,7 +42,7 @@ class SlotsTest {
         code[i * LENGTH + 1 + j] = (byte) (0x5a000000 + i >> 8 * j);
       }
     }
-    try (var memory = new java.io.RandomAccessFile("/proc/" + target.pid() + "/mem", "rw")) {
+    try (var memory = new RandomAccessFile("/proc/" + target.pid() + "/mem", "rw")) {
       memory.seek(LOW_CODE);
       memory.write(code);
     }

@@ -22,8 +22,8 @@ class StormTest {
   private static final int SESSIONS = 150;
 
   /**
-   * A child that its parent created before the session is not traced; in vfork the parent cannot be stopped, and so nothing
-   * be probed, before that child is gone.
+   * A child that its parent created before the session is not traced; in vfork the parent cannot be stopped,
+   * and so nothing be probed, before that child is gone.
    */
   @ParameterizedTest
   @ValueSource(strings = {"fork", "vfork", "posix_spawn"})
@@ -53,8 +53,8 @@ class StormTest {
   }
 
   /**
-   * kernel_clone() asks at its beginning whether its caller is traced: a thread whose creator is attached to in between is
-   * not, and dies of the first breakpoint that it executes if nobody looks for it.
+   * kernel_clone() asks at its beginning whether its caller is traced: a thread whose creator is attached to
+   * in between is not, and dies of the first breakpoint that it executes if nobody looks for it.
    */
   @Test
   void sessionsComeAndGoWhileThreadsAreCreated() throws Exception {
@@ -79,8 +79,8 @@ class StormTest {
   }
 
   /**
-   * SIGCONT takes effect when it is sent, on what is stopped and on stop signals that wait. One that a thread has taken
-   * already, and that the tracer delivers, the kernel gives up if a SIGCONT came since it was taken
+   * SIGCONT takes effect when it is sent, on what is stopped and on stop signals that wait. One that a thread
+   * has taken already, and that the tracer delivers, the kernel gives up if a SIGCONT came since it was taken
    * (JOBCTL_STOP_DEQUEUED in kernel/signal.c), but only at that very stop.
    */
   @Test

@@ -7,7 +7,10 @@ import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.IdleCpus;
+import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.TracerAffinity;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -21,11 +24,11 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
 /**
- * Random mixtures of what can happen at once: threads, signals, job control, children, probes that come and go, sessions
- * that open and close. The programs check themselves.
+ * Random mixtures of what can happen at once: threads, signals, job control, children, probes that come and
+ * go, sessions that open and close. The programs check themselves.
  *
- * <p>{@code mvn verify} runs half a minute with a fixed seed; {@code mvn verify -Pstress} runs ten with a random one,
- * {@code -Dseed=} repeats one and {@code -Dseconds=} says how long.
+ * <p>{@code mvn verify} runs half a minute with a fixed seed; {@code mvn verify -Pstress} runs ten with a
+ * random one, {@code -Dseed=} repeats one and {@code -Dseconds=} says how long.
  */
 class StressTest {
 
@@ -77,8 +80,8 @@ class StressTest {
   private static long openDescriptors() {
     try (var list = Files.list(Path.of("/proc/self/fd"))) {
       return list.count();
-    } catch (java.io.IOException e) {
-      throw new java.io.UncheckedIOException(e);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -195,7 +198,7 @@ class StressTest {
       List<Probe> probes) {
     ProbeRequest request = ProbeRequest.at(target.address(LABELS.get(random.nextInt(LABELS.size()))), hit -> {
       if (hit.number() % 64 == 0) {
-        hit.registers().get(io.xolotl.ptrace.Register.RAX);
+        hit.registers().get(Register.RAX);
       }
     }).in(context(random));
     try {

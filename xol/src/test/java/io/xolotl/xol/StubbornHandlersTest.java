@@ -10,7 +10,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Of a handler that does not return when it is interrupted people are told, again and again, while they wait. */
+/**
+ * Of a handler that does not return when it is interrupted people are told, again and again, while they wait.
+ */
 class StubbornHandlersTest {
 
   @ParameterizedTest
@@ -39,7 +41,9 @@ class StubbornHandlersTest {
     target.awaitOk();
   }
 
-  /** Handlers in task context are abandoned when the JVM exits; until then the exit waits, and says for whom. */
+  /**
+   * Handlers in task context are abandoned when the JVM exits; until then the exit waits, and says for whom.
+   */
   @Test
   void areAbandonedAtTheExit(@RunsFixture(value = FOREVER, args = "2") TargetProcess target)
       throws Exception {

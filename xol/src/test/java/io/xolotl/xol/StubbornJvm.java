@@ -10,7 +10,10 @@ final class StubbornJvm {
 
   private StubbornJvm() {}
 
-  /** Arguments: the process, an address in it, the handler's context, what waits for it. Reads a line that releases it. */
+  /**
+   * Arguments: the process, an address in it, the handler's context, what waits for it. Reads a line that
+   * releases it.
+   */
   public static void main(String[] arguments) throws InterruptedException {
     ProbedProcess process = ProbedProcess.attach(Integer.parseInt(arguments[0]));
     var entered = new CountDownLatch(1);

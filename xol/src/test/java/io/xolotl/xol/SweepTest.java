@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,8 +29,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Every instruction of functions of real libraries is probed at once, also those of the functions that they call, while a
- * program uses them on known input: its results are those without probes.
+ * Every instruction of functions of real libraries is probed at once, also those of the functions that they
+ * call, while a program uses them on known input: its results are those without probes.
  */
 class SweepTest {
 
@@ -75,7 +76,10 @@ class SweepTest {
     return output.subList(from, output.size());
   }
 
-  /** The addresses of all instructions of a function and of those that it calls or jumps to, as far as they are direct. */
+  /**
+   * The addresses of all instructions of a function and of those that it calls or jumps to, as far as they
+   * are direct.
+   */
   private static List<Long> instructions(ProbedProcess process, String module, String function)
       throws Exception {
     Probe entry = process.register(ProbeRequest.at(module, function, hit -> {}));
@@ -115,7 +119,7 @@ class SweepTest {
 
   /** Those that may be probed. */
   private static List<Instruction> decode(byte[] content, Range range) {
-    byte[] code = java.util.Arrays.copyOfRange(content, (int) range.offset(),
+    byte[] code = Arrays.copyOfRange(content, (int) range.offset(),
         (int) range.offset() + range.size());
     var instructions = new ArrayList<Instruction>();
     for (Decoding decoding : Decoder.forThisCpu().stream(code, range.address()).toList()) {

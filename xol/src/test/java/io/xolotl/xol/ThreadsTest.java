@@ -73,7 +73,10 @@ class ThreadsTest {
     Aftermath.expectedOf(target.pid(), List.of()).assertNoTrace();
   }
 
-  /** Every site of a hot loop is probed with every technique, so that the session ends while threads are everywhere. */
+  /**
+   * Every site of a hot loop is probed with every technique, so that the session ends while threads are
+   * everywhere.
+   */
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void closingWhileThreadsAreInSlots(HandlerContext context,

@@ -10,6 +10,7 @@ import io.xolotl.fixtures.TargetProcess;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.reflect.InvocationTargetException;
@@ -23,8 +24,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * A process makes itself undumpable while a tracer without CAP_SYS_PTRACE probes it: of all that the kernel lets that tracer
- * open of other processes, it lets it open nothing of this one any more, nor of its children.
+ * A process makes itself undumpable while a tracer without CAP_SYS_PTRACE probes it: of all that the kernel
+ * lets that tracer open of other processes, it lets it open nothing of this one any more, nor of its
+ * children.
  */
 class UndumpableTest {
 
@@ -35,7 +37,9 @@ class UndumpableTest {
   /** {@code _LINUX_CAPABILITY_VERSION_3} of linux/capability.h. */
   private static final int VERSION = 0x20080522;
 
-  /** Takes the capabilities from the tracer thread alone: capabilities belong to threads (capabilities(7)). */
+  /**
+   * Takes the capabilities from the tracer thread alone: capabilities belong to threads (capabilities(7)).
+   */
   private static void giveUpCapabilities(Engine engine) {
     engine.call(() -> {
       Class<?> libc = Class.forName("io.xolotl.ptrace.Libc");
@@ -46,7 +50,7 @@ class UndumpableTest {
       callState.setAccessible(true);
       syscall.setAccessible(true);
       try (Arena arena = Arena.ofConfined()) {
-        MemorySegment state = arena.allocate((java.lang.foreign.MemoryLayout) callState.invoke(null));
+        MemorySegment state = arena.allocate((MemoryLayout) callState.invoke(null));
         MemorySegment header = arena.allocate(8);
         header.set(ValueLayout.JAVA_INT, 0, VERSION);
         MemorySegment data = arena.allocate(24);
@@ -128,7 +132,10 @@ class UndumpableTest {
     }
   }
 
-  /** Nobody can look into the child, and no system call may be made in it: it must not run, during the session or after it. */
+  /**
+   * Nobody can look into the child, and no system call may be made in it: it must not run, during the session
+   * or after it.
+   */
   @Test
   void aChildThatCannotBeCleanedNeverRuns() throws Exception {
     try (TargetProcess target = TargetProcess.start(FORKER, "fork")) {

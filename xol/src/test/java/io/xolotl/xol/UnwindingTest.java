@@ -116,8 +116,8 @@ class UnwindingTest {
   }
 
   /**
-   * gdb cannot attach to what is traced; it reads what the kernel has saved of the process instead, in the middle of
-   * probed calls.
+   * gdb cannot attach to what is traced; it reads what the kernel has saved of the process instead, in the
+   * middle of probed calls.
    */
   @Test
   void gdbSeesTheSameFrames() throws Exception {

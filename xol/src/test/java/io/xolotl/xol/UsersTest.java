@@ -19,6 +19,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -62,7 +63,10 @@ class UsersTest {
     target.awaitOk();
   }
 
-  /** What a handler unregisters goes on running while others of the probe do, and ends before the user has left. */
+  /**
+   * What a handler unregisters goes on running while others of the probe do, and ends before the user has
+   * left.
+   */
   @Test
   void leavingWaitsForHandlersOfProbesThatAreGone(
       @RunsFixture(value = FOREVER, args = "1") TargetProcess target)
@@ -209,8 +213,8 @@ class UsersTest {
         ProbedProcess process = ProbedProcess.attach(target.pid())) {
       target.send("go");
       for (int i = 0; i < 40; i++) {
-        var over = new java.util.concurrent.atomic.AtomicBoolean();
-        var late = new java.util.concurrent.atomic.AtomicLong();
+        var over = new AtomicBoolean();
+        var late = new AtomicLong();
         var hits = new CountDownLatch(64);
         Probe probe = process
             .register(ProbeRequest.at(target.address(i % 2 == 0 ? "work_push" : "work_rip_load"),

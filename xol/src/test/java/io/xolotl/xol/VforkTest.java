@@ -15,8 +15,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * A session closes while a child of vfork runs on. Its creator cannot be stopped, and must not be held up, nor come back into
- * a slot that is gone.
+ * A session closes while a child of vfork runs on. Its creator cannot be stopped, and must not be held up,
+ * nor come back into a slot that is gone.
  */
 class VforkTest {
 

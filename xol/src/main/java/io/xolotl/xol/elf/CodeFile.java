@@ -8,7 +8,8 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * The code in an ELF file that no process needs to have mapped. All addresses are in the file's own address space.
+ * The code in an ELF file that no process needs to have mapped. All addresses are in the file's own address
+ * space.
  *
  * <p>Safe for use by several threads.
  */
@@ -67,7 +68,8 @@ public final class CodeFile {
   }
 
   /**
-   * A function. An IFUNC is here the function that chooses the implementation: only a process has made the choice.
+   * A function. An IFUNC is here the function that chooses the implementation: only a process has made the
+   * choice.
    *
    * @param symbol its name, as {@link SymbolResolver#resolve} takes it
    * @throws SymbolException if there is not exactly one

@@ -7,12 +7,13 @@ import java.util.zip.CRC32;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the files into which distributions move the {@code .symtab} of what they ship. The places are those of GDB.
+ * Finds the files into which distributions move the {@code .symtab} of what they ship. The places are those
+ * of GDB.
  *
  * @param root the root directory of the process, from here
  * @param debugDirectory where debug files of the whole system are, below {@code root}
- * @see <a href="https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html">Separate debug
- *     files</a>
+ * @see <a href="https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html">Separate
+ *     debug files</a>
  */
 record DebugFiles(Path root, String debugDirectory) {
 
@@ -58,7 +59,10 @@ record DebugFiles(Path root, String debugDirectory) {
     return OnDisk.at(path, root, path);
   }
 
-  /** A debug file that cannot be read or is another build's is as good as none: the module itself still has symbols. */
+  /**
+   * A debug file that cannot be read or is another build's is as good as none: the module itself still has
+   * symbols.
+   */
   private static @Nullable DebugFile open(OnDisk file, @Nullable String buildId) {
     try {
       ElfImage image = ImageCache.image(file);

@@ -15,12 +15,12 @@ import net.fornwall.jelf.ElfSegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What an ELF file says, without its place in a process. The headers are read at once, symbols and relocations when they
- * are asked for.
+ * What an ELF file says, without its place in a process. The headers are read at once, symbols and
+ * relocations when they are asked for.
  *
- * <p>jelf parses what the headers promise: it allocates by sizes it has not checked and indexes by numbers it has not
- * checked. So sizes are compared with the file first ({@link #content}), and every parse runs in {@link #guarded}, which
- * turns what is left into a {@link SymbolException}.
+ * <p>jelf parses what the headers promise: it allocates by sizes it has not checked and indexes by numbers it
+ * has not checked. So sizes are compared with the file first ({@link #content}), and every parse runs in
+ * {@link #guarded}, which turns what is left into a {@link SymbolException}.
  *
  * <p>Safe for use by several threads: images are shared by the resolvers of all processes.
  */
@@ -28,7 +28,9 @@ final class ElfImage {
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
   private static final int LARGEST_CONTENT = 1 << 27;
 
-  /** Linkers make two to six. Segments are compared with mappings pair by pair, which must not take minutes. */
+  /**
+   * Linkers make two to six. Segments are compared with mappings pair by pair, which must not take minutes.
+   */
   private static final int MOST_SEGMENTS = 200;
 
   /**
@@ -371,8 +373,8 @@ final class ElfImage {
   }
 
   /**
-   * The places in the code where abort handlers of restartable sequences may be. Not under the monitor, where symbols may
-   * be parsed for long: two threads that look at the same time find the same.
+   * The places in the code where abort handlers of restartable sequences may be. Not under the monitor, where
+   * symbols may be parsed for long: two threads that look at the same time find the same.
    */
   long[] abortHandlers(ElfSource source) {
     long[] known = abortHandlers;

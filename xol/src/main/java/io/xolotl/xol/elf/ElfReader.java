@@ -12,12 +12,12 @@ import net.fornwall.jelf.ElfException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The bytes of an ELF file, for jelf and for what jelf does not parse. Every access is checked against the length of
- * the file.
+ * The bytes of an ELF file, for jelf and for what jelf does not parse. Every access is checked against the
+ * length of the file.
  *
- * <p>It reads through a window instead of mapping the file: a file truncated while mapped raises SIGBUS, and in the first
- * second of a JVM plain arrays are read many times faster than mapped buffers. A {@code RandomAccessFile} and no channel,
- * because an interrupt would close the channel.
+ * <p>It reads through a window instead of mapping the file: a file truncated while mapped raises SIGBUS, and
+ * in the first second of a JVM plain arrays are read many times faster than mapped buffers. A
+ * {@code RandomAccessFile} and no channel, because an interrupt would close the channel.
  */
 final class ElfReader implements BackingFile, Closeable {
   private static final int WINDOW_SIZE = 1 << 16;

@@ -5,15 +5,16 @@ import java.util.List;
 /**
  * The code of a function in a process.
  *
- * <p>Of several names at one address, {@link #name} is the one with the strongest binding (global, weak, local),
- * then the one of the default version, then the one with the fewest leading underscores, then the shortest, then
- * the first in alphabetical order.
+ * <p>Of several names at one address, {@link #name} is the one with the strongest binding (global, weak,
+ * local), then the one of the default version, then the one with the fewest leading underscores, then the
+ * shortest, then the first in alphabetical order.
  *
  * @param module where the code is
- * @param names all names at {@code start}, best first; a version that is not the default is part of the name, as in
- *     {@code memcpy@GLIBC_2.2.5}, so that each of them can be resolved again
+ * @param names all names at {@code start}, best first; a version that is not the default is part of the name,
+ *     as in {@code memcpy@GLIBC_2.2.5}, so that each of them can be resolved again
  * @param start first address, in the process
- * @param end first address behind the function; for a symbol without a size, the next symbol or the end of the section
+ * @param end first address behind the function; for a symbol without a size, the next symbol or the end of
+ *     the section
  * @param sized whether the symbol table gives a size
  * @param indirect whether the code is the resolver of an IFUNC, and not the function that callers reach
  * @param sectionStart first address of the section around the function, in the process

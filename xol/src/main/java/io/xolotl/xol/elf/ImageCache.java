@@ -6,8 +6,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Parsed files, shared by all processes that map them. Soft references: symbols of large libraries take tens of
- * megabytes, and can be read again.
+ * Parsed files, shared by all processes that map them. Soft references: symbols of large libraries take tens
+ * of megabytes, and can be read again.
  */
 final class ImageCache {
   private static final Map<ElfSource.Identity, SoftReference<ElfImage>> IMAGES = new HashMap<>();

@@ -9,14 +9,15 @@ import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds out which implementation of an IFUNC a process uses. Calling the resolver could tell, but would execute code in
- * the process; instead the places are read where the dynamic linker, or the start code of a static program, left the
- * resolver's answer:
+ * Finds out which implementation of an IFUNC a process uses. Calling the resolver could tell, but would
+ * execute code in the process; instead the places are read where the dynamic linker, or the start code of a
+ * static program, left the resolver's answer:
  * <ol>
  * <li>slots of {@code R_*_IRELATIVE} relocations of the same file, which name the resolver;
- * <li>slots of relocations against the symbol, in any module. Until its first call through a lazy slot this holds an
- * address of the calling module's own procedure linkage table, so it counts only if it leads into the module that defines
- * the symbol, or into the vDSO, where the C library finds {@code time} and {@code gettimeofday}.
+ * <li>slots of relocations against the symbol, in any module. Until its first call through a lazy slot this
+ * holds an address of the calling module's own procedure linkage table, so it counts only if it leads into
+ * the module that defines the symbol, or into the vDSO, where the C library finds {@code time} and
+ * {@code gettimeofday}.
  * </ol>
  */
 final class IndirectFunctions {
@@ -48,8 +49,8 @@ final class IndirectFunctions {
       }
     }
     throw new SymbolException(Reason.IFUNC_UNRESOLVED, "'" + symbol.displayName() + "' in " + module.name()
-        + " is an IFUNC, and nothing in the process shows which implementation is in use; probe the implementation by its"
-        + " own name");
+        + " is an IFUNC, and nothing in the process shows which implementation is in use; probe the "
+        + "implementation by its own name");
   }
 
   private @Nullable FunctionRange usedBy(ModuleFile user, ModuleFile file, LoadedModule module,

@@ -34,7 +34,8 @@ public final class LoadedSection {
   }
 
   /**
-   * What relocation makes of a word of it, by the file: for memory that the dynamic linker has not relocated yet.
+   * What relocation makes of a word of it, by the file: for memory that the dynamic linker has not relocated
+   * yet.
    *
    * @param address of the word, in the process
    * @return empty if no relocation table tells

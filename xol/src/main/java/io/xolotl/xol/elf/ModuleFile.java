@@ -156,10 +156,12 @@ final class ModuleFile {
     OnDisk found = null;
     if (!deleted) {
       found = mapped(debugFiles.root(), path);
-      // The kernel prints paths as seen from the reader's root: of a process in a chroot that is not its own path.
+      // The kernel prints paths as seen from the reader's root: of a process in a chroot that is not its own
+      // path.
       found = found != null ? found : mapped(Path.of("/"), path);
     }
-    // These links lead to the file itself, whatever became of its name; but only the privileged may follow the first.
+    // These links lead to the file itself, whatever became of its name; but only the privileged may follow
+    // the first.
     Path process = Path.of("/proc/" + pid);
     for (int i = 0; found == null && i < mappings.size(); i++) {
       MemoryMapping mapping = mappings.get(i);
@@ -225,9 +227,10 @@ final class ModuleFile {
   }
 
   /**
-   * Every executable mapping that fits an executable segment votes for a load bias; the biases at which the most segments
-   * begin where the file is mapped are the true ones. So a file that is mapped once more to be read, or by a loader of its
-   * own kind, makes no module. Where the code was moved the other segments vote, and the code must be in its place.
+   * Every executable mapping that fits an executable segment votes for a load bias; the biases at which the
+   * most segments begin where the file is mapped are the true ones. So a file that is mapped once more to be
+   * read, or by a loader of its own kind, makes no module. Where the code was moved the other segments vote,
+   * and the code must be in its place.
    */
   private List<LoadedModule> place() {
     var places = new ArrayList<LoadedModule>();

@@ -22,7 +22,9 @@ final class NearestNames {
 
   private NearestNames() {}
 
-  /** The three names with the least edits from the one asked for, nearest first; common beginnings break ties. */
+  /**
+   * The three names with the least edits from the one asked for, nearest first; common beginnings break ties.
+   */
   static List<String> of(String asked, Collection<String> names) {
     String wanted = shorten(asked);
     var best = new ArrayList<Candidate>(WANTED + 1);
@@ -49,7 +51,10 @@ final class NearestNames {
     return best.stream().map(Candidate::name).toList();
   }
 
-  /** Edits (insert, delete, replace, swap neighbours) between two names: the optimal string alignment distance. */
+  /**
+   * Edits (insert, delete, replace, swap neighbours) between two names: the optimal string alignment
+   * distance.
+   */
   static int distance(String a, String b) {
     var beforePrevious = new int[b.length() + 1];
     var previous = new int[b.length() + 1];

@@ -53,7 +53,7 @@ record Section(int index, String name, int type, long flags, long address, long 
     return (flags & FLAG_ALLOC) != 0;
   }
 
-  /** Tells whether an address of the file lies in the section. */
+  /** Returns true if an address of the file lies in the section. */
   boolean contains(long fileAddress) {
     return Long.compareUnsigned(fileAddress - address, size) < 0;
   }

@@ -8,7 +8,10 @@ import java.util.HashMap;
 import java.util.Map;
 import net.fornwall.jelf.ElfException;
 
-/** What a file says of restartable sequences besides their records. Called inside {@link ElfImage#guarded} only. */
+/**
+ * What a file says of restartable sequences besides their records. Called inside {@link ElfImage#guarded}
+ * only.
+ */
 final class SequenceSigns {
 
   private static final int CHUNK = 64 << 10;
@@ -23,9 +26,10 @@ final class SequenceSigns {
   private SequenceSigns() {}
 
   /**
-   * Finds the signatures in executable segments: the kernel takes no address for that of an abort handler that has none in
-   * front (rseq_get_rseq_cs() in kernel/rseq.c). What directly follows the opcode of {@code mov r32, imm32} or
-   * {@code push imm32} is not one of these: so the signature is handed over to rseq(2).
+   * Finds the signatures in executable segments: the kernel takes no address for that of an abort handler
+   * that has none in front (rseq_get_rseq_cs() in kernel/rseq.c). What directly follows the opcode of
+   * {@code mov r32, imm32} or {@code push imm32} is not one of these: so the signature is handed over to
+   * rseq(2).
    *
    * @return the addresses behind them, in the file's address space and in no order
    */
@@ -67,7 +71,8 @@ final class SequenceSigns {
   }
 
   /**
-   * What the dynamic linker will write into the words of a section, less the load bias, where the place does not tell.
+   * What the dynamic linker will write into the words of a section, less the load bias, where the place does
+   * not tell.
    *
    * @return by the words' addresses in the file's address space
    */

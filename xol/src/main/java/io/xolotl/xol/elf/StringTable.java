@@ -4,8 +4,9 @@ import java.nio.charset.StandardCharsets;
 import net.fornwall.jelf.ElfException;
 
 /**
- * A section of NUL-terminated strings. jelf's own table is not used, because there a malformed file can make many symbols
- * share one string of many megabytes; here all strings together are limited to a small multiple of the table.
+ * A section of NUL-terminated strings. jelf's own table is not used, because there a malformed file can make
+ * many symbols share one string of many megabytes; here all strings together are limited to a small multiple
+ * of the table.
  */
 final class StringTable {
   /** Has the empty name only. */

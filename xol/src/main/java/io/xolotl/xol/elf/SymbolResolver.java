@@ -18,15 +18,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * Turns names of functions into addresses of a process, and addresses into names.
  *
- * <p>Modules are the files of which the process maps code, or has mapped it and moved into other memory in its place. One is named by its full path, its file name, its
- * {@code DT_SONAME}, or else by the beginning of exactly one file name up to a {@code '.'} or {@code '-'}: {@code libc}
- * for {@code libc.so.6}. A file is opened when one of its symbols is asked for; only a name that is neither a path nor a
- * file name makes the resolver open all of them, for their sonames.
+ * <p>Modules are the files of which the process maps code, or has mapped it and moved into other memory in
+ * its place. One is named by its full path, its file name, its {@code DT_SONAME}, or else by the beginning of
+ * exactly one file name up to a {@code '.'} or {@code '-'}: {@code libc} for {@code libc.so.6}. A file is
+ * opened when one of its symbols is asked for; only a name that is neither a path nor a file name makes the
+ * resolver open all of them, for their sonames.
  *
- * <p>The process may run or be stopped, and needs no tracer; its mappings are those of the last {@link #update}.
+ * <p>The process may run or be stopped, and needs no tracer; its mappings are those of the last
+ * {@link #update}.
  *
- * <p>Not safe for use by several threads at once. Parsed files are shared by all resolvers, which may be used by
- * different threads.
+ * <p>Not safe for use by several threads at once. Parsed files are shared by all resolvers, which may be used
+ * by different threads.
  */
 public final class SymbolResolver {
   /** The ways to name a module, the more exact before the less. */
@@ -64,8 +66,8 @@ public final class SymbolResolver {
   }
 
   /**
-   * Takes over new mappings, after the process loaded or unloaded a library. Files that are still mapped are not read
-   * again.
+   * Takes over new mappings, after the process loaded or unloaded a library. Files that are still mapped are
+   * not read again.
    *
    * @param current the mappings, in ascending order
    */
@@ -106,8 +108,9 @@ public final class SymbolResolver {
   }
 
   /**
-   * Code in other memory right behind or in front of mappings of a file, each with the file: some programs copy their code to
-   * memory with huge pages at the same address, and what is there is that of the module still.
+   * Code in other memory right behind or in front of mappings of a file, each with the file: some programs
+   * copy their code to memory with huge pages at the same address, and what is there is that of the module
+   * still.
    */
   private static Map<MemoryMapping, String> moved(List<MemoryMapping> current) {
     var moved = new HashMap<MemoryMapping, String>();
@@ -167,7 +170,10 @@ public final class SymbolResolver {
     owners = theirFiles.toArray(new ModuleFile[0]);
   }
 
-  /** The same for all mappings of one file, and for no others: a path alone may stand for a file and its replacement. */
+  /**
+   * The same for all mappings of one file, and for no others: a path alone may stand for a file and its
+   * replacement.
+   */
   private static String key(MemoryMapping mapping) {
     return mapping.device() + ' ' + mapping.inode() + ' ' + mapping.path();
   }
@@ -175,12 +181,13 @@ public final class SymbolResolver {
   /**
    * Finds a function.
    *
-   * <p>A name stands for the default version of a symbol; {@code memcpy@GLIBC_2.2.5} names another one. A global symbol
-   * wins over local ones of the same name. An IFUNC stands for the implementation that the process has chosen, as far
-   * as the process shows it: nothing is executed to find out.
+   * <p>A name stands for the default version of a symbol; {@code memcpy@GLIBC_2.2.5} names another one. A
+   * global symbol wins over local ones of the same name. An IFUNC stands for the implementation that the
+   * process has chosen, as far as the process shows it: nothing is executed to find out.
    *
    * @param module names the module
-   * @param symbol names the function in {@code .dynsym}, {@code .symtab} or the {@code .symtab} of the separate debug file
+   * @param symbol names the function in {@code .dynsym}, {@code .symtab} or the {@code .symtab} of the
+   *     separate debug file
    * @return where it is
    * @throws SymbolException if there is not exactly one
    */
@@ -199,8 +206,8 @@ public final class SymbolResolver {
   }
 
   /**
-   * Finds the function around an address. Of nested functions the innermost wins; a symbol without a size reaches to the
-   * next symbol, or the end of its section, but never wins over a function with a size.
+   * Finds the function around an address. Of nested functions the innermost wins; a symbol without a size
+   * reaches to the next symbol, or the end of its section, but never wins over a function with a size.
    *
    * @param address an address in the process, unsigned
    * @return empty if the address is in no module or in no function of it
@@ -220,8 +227,8 @@ public final class SymbolResolver {
    * Describes an address for people.
    *
    * @param address an address in the process, unsigned
-   * @return {@code libc.so.6:malloc+0x4}; without a function {@code libc.so.6+0x1234}, where the number is an address of
-   *     the file as {@code addr2line} takes it; outside of all modules {@code 0x7f0123456789}
+   * @return {@code libc.so.6:malloc+0x4}; without a function {@code libc.so.6+0x1234}, where the number is an
+   *     address of the file as {@code addr2line} takes it; outside of all modules {@code 0x7f0123456789}
    */
   public String describe(long address) {
     String place = "0x" + Long.toHexString(address);
@@ -287,8 +294,8 @@ public final class SymbolResolver {
   }
 
   /**
-   * The sections with a name, of all modules at all their places: the first of each file, since linkers make one. A module
-   * that cannot be read has none.
+   * The sections with a name, of all modules at all their places: the first of each file, since linkers make
+   * one. A module that cannot be read has none.
    *
    * @param name the section's name
    */
@@ -308,12 +315,12 @@ public final class SymbolResolver {
   }
 
   /**
-   * The addresses in the code of a module at which, by the signature in front of them, abort handlers of restartable
-   * sequences may begin.
+   * The addresses in the code of a module at which, by the signature in front of them, abort handlers of
+   * restartable sequences may begin.
    *
    * @param address any address in the module
-   * @return addresses in the process, in no order; null if there is no module or its file cannot be read, so that nobody
-   *     knows
+   * @return addresses in the process, in no order; null if there is no module or its file cannot be read, so
+   *     that nobody knows
    */
   public long @Nullable [] abortHandlers(long address) {
     ModuleFile file = fileAt(address);

@@ -13,7 +13,9 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** The symbols of a file by name and by address. Immutable; all addresses are in the file's own address space. */
+/**
+ * The symbols of a file by name and by address. Immutable; all addresses are in the file's own address space.
+ */
 final class SymbolTable {
 
   /**
@@ -147,7 +149,8 @@ final class SymbolTable {
         unsized = unsized == null ? function : unsized;
       }
     }
-    // A label without a size belongs to the function around it; only outside of all functions it is one itself.
+    // A label without a size belongs to the function around it; only outside of all functions it is one
+    // itself.
     return unsized;
   }
 
@@ -181,11 +184,13 @@ final class SymbolTable {
   }
 
   /**
-   * Finds the function that a symbol stands for. Of several symbols of that name the one of the default version wins,
-   * then those without a version, and of these the global and weak ones; what is left must be at one address.
+   * Finds the function that a symbol stands for. Of several symbols of that name the one of the default
+   * version wins, then those without a version, and of these the global and weak ones; what is left must be
+   * at one address.
    *
    * @param module for the messages
-   * @param symbol a name, {@code name@version} or {@code name@@version}; the last only if the version is the default
+   * @param symbol a name, {@code name@version} or {@code name@@version}; the last only if the version is the
+   *     default
    */
   SymbolEntry find(LoadedModule module, String symbol) {
     int at = symbol.indexOf('@', 1);

@@ -7,10 +7,12 @@ import net.fornwall.jelf.ElfException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The versions of the symbols of a {@code .dynsym}, which jelf does not read: an index a symbol in {@code .gnu.version},
- * names in {@code .gnu.version_d} (of what is defined) and {@code .gnu.version_r} (of what is needed).
+ * The versions of the symbols of a {@code .dynsym}, which jelf does not read: an index a symbol in
+ * {@code .gnu.version}, names in {@code .gnu.version_d} (of what is defined) and {@code .gnu.version_r} (of
+ * what is needed).
  *
- * @see <a href="https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html">LSB,
+ * @see <a
+ *     href="https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html">LSB,
  *     symbol versioning</a>
  */
 final class SymbolVersions {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -66,7 +67,7 @@ class NamespaceTest {
     assumePermitted("chroot", "/", "true");
     Path root = Files.createDirectory(directory.resolve("root"));
     Path program = Toolchain.program(directory, "-static");
-    Files.copy(program, root.resolve("program"), java.nio.file.StandardCopyOption.COPY_ATTRIBUTES);
+    Files.copy(program, root.resolve("program"), StandardCopyOption.COPY_ATTRIBUTES);
     try (Target target = Target.start(List.of("chroot", root.toString(), "/program"))) {
       assertAgrees(target);
     }

@@ -11,7 +11,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The symbols of one program, linked in all the ways that move its code, compared with the addresses it prints. */
+/**
+ * The symbols of one program, linked in all the ways that move its code, compared with the addresses it
+ * prints.
+ */
 class ProgramSymbolsTest {
 
   @ParameterizedTest

@@ -14,7 +14,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A program that runs while a test looks at it. It waits on its standard input and ends when the test closes it. */
+/**
+ * A program that runs while a test looks at it. It waits on its standard input and ends when the test closes
+ * it.
+ */
 final class Target implements AutoCloseable, MemoryReader {
   private final Process process;
   private final BufferedReader output;

@@ -15,7 +15,10 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** The examples of docs/fuzzing.md are compiled, and do what it says: {@link PushAndPopProperties} is the first of them. */
+/**
+ * The examples of docs/fuzzing.md are compiled, and do what it says: {@link PushAndPopProperties} is the
+ * first of them.
+ */
 class FuzzingDocumentTest {
 
   private static final Path DOCUMENT = Path.of("../docs/fuzzing.md");
