@@ -37,8 +37,10 @@ final class HitChart {
    */
   private enum Mark {
     UNPROBED("no probe", "#6e7781"), KERNEL("kernel's uprobe", "#d55e00"), C_LOOP("C loop, same stops",
-        "#24292f"), INTERRUPT("Xolotl, interrupt context",
-            "#0072b2"), TASK("Xolotl, task context", "#009e73");
+        "#24292f"),
+    INTERRUPT("Xolotl, interrupt context",
+        "#0072b2"),
+    TASK("Xolotl, task context", "#009e73");
 
     final String label;
     final String colour;

@@ -335,9 +335,11 @@ final class AddressSpace {
             ? attach(id, found, interrupting)
             // One of its threads may have been made with CLONE_UNTRACED.
             : known.attachThreads(interrupting);
+      } catch (ThreadGoneException e) {
+        news = true;
       } catch (PtraceException e) {
         switch (e.reason()) {
-          case NO_SUCH_PROCESS, ZOMBIE, THREAD_GONE -> news = true;
+          case NO_SUCH_PROCESS, ZOMBIE -> news = true;
           case NOT_PERMITTED, ALREADY_TRACED, OWN_PROCESS, CHILD_OF_THIS_JVM, KERNEL_THREAD -> {
             // It may just have executed a program.
             if (sharing(tracer.scratch(), id) != Sharing.NO) {

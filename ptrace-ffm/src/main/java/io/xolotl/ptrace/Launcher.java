@@ -78,11 +78,11 @@ final class Launcher {
       resume(shell);
       execute(shell, program);
       return process;
+    } catch (ThreadGoneException e) {
+      kill(tracer, pid);
+      throw failed("its process was killed before it began");
     } catch (RuntimeException e) {
       kill(tracer, pid);
-      if (e instanceof PtraceException p && p.reason() == Reason.THREAD_GONE) {
-        throw failed("its process was killed before it began");
-      }
       throw e;
     }
   }
@@ -216,10 +216,7 @@ final class Launcher {
         // A stop from before. ESRCH: it has been killed in it.
         Libc.ptrace(s.state, Ptrace.CONT, pid, 0, 0);
       }
-    } catch (PtraceException e) {
-      if (e.reason() != Reason.THREAD_GONE) {
-        throw e;
-      }
+    } catch (ThreadGoneException e) {
       // Its exit status has been taken.
     }
     tracer.abandon(pid);

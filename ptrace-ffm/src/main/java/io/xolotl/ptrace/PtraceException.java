@@ -4,7 +4,7 @@ package io.xolotl.ptrace;
  * A process could not be controlled as asked. The message is one sentence for people that names the operation
  * and what to do about it; {@link #reason()} and {@link #errno()} are for programs.
  */
-public class PtraceException extends RuntimeException {
+public sealed class PtraceException extends RuntimeException permits ThreadGoneException {
 
   private static final long serialVersionUID = 1L;
 
@@ -30,7 +30,10 @@ public class PtraceException extends RuntimeException {
     ADDRESS_SPACE_SHARED,
     /** The program could not be started. */
     LAUNCH_FAILED,
-    /** The thread or process has ended, or was killed, meanwhile. */
+    /**
+     * The thread or process has ended, or was killed, meanwhile; the exception is
+     * {@link ThreadGoneException}.
+     */
     THREAD_GONE,
     /** The thread did not stop within ten seconds. */
     NOT_STOPPING,
@@ -64,6 +67,11 @@ public class PtraceException extends RuntimeException {
     return reason;
   }
 
+  /** Returns true if the thread can be asked nothing: it has ended, or does not stop. */
+  public boolean isBeyondReach() {
+    return reason == Reason.THREAD_GONE || reason == Reason.NOT_STOPPING;
+  }
+
   /** The kernel's errno, or 0 if no system call failed. */
   public int errno() {
     return errno;
@@ -73,7 +81,7 @@ public class PtraceException extends RuntimeException {
   static PtraceException ofRequest(int request, int tid, int errno) {
     return errno == Libc.ESRCH
         // ptrace(2): ESRCH also when the thread is not stopped; the callers here know that it was.
-        ? new PtraceException(Reason.THREAD_GONE, errno,
+        ? new ThreadGoneException(errno,
             Ptrace.name(request) + " of thread " + tid + ": the thread has ended meanwhile (ESRCH)")
         : new PtraceException(Reason.SYSTEM_ERROR, errno,
             Ptrace.name(request) + " of thread " + tid + " failed with " + Errno.name(errno));

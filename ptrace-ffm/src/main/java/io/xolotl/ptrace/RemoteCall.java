@@ -142,10 +142,9 @@ final class RemoteCall {
   private static void insist(Runnable request) {
     try {
       request.run();
+    } catch (ThreadGoneException e) {
+      throw e;
     } catch (PtraceException e) {
-      if (e.reason() == Reason.THREAD_GONE) {
-        throw e;
-      }
       request.run();
     }
   }

@@ -40,7 +40,7 @@ final class Seccomp {
   static void check(TracedThread thread, Registers registers) {
     ProcessStatus status = ProcessStatus.of(thread.tid());
     if (status == null) {
-      throw new PtraceException(Reason.THREAD_GONE, Libc.ESRCH, thread + " has ended meanwhile");
+      throw new ThreadGoneException(Libc.ESRCH, thread + " has ended meanwhile");
     }
     switch (status.seccompMode()) {
       case DISABLED -> {

@@ -105,13 +105,11 @@ public final class TracedProcess {
             thread.handleStop();
           }
         } catch (PtraceException e) {
-          switch (e.reason()) {
-            case THREAD_GONE, NOT_STOPPING -> {
-              // It has ended, or is stuck in state D, and not in a clone(2), which does not wait for anything
-              // that long.
-            }
-            default -> throw e;
+          if (!e.isBeyondReach()) {
+            throw e;
           }
+          // It has ended, or is stuck in state D, and not in a clone(2), which does not wait for anything
+          // that long.
         }
       }
       tracer.dispatchDeferred();
@@ -400,13 +398,13 @@ public final class TracedProcess {
   /**
    * The process's mappings now. Any thread.
    *
-   * @throws PtraceException {@link Reason#THREAD_GONE} if it has ended, and for no other reason;
-   *     {@link Reason#NOT_PERMITTED} if it is not {@linkplain #isAccessible accessible}
+   * @throws ThreadGoneException if it has ended, and for no other reason
+   * @throws PtraceException {@link Reason#NOT_PERMITTED} if it is not {@linkplain #isAccessible accessible}
    */
   public List<MemoryMapping> mappings() {
     List<MemoryMapping> mappings = memory.mappings();
     if (mappings.isEmpty()) {
-      throw new PtraceException(Reason.THREAD_GONE, Libc.ESRCH,
+      throw new ThreadGoneException(Libc.ESRCH,
           "process " + pid + " has no memory any more: it has ended");
     }
     return mappings;
@@ -610,12 +608,10 @@ public final class TracedProcess {
           thread.detach(thread.stop() instanceof WaitStatus.Signal(int signal) ? signal : 0);
         } catch (PtraceException e) {
           unreachable.add(thread);
-          switch (e.reason()) {
-            case THREAD_GONE, NOT_STOPPING -> {
-              // Its end is reported in its turn, or it is left to the kernel.
-            }
-            default -> failure = e;
+          if (!e.isBeyondReach()) {
+            failure = e;
           }
+          // Its end is reported in its turn, or it is left to the kernel.
         }
       }
       // Ends, and an exec, which were waited for in vain; newcomers are stopped themselves.

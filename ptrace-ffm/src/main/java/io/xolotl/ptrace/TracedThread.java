@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * A thread of a traced process. It is running, or stopped and then waits for the tracer; except for
  * {@link #interrupt}, every request needs it to be stopped.
  *
- * <p>Tracer thread only. Any request can throw {@link PtraceException} with {@link Reason#THREAD_GONE}: a
+ * <p>Tracer thread only. Any request can throw {@link ThreadGoneException}: a
  * stopped thread can be killed at any moment.
  */
 public final class TracedThread {
@@ -118,10 +118,10 @@ public final class TracedThread {
     stop = null;
     try {
       request(scratch(), request, 0, signal);
+    } catch (ThreadGoneException e) {
+      throw e;
     } catch (PtraceException e) {
-      if (e.reason() != Reason.THREAD_GONE) {
-        stop = before;
-      }
+      stop = before;
       throw e;
     }
   }
@@ -171,8 +171,8 @@ public final class TracedThread {
    * Stops the thread, if it is not stopped, and waits until it is. The stop it gets into, which may be
    * another than the one asked for, is then the caller's to handle: {@link #stop()} tells which.
    *
-   * @throws PtraceException {@link Reason#THREAD_GONE} if it ended instead, {@link Reason#NOT_STOPPING} if it
-   *     does not stop in time
+   * @throws ThreadGoneException if it ended instead
+   * @throws PtraceException {@link Reason#NOT_STOPPING} if it does not stop in time
    */
   public WaitStatus.Stopped interruptAndWait() {
     if (stop != null) {
@@ -207,12 +207,10 @@ public final class TracedThread {
       }
       tracer.defer(tid, known);
     } catch (PtraceException e) {
-      switch (e.reason()) {
-        case THREAD_GONE, NOT_STOPPING -> {
-          // It executes nothing any more, or is in state D.
-        }
-        default -> throw e;
+      if (!e.isBeyondReach()) {
+        throw e;
       }
+      // It executes nothing any more, or is in state D.
     }
   }
 
@@ -250,7 +248,7 @@ public final class TracedThread {
   /** What came instead of a stop is reported in its turn, when the caller's work is done. */
   private PtraceException gone(WaitStatus status, String why) {
     process.tracer().defer(tid, status);
-    return new PtraceException(Reason.THREAD_GONE, Libc.ESRCH, this + " does not stop: " + why);
+    return new ThreadGoneException(Libc.ESRCH, this + " does not stop: " + why);
   }
 
   /**
@@ -451,7 +449,7 @@ public final class TracedThread {
   public void send(int signal) {
     Scratch s = scratch();
     if (Libc.syscall(s.state, WakeSignal.SYS_TGKILL, process.pid(), tid, signal, 0, 0) < 0) {
-      throw new PtraceException(Reason.THREAD_GONE, Libc.errno(s.state),
+      throw new ThreadGoneException(Libc.errno(s.state),
           "tgkill of thread " + tid + " failed with " + Errno.name(Libc.errno(s.state)));
     }
   }

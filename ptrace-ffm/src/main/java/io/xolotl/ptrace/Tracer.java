@@ -464,11 +464,9 @@ public final class Tracer implements AutoCloseable {
       } else {
         traced.process().dispatch(traced, report.status);
       }
-    } catch (PtraceException e) {
+    } catch (ThreadGoneException e) {
       // Killed between its stop and our request (ptrace(2), "Death under ptrace"): its end is reported next.
-      if (e.reason() != Reason.THREAD_GONE) {
-        report(report + " could not be handled", e);
-      }
+      return;
     } catch (RuntimeException | Error e) {
       report(report + " could not be handled", e);
     }
@@ -542,10 +540,7 @@ public final class Tracer implements AutoCloseable {
           newcomer.awaitStop();
         }
         newcomer.handleStop();
-      } catch (PtraceException e) {
-        if (e.reason() != Reason.THREAD_GONE) {
-          throw e;
-        }
+      } catch (ThreadGoneException e) {
         // Killed before it ran; its end is reported in its turn.
       }
     }
@@ -657,9 +652,9 @@ public final class Tracer implements AutoCloseable {
   /**
    * Waits for the next stop, or the end, of one thread, without taking those of others.
    *
-   * @throws PtraceException NOT_STOPPING after ten seconds, or at once if it waits for its child of vfork,
-   *     THREAD_GONE if there is no such tracee any more, or one that has ended without being reported yet: a
-   *     main thread whose process lives on
+   * @throws PtraceException NOT_STOPPING after ten seconds, or at once if it waits for its child of vfork
+   * @throws ThreadGoneException if there is no such tracee any more, or one that has ended without being
+   *     reported yet: a main thread whose process lives on
    */
   WaitStatus await(int awaited) {
     WaitStatus known = takeReport(awaited);
@@ -676,7 +671,7 @@ public final class Tracer implements AutoCloseable {
       }
       int errno = got < 0 ? Libc.errno(s.state) : 0;
       if (dead || errno != 0 && errno != Libc.EINTR) {
-        throw new PtraceException(Reason.THREAD_GONE, dead ? Libc.ESRCH : errno,
+        throw new ThreadGoneException(dead ? Libc.ESRCH : errno,
             "thread " + awaited + " has ended meanwhile");
       }
       TracedThread thread = round % LOOKS == 0 ? threads.get(awaited) : null;

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
+import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
@@ -68,14 +69,11 @@ final class Departure {
         try {
           stop(thread);
         } catch (PtraceException e) {
-          switch (e.reason()) {
-            case THREAD_GONE, NOT_STOPPING -> unreachable.add(thread);
-            default -> {
-              if (!failed.add(thread)) {
-                unreachable.add(thread);
-                remember(e);
-              }
-            }
+          if (e.isBeyondReach()) {
+            unreachable.add(thread);
+          } else if (!failed.add(thread)) {
+            unreachable.add(thread);
+            remember(e);
           }
         }
       }
@@ -213,19 +211,17 @@ final class Departure {
       try {
         sites.unmapSlots(thread);
         return null;
+      } catch (ThreadGoneException e) {
+        // Another thread can do it, unless the whole process is killed.
+        continue;
       } catch (PtraceException e) {
-        switch (e.reason()) {
-          case THREAD_GONE -> {
-            // Another thread can do it, unless the whole process is killed.
-          }
-          case SECCOMP -> sealed = e;
-          default -> {
-            if (refusal != null) {
-              remember(e);
-              return null;
-            }
-            refusal = e;
-          }
+        if (e.reason() == PtraceException.Reason.SECCOMP) {
+          sealed = e;
+        } else if (refusal != null) {
+          remember(e);
+          return null;
+        } else {
+          refusal = e;
         }
       }
     }
@@ -237,11 +233,11 @@ final class Departure {
     ready.forEach((thread, signal) -> {
       try {
         detach(thread, signal);
-      } catch (PtraceException e) {
-        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-          remember(e);
-        }
+      } catch (ThreadGoneException e) {
         // Killed meanwhile: there is nothing to detach.
+        return;
+      } catch (PtraceException e) {
+        remember(e);
       }
     });
     if (failure != null) {
@@ -252,10 +248,9 @@ final class Departure {
   private static void detach(TracedThread thread, int signal) {
     try {
       thread.detach(signal);
+    } catch (ThreadGoneException e) {
+      throw e;
     } catch (PtraceException e) {
-      if (e.reason() == PtraceException.Reason.THREAD_GONE) {
-        throw e;
-      }
       thread.detach(signal);
     }
   }

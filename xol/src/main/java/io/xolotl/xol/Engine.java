@@ -10,6 +10,7 @@ import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
+import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
@@ -579,10 +580,11 @@ final class Engine implements TraceHandler {
       } catch (PtraceException e) {
         putBack.run();
       }
+    } catch (ThreadGoneException e) {
+      // Its end is reported in its turn.
+      return;
     } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-        LOGGER.log(System.Logger.Level.ERROR, state.traced() + " could not be put back", e);
-      }
+      LOGGER.log(System.Logger.Level.ERROR, state.traced() + " could not be put back", e);
     }
   }
 
@@ -725,12 +727,14 @@ final class Engine implements TraceHandler {
   private void lookForNewcomers() {
     try {
       attachNewcomers();
+    } catch (ThreadGoneException e) {
+      // There are none any more.
+      return;
     } catch (PtraceException e) {
-      if (e.reason() == PtraceException.Reason.ADDRESS_SPACE_SHARED) {
-        LOGGER.log(System.Logger.Level.WARNING, e.getMessage());
-      } else if (e.reason() != PtraceException.Reason.THREAD_GONE) {
+      if (e.reason() != PtraceException.Reason.ADDRESS_SPACE_SHARED) {
         throw e;
       }
+      LOGGER.log(System.Logger.Level.WARNING, e.getMessage());
     }
   }
 
@@ -1019,10 +1023,7 @@ final class Engine implements TraceHandler {
       try {
         thread.readSignalInfo(state.signal);
         state.ended = state.signal.signal() != Signals.SIGTRAP || state.signal.code() != SignalInfo.SI_KERNEL;
-      } catch (PtraceException e) {
-        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-          throw e;
-        }
+      } catch (ThreadGoneException e) {
         state.ended = true;
       }
     }
@@ -1057,11 +1058,7 @@ final class Engine implements TraceHandler {
   private static void guarded(ThreadState state, Consumer<ThreadState> action) {
     try {
       action.accept(state);
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-        throw e;
-      }
-    }
+    } catch (ThreadGoneException e) {}
   }
 
   private static void runHandler(UserCode code, ThreadState state, Probe probe, long number) {
@@ -1160,7 +1157,7 @@ final class Engine implements TraceHandler {
   }
 
   private void refused(ThreadState state, String what, PtraceException e) {
-    if (e.reason() == PtraceException.Reason.THREAD_GONE) {
+    if (e instanceof ThreadGoneException) {
       throw e;
     }
     long address = Objects.requireNonNull(state.site).address();
@@ -1207,11 +1204,10 @@ final class Engine implements TraceHandler {
       // fork(2): the child has copies of the breakpoints and of the slots.
       try {
         cleanInsistently(child, thread);
+      } catch (ThreadGoneException e) {
+        // Killed before it ran.
+        throw e;
       } catch (ProbeException | PtraceException e) {
-        if (e instanceof PtraceException p && p.reason() == PtraceException.Reason.THREAD_GONE) {
-          // Killed before it ran.
-          throw e;
-        }
         uncleaned.put(child, thread);
         LOGGER.log(System.Logger.Level.ERROR, child + ", a child of " + process()
             + ", is kept stopped, because it would die of the breakpoints it has inherited: "
@@ -1233,10 +1229,9 @@ final class Engine implements TraceHandler {
   private void cleanInsistently(TracedProcess child, TracedThread thread) {
     try {
       sites().clean(child, thread);
+    } catch (ThreadGoneException e) {
+      throw e;
     } catch (ProbeException | PtraceException e) {
-      if (e instanceof PtraceException p && p.reason() == PtraceException.Reason.THREAD_GONE) {
-        throw e;
-      }
       sites().clean(child, thread);
     }
   }
@@ -1261,11 +1256,11 @@ final class Engine implements TraceHandler {
                   + " it has inherited: " + e.getMessage());
         }
         thread.detach(0);
-      } catch (PtraceException e) {
-        if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-          first = first != null ? first : e;
-        }
+      } catch (ThreadGoneException e) {
         // Killed meanwhile.
+        continue;
+      } catch (PtraceException e) {
+        first = first != null ? first : e;
       }
     }
     uncleaned.clear();
@@ -1528,13 +1523,11 @@ final class Engine implements TraceHandler {
           return action.applyAsLong(candidate);
         }
       } catch (PtraceException e) {
-        switch (e.reason()) {
-          case THREAD_GONE, NOT_STOPPING, SECCOMP -> {
-            last = e;
-            unreachable.add(candidate);
-          }
-          default -> throw e;
+        if (!e.isBeyondReach() && e.reason() != PtraceException.Reason.SECCOMP) {
+          throw e;
         }
+        last = e;
+        unreachable.add(candidate);
       } finally {
         // In a system call that creates a process, say: it is handled, and then another look is taken.
         insist(candidate::handleStop);
@@ -1546,10 +1539,9 @@ final class Engine implements TraceHandler {
   private static void insist(Runnable letGoOn) {
     try {
       letGoOn.run();
+    } catch (ThreadGoneException e) {
+      throw e;
     } catch (PtraceException e) {
-      if (e.reason() == PtraceException.Reason.THREAD_GONE) {
-        throw e;
-      }
       letGoOn.run();
     }
   }

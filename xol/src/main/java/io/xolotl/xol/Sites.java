@@ -13,6 +13,7 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.RestartableSequence;
+import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.ProbeException.Reason;
@@ -751,10 +752,7 @@ final class Sites {
   private static List<MemoryMapping> mappingsOf(TracedProcess some) {
     try {
       return some.mappings();
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.THREAD_GONE) {
-        throw e;
-      }
+    } catch (ThreadGoneException e) {
       // It has ended, as is reported next, and its memory with it.
       return List.of();
     }

@@ -38,13 +38,19 @@ class RemapTest {
   /** What happens to the code, and what it is then. */
   enum Change {
     UNMAP(null, "unmap"), OVER(breakpoints(), "over"), OTHER(THRICE, "other"), SAME(TWICE, "same"), PROTECT(
-        TWICE, "noexec", "exec"), WRITABLE(TWICE, "writable"), REWRITE(TWICE, "writable",
-            "rewrite"), MOVE(TWICE, "move"), MOVE_TWICE(TWICE, "move", "move"), MOVE_PROTECTED(TWICE,
-                "noexec", "move", "exec"), REPLACED_AND_MOVED(THRICE, "other", "move"), COPIED(TWICE, "copy",
-                    "place"), COPIED_AND_MOVED(TWICE, "copy", "place",
-                        "move"), OPERAND_CHANGED(OPERAND, "operand"), OPERAND_CHANGED_IN_COPY(OPERAND, "copy",
-                            "place",
-                            "operand"), OPERAND_CHANGED_AND_COPIED(OPERAND, "operand", "copy", "place");
+        TWICE, "noexec", "exec"),
+    WRITABLE(TWICE, "writable"), REWRITE(TWICE, "writable",
+        "rewrite"),
+    MOVE(TWICE, "move"), MOVE_TWICE(TWICE, "move", "move"), MOVE_PROTECTED(TWICE,
+        "noexec", "move", "exec"),
+    REPLACED_AND_MOVED(THRICE, "other", "move"), COPIED(TWICE, "copy",
+        "place"),
+    COPIED_AND_MOVED(TWICE, "copy", "place",
+        "move"),
+    OPERAND_CHANGED(OPERAND, "operand"), OPERAND_CHANGED_IN_COPY(OPERAND, "copy",
+        "place",
+        "operand"),
+    OPERAND_CHANGED_AND_COPIED(OPERAND, "operand", "copy", "place");
 
     private final byte @Nullable [] after;
     private final List<String> commands;
