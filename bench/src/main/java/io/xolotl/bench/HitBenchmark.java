@@ -9,7 +9,7 @@ import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.ProbingOptions;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.xol.HandlerContext;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;

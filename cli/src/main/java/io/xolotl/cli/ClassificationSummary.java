@@ -5,7 +5,7 @@ import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Refusal;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.io.IOException;
 import java.io.Writer;
 import java.util.Locale;

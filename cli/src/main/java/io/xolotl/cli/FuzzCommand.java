@@ -11,7 +11,7 @@ import io.xolotl.fixtures.oracle.Comparison;
 import io.xolotl.fixtures.oracle.Difference;
 import io.xolotl.fixtures.oracle.Displacer;
 import io.xolotl.fixtures.oracle.Oracle;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.io.IOException;
 import java.io.Writer;
 import java.security.SecureRandom;

@@ -9,7 +9,7 @@ import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;

@@ -12,7 +12,7 @@ import io.xolotl.fixtures.oracle.Displacer;
 import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

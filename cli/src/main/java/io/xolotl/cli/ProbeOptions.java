@@ -8,7 +8,7 @@ import io.xolotl.xol.ProbeHandler;
 import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

@@ -3,7 +3,7 @@ package io.xolotl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;

@@ -7,7 +7,7 @@ import io.xolotl.fixtures.generation.InstructionGenerator;
 import io.xolotl.fixtures.oracle.Case;
 import io.xolotl.fixtures.oracle.Comparison;
 import io.xolotl.fixtures.oracle.Oracle;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.util.List;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.ForAll;

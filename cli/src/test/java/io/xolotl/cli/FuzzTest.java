@@ -8,7 +8,7 @@ import io.xolotl.fixtures.generation.CaseGenerator;
 import io.xolotl.fixtures.generation.InstructionGenerator;
 import io.xolotl.fixtures.oracle.Displacer;
 import io.xolotl.fixtures.oracle.Oracle;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -14,7 +14,7 @@ import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.KernelUprobes;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.fixtures.UnwindRanges;
-import io.xolotl.xol.Technique;
+import io.xolotl.decoder.Technique;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -95,4 +95,12 @@ public sealed interface Emulation {
    * @param widthBits 64 or 32; or 16, which leaves the upper bits alone
    */
   record PopFlags(int widthBits) implements Emulation {}
+
+  /** Returns true if the instruction may lead elsewhere than behind itself. */
+  default boolean changesRip() {
+    return switch (this) {
+      case Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _ -> true;
+      case Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ -> false;
+    };
+  }
 }

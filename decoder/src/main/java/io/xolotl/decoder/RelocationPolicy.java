@@ -9,5 +9,10 @@ public enum RelocationPolicy {
    */
   STRICT,
   /** RIP-relative copies are fixed up. */
-  FULL
+  FULL;
+
+  /** Returns true if an instruction may be copied at all: its copy can be the same bytes, or be changed. */
+  public boolean allowsCopy(Instruction instruction) {
+    return this == FULL || !instruction.isRipRelative();
+  }
 }

@@ -34,9 +34,8 @@ import org.jspecify.annotations.Nullable;
 final class Departure {
 
   private final TracedProcess process;
-  private final Function<TracedThread, ThreadState> states;
+  private final Function<TracedThread, Tracee> tracees;
   private final Sites sites;
-  private final OutOfLine outOfLine;
 
   /** Stopped threads that are as the program must find them, and the signal that each is resumed with. */
   private final Map<TracedThread, Integer> ready = new LinkedHashMap<>();
@@ -44,12 +43,10 @@ final class Departure {
   private final Set<TracedThread> failed = new HashSet<>();
   private @Nullable PtraceException failure;
 
-  Departure(TracedProcess process, Function<TracedThread, ThreadState> states, Sites sites,
-      OutOfLine outOfLine) {
+  Departure(TracedProcess process, Function<TracedThread, Tracee> tracees, Sites sites) {
     this.process = process;
-    this.states = states;
+    this.tracees = tracees;
     this.sites = sites;
-    this.outOfLine = outOfLine;
   }
 
   /**
@@ -98,9 +95,9 @@ final class Departure {
   }
 
   private void stop(TracedThread thread) {
-    ThreadState state = states.apply(thread);
+    Tracee tracee = tracees.apply(thread);
     if (thread.stop() == null) {
-      state.interrupted = true;
+      tracee.interrupted(true);
       thread.interruptAndWait();
     }
     if (thread.isFirstStop()) {
@@ -108,90 +105,76 @@ final class Departure {
       thread.handleStop();
     }
     if (!thread.isAtUserBoundary()) {
-      // In a system call that has created a process or thread: the next pass stops it on its way to user
-      // mode.
+      // In a system call that has created a process or thread: the next pass stops it on its way to user mode.
       thread.handleStop();
       return;
     }
     thread.takeJobControl();
     thread.takePendingTrap();
-    sites.noteStop(state);
-    ready.put(thread, settle(state));
+    tracee.leaveIfOutside();
+    ready.put(thread, settle(tracee));
   }
 
   /** Brings a stopped thread out of the engine's hands; returns the signal to resume it with. */
-  private int settle(ThreadState state) {
-    TracedThread thread = state.traced();
-    if (state.settled) {
-      return Signalling.isHolding(state) ? Signalling.release(state) : state.due;
+  private int settle(Tracee tracee) {
+    HeldSignals held = tracee.heldSignals();
+    if (tracee.isSettled()) {
+      return held.isEmpty() ? tracee.resumeWith() : held.takeFirst();
     }
-    return switch (Objects.requireNonNull(thread.stop())) {
-      case WaitStatus.Signal(int signal) -> settle(state, signal);
+    return switch (Objects.requireNonNull(tracee.thread().stop())) {
+      case WaitStatus.Signal(int signal) -> settle(tracee, signal);
       case Interrupted _, GroupStop _, Created _, Executed _, Exiting _, Other _ -> {
-        InterruptedCalls.restart(state);
-        leaveSlot(state);
-        Signalling.requeueAll(state);
+        InterruptedCalls.restart(tracee);
+        tracee.leaveCopy();
+        held.requeueAll();
         yield 0;
       }
     };
   }
 
-  private int settle(ThreadState state, int signal) {
-    TracedThread thread = state.traced();
-    thread.readSignalInfo(state.signal);
-    boolean fault = Signalling.isFault(signal, state.signal);
-    if (state.isInSlot()) {
+  private int settle(Tracee tracee, int signal) {
+    HeldSignals held = tracee.heldSignals();
+    tracee.readSignal();
+    boolean fault = tracee.isFault(signal);
+    if (tracee.isInCopy()) {
       if (fault && signal != Signals.SIGTRAP) {
-        Site site = Objects.requireNonNull(state.site);
-        outOfLine.faulted(state, site, signal);
-        state.site = null;
-        sites.unpin(site);
-        Signalling.requeueAll(state);
+        tracee.detour().faulted(tracee, signal);
+        held.requeueAll();
         return signal;
       }
-      if (fault && state.interrupted) {
+      if (fault && tracee.isInterrupted()) {
         // The trap of the step was queued when the interrupt ended the call.
-        InterruptedCalls.restart(state);
+        InterruptedCalls.restart(tracee);
       }
-      leaveSlot(state);
+      tracee.leaveCopy();
       if (!fault) {
-        Signalling.hold(state);
+        held.hold(tracee.signal());
       }
       // Out of it; what fails from here on must not be taken for a breakpoint when it is tried again.
-      state.settled = true;
-      return Signalling.release(state);
+      tracee.settle(0);
+      return held.takeFirst();
     }
-    if (fault && signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL) {
-      state.readRegisters();
-      long address = state.registers().rip() - 1;
-      if (sites.wasRemovedFrom(thread, address)) {
-        state.registers().rip(address);
-        state.writeRegistersIfChanged();
+    if (fault && signal == Signals.SIGTRAP && tracee.signal().code() == SignalInfo.SI_KERNEL) {
+      tracee.readRegisters();
+      long address = tracee.registers().rip() - 1;
+      if (sites.wasRemovedFrom(tracee.thread(), address)) {
+        tracee.registers().rip(address);
+        tracee.writeRegistersIfChanged();
         return 0;
       }
     }
-    Signalling.restoreOrigin(state, signal);
-    InterruptedCalls.beforeDelivery(state, signal);
+    held.restoreOrigin(signal, tracee.signal());
+    InterruptedCalls.beforeDelivery(tracee, signal);
     return signal;
-  }
-
-  private void leaveSlot(ThreadState state) {
-    if (state.isInSlot()) {
-      Site site = Objects.requireNonNull(state.site);
-      state.readRegisters();
-      outOfLine.leave(state, site);
-      state.site = null;
-      sites.unpin(site);
-    }
   }
 
   /**
    * Threads that could not be stopped and come back into a slot. Its displaced instruction is a system call,
    * then, in which the thread is.
    */
-  List<ThreadState> leftInSlots() {
-    return unreachable.stream().filter(thread -> process.threads().contains(thread)).map(states)
-        .filter(ThreadState::isInSlot).toList();
+  List<Tracee> leftInSlots() {
+    return unreachable.stream().filter(thread -> process.threads().contains(thread)).map(tracees)
+        .filter(Tracee::isInCopy).toList();
   }
 
   /**

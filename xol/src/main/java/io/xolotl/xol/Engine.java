@@ -16,7 +16,6 @@ import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.ptrace.WaitStatus;
-import io.xolotl.xol.ThreadState.Phase;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.SymbolException;
 import java.util.ArrayList;
@@ -97,14 +96,13 @@ final class Engine implements TraceHandler {
    * All threads that handlers may run for on the executor. Written by the tracer thread, read by those who
    * wait.
    */
-  private final Set<ThreadState> states = ConcurrentHashMap.newKeySet();
+  private final Set<ProbeHit> hits = ConcurrentHashMap.newKeySet();
 
   // Set once by the first work on the tracer thread, before anyone else sees this object.
   private @Nullable TracedProcess process;
   private @Nullable Sites sites;
-  private @Nullable OutOfLine outOfLine;
-  private @Nullable Locator locator;
-  private @Nullable TrapHandler trapHandler;
+    private @Nullable Locator locator;
+  private @Nullable TrapAction trapAction;
 
   /** Who uses the session. The last that leaves closes it. */
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
@@ -119,7 +117,7 @@ final class Engine implements TraceHandler {
   private final Map<TracedProcess, TracedThread> uncleaned = new LinkedHashMap<>();
 
   /** Threads in phase HANDLING. An identity map has no node for each entry, to be allocated for each hit. */
-  private final Set<ThreadState> handling = Collections.newSetFromMap(new IdentityHashMap<>());
+  private final Set<ProbeHit> handling = Collections.newSetFromMap(new IdentityHashMap<>());
 
   /** A launched program that was not started yet. */
   private boolean held;
@@ -199,9 +197,8 @@ final class Engine implements TraceHandler {
   private void use(TracedProcess traced) {
     process = traced;
     sites = new Sites(traced, this::inSomeThread);
-    outOfLine = new OutOfLine(this::endWithoutCopy);
     locator = new Locator(traced);
-    trapHandler = new TrapHandler(traced);
+    trapAction = new TrapAction(traced);
   }
 
   /** Tracer thread. */
@@ -235,8 +232,8 @@ final class Engine implements TraceHandler {
   /** Threads and processes that the process was just creating, and processes that run in its memory. */
   private void completeAttach() {
     try {
-      process().completeAttach(thread -> state(thread).interrupted = true);
-      process().attachBorrowers(borrowers::add, thread -> state(thread).interrupted = true);
+      process().completeAttach(thread -> hit(thread).tracee().interrupted(true));
+      process().attachBorrowers(borrowers::add, thread -> hit(thread).tracee().interrupted(true));
       borrowers.removeIf(borrower -> borrower.threads().isEmpty());
     } catch (RuntimeException e) {
       closing = true;
@@ -252,7 +249,7 @@ final class Engine implements TraceHandler {
 
   /** Whoever has come to run in the process's memory without an event, before anything is written there. */
   private void attachNewcomers() {
-    process().attachNewcomers(borrowers::add, thread -> state(thread).interrupted = true);
+    process().attachNewcomers(borrowers::add, thread -> hit(thread).tracee().interrupted(true));
     borrowers.removeIf(borrower -> borrower.threads().isEmpty());
   }
 
@@ -264,12 +261,8 @@ final class Engine implements TraceHandler {
     return Objects.requireNonNull(sites);
   }
 
-  private OutOfLine outOfLine() {
-    return Objects.requireNonNull(outOfLine);
-  }
-
-  private TrapHandler trapHandler() {
-    return Objects.requireNonNull(trapHandler);
+  private TrapAction trapAction() {
+    return Objects.requireNonNull(trapAction);
   }
 
   // For ProbedProcess and Probe. Any thread.
@@ -300,11 +293,11 @@ final class Engine implements TraceHandler {
       boolean said = false;
       boolean running = false;
       Probe unbegun = null;
-      for (ThreadState state : states) {
-        said |= state.task.look(awaited);
-        Probe probe = state.handedOver;
+      for (ProbeHit hit : hits) {
+        said |= hit.task.look(awaited);
+        Probe probe = hit.handedOver;
         if (probe != null && (awaited == null || awaited == probe)) {
-          running |= state.task.run() != 0;
+          running |= hit.task.run() != 0;
           unbegun = probe;
         }
       }
@@ -398,8 +391,8 @@ final class Engine implements TraceHandler {
             "the session with process " + pid() + " is closed");
       }
       attachNewcomers();
-      if (trapHandler().isNews()) {
-        learnTrapHandler();
+      if (trapAction().hasUnknownHandler()) {
+        learnTrapAction();
       }
       // First what may refuse, so that all or none are registered.
       sites().await(absent, this::mappingsChanged);
@@ -421,19 +414,19 @@ final class Engine implements TraceHandler {
     });
   }
 
-  private void learnTrapHandler() {
+  private void learnTrapAction() {
     try {
       inSomeThread(thread -> {
-        trapHandler().learn(thread);
+        trapAction().learn(thread);
         return 0;
       });
-    } catch (ProbeException e) {
-      if (e.reason() != ProbeException.Reason.SECCOMP) {
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.SECCOMP) {
         throw e;
       }
-      throw new ProbeException(e.reason(),
+      throw new ProbeException(ProbeException.Reason.SECCOMP,
           "process " + pid() + " has a handler for SIGTRAP, which a hit could cost it, "
-              + "and which cannot be put back: " + Objects.requireNonNull(e.getCause()).getMessage());
+              + "and which cannot be put back: " + e.getMessage());
     }
   }
 
@@ -445,6 +438,11 @@ final class Engine implements TraceHandler {
         sites().register(locator().locate(List.of(probe), new ArrayList<>()));
       } catch (ProbeException e) {
         failed(probe, e);
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.SECCOMP) {
+          throw e;
+        }
+        failed(probe, ProbeException.of(e));
       } catch (SymbolException e) {
         // Mapped, but without that function: the probe will never be active.
         failed(probe, ProbeException.of(e));
@@ -564,15 +562,15 @@ final class Engine implements TraceHandler {
   }
 
   /** What fails is tried again, and then left for the other threads' sake. */
-  private void abandon(ThreadState state) {
-    state.ended = true;
+  private void abandon(ProbeHit hit) {
+    hit.tracee().end();
     Runnable putBack = () -> {
       // The thread's own registers: those of its state are the handler's.
       var registers = new Registers();
-      state.traced().readRegisters(registers);
-      registers.rip(Objects.requireNonNull(state.site).address());
-      state.traced().writeRegisters(registers);
-      state.settled = true;
+      hit.tracee().thread().readRegisters(registers);
+      registers.rip(Objects.requireNonNull(hit.site).address());
+      hit.tracee().thread().writeRegisters(registers);
+      hit.tracee().settle(0);
     };
     try {
       try {
@@ -584,7 +582,7 @@ final class Engine implements TraceHandler {
       // Its end is reported in its turn.
       return;
     } catch (PtraceException e) {
-      LOGGER.log(System.Logger.Level.ERROR, state.traced() + " could not be put back", e);
+      LOGGER.log(System.Logger.Level.ERROR, hit.tracee().thread() + " could not be put back", e);
     }
   }
 
@@ -666,46 +664,46 @@ final class Engine implements TraceHandler {
 
   // What the process does. Tracer thread.
 
-  private ThreadState state(TracedThread thread) {
-    if (thread.attachment() instanceof ThreadState known) {
+  private ProbeHit hit(TracedThread thread) {
+    if (thread.attachment() instanceof ProbeHit known) {
       return known;
     }
-    var state = new ThreadState(this, thread);
-    thread.attachment(state);
-    states.add(state);
-    return state;
+    var hit = new ProbeHit(this, thread);
+    thread.attachment(hit);
+    hits.add(hit);
+    return hit;
   }
 
   @Override
   public void stopped(TracedThread thread, WaitStatus.Stopped status) {
-    ThreadState state = state(thread);
+    ProbeHit hit = hit(thread);
     if (released.isDone()) {
       // It could not be stopped when the session ended, and others live on with the tracer.
       departure(thread.process()).letGo(thread);
       return;
     }
-    sites().bringIntoSequence(state);
     switch (status) {
-      case WaitStatus.Signal(int signal) -> {
-        if (signal != Signals.SIGTRAP) {
-          observeSequence(thread);
-        }
-        signalled(state, signal);
-      }
+      case WaitStatus.Signal(int signal) -> signalled(hit, signal);
       case WaitStatus.Interrupted _ -> {
         observeSequence(thread);
-        insist(() -> resume(state));
+        insist(() -> {
+          hit.tracee().leaveIfOutside();
+          resume(hit.tracee());
+        });
       }
-      case WaitStatus.GroupStop _ -> insist(thread::listen);
+      case WaitStatus.GroupStop _ -> insist(() -> {
+        hit.tracee().leaveIfOutside();
+        thread.listen();
+      });
       case WaitStatus.Created _ -> {
         // From vfork(2) it comes back when nobody may trace it any more.
-        sites().noteStop(state);
-        resume(state);
+        hit.tracee().leaveIfOutside();
+        resume(hit.tracee());
         if (!closing) {
           lookForNewcomers();
         }
       }
-      case WaitStatus.Executed _, WaitStatus.Exiting _, WaitStatus.Other _ -> insist(() -> resume(state));
+      case WaitStatus.Executed _, WaitStatus.Exiting _, WaitStatus.Other _ -> insist(() -> resume(hit.tracee()));
     }
   }
 
@@ -739,145 +737,135 @@ final class Engine implements TraceHandler {
   }
 
   /** Lets a thread go on that stopped for nothing it did itself. */
-  private void resume(ThreadState state) {
-    if (state.interrupted) {
-      InterruptedCalls.restart(state);
-      state.interrupted = false;
+  private static void resume(Tracee tracee) {
+    if (tracee.isInterrupted()) {
+      InterruptedCalls.restart(tracee);
+      tracee.interrupted(false);
     }
-    if (state.isInSlot()) {
-      OutOfLine.run(state, 0);
+    if (tracee.isInCopy()) {
+      tracee.detour().resume(tracee, 0);
     } else {
-      state.traced().cont(0);
+      tracee.thread().cont(0);
     }
   }
 
-  private void signalled(ThreadState state, int signal) {
-    TracedThread thread = state.traced();
-    if (signal == Signals.SIGTRAP || state.isInSlot()) {
-      thread.readSignalInfo(state.signal);
-      if (signal == Signals.SIGTRAP && state.signal.code() == SignalInfo.SI_KERNEL
-          && state.phase == Phase.BOOSTED) {
-        // A breakpoint, of which no boosted slot has any.
-        sites().leaveBoosted(state, Objects.requireNonNull(state.site));
+  private void signalled(ProbeHit hit, int signal) {
+    Tracee tracee = hit.tracee();
+    if (signal == Signals.SIGTRAP || tracee.isInCopy()) {
+      tracee.readSignal();
+      if (signal == Signals.SIGTRAP && tracee.signal().code() == SignalInfo.SI_KERNEL) {
+        tracee.leaveAtBreakpoint();
       }
-      sites().noteStop(state);
+      tracee.leaveIfOutside();
     }
-    boolean fault = (signal == Signals.SIGTRAP || state.isInSlot())
-        && Signalling.isFault(signal, state.signal);
+    if (signal != Signals.SIGTRAP) {
+      observeSequence(tracee.thread());
+    }
+    boolean fault = (signal == Signals.SIGTRAP || tracee.isInCopy()) && tracee.isFault(signal);
     if (fault && signal == Signals.SIGTRAP) {
-      trap(state);
+      trap(hit);
       return;
     }
-    if (state.isInSlot()) {
-      signalledInSlot(state, signal, fault);
+    if (tracee.isInCopy()) {
+      signalledInCopy(tracee, signal, fault);
       return;
     }
-    Signalling.restoreOrigin(state, signal);
-    InterruptedCalls.beforeDelivery(state, signal);
-    thread.cont(signal);
+    tracee.heldSignals().restoreOrigin(signal, tracee.signal());
+    InterruptedCalls.beforeDelivery(tracee, signal);
+    tracee.thread().cont(signal);
   }
 
-  private void signalledInSlot(ThreadState state, int signal, boolean fault) {
-    TracedThread thread = state.traced();
+  private static void signalledInCopy(Tracee tracee, int signal, boolean fault) {
+    TracedThread thread = tracee.thread();
+    HeldSignals held = tracee.heldSignals();
     if (fault) {
-      outOfLine().faulted(state, Objects.requireNonNull(state.site), signal);
-      sites().unpin(leaveSite(state));
-      Signalling.requeueAll(state);
+      tracee.detour().faulted(tracee, signal);
+      held.requeueAll();
       thread.cont(signal);
       return;
     }
-    Signalling.restoreOrigin(state, signal);
+    held.restoreOrigin(signal, tracee.signal());
     if (thread.isJobControl(signal)) {
       // It builds no frame, and must not be held: see TracedThread.takeJobControl.
-      OutOfLine.run(state, signal);
-    } else if (outOfLine().isBeforeSystemCall(state)) {
+      tracee.detour().resume(tracee, signal);
+    } else if (tracee.detour().isBeforeSystemCall(tracee)) {
       // Taken out of the kernel's queue it would not interrupt the call, which may block forever.
-      outOfLine().leave(state, Objects.requireNonNull(state.site));
-      sites().unpin(leaveSite(state));
-      state.postpone();
-      Signalling.requeueAll(state);
+      tracee.detour().leave(tracee);
+      tracee.postpone();
+      held.requeueAll();
       thread.cont(signal);
     } else {
-      Signalling.hold(state);
-      OutOfLine.stopBehindCopy(state);
-      OutOfLine.run(state, 0);
+      held.hold(tracee.signal());
+      tracee.divert(tracee.detour().whenSignalled());
+      tracee.detour().resume(tracee, 0);
     }
   }
 
-  private void trap(ThreadState state) {
-    TracedThread thread = state.traced();
-    if (state.isInSlot()) {
-      trapHandler().afterTrap(thread);
-      Site site = Objects.requireNonNull(state.site);
-      if (outOfLine().trapped(state, site)) {
-        if (site.watched) {
+  private void trap(ProbeHit hit) {
+    Tracee tracee = hit.tracee();
+    if (tracee.isInCopy()) {
+      trapAction().afterTrap(tracee.thread());
+      Detour detour = tracee.detour();
+      if (detour.trapped(tracee) == Detour.Progress.DONE) {
+        if (Objects.requireNonNull(hit.site).watched) {
           // In front of a sequence it would be aborted, and come back here, each time.
-          observeSequence(thread);
+          observeSequence(tracee.thread());
         }
-        leaveSite(state);
-        sites().unpin(site);
-        OutOfLine.goOn(state, site);
+        tracee.resumeBehind(detour.isSystemCall());
       }
-    } else if (state.signal.code() == SignalInfo.SI_KERNEL) {
-      breakpoint(state);
+    } else if (tracee.signal().code() == SignalInfo.SI_KERNEL) {
+      breakpoint(hit);
     } else {
       // The program's own trap flag or debug register.
-      deliverTrap(thread);
+      deliverTrap(tracee.thread());
     }
   }
 
   private void deliverTrap(TracedThread thread) {
-    trapHandler().beforeDelivery(thread);
+    trapAction().beforeDelivery(thread);
     thread.cont(Signals.SIGTRAP);
   }
 
-  private static Site leaveSite(ThreadState state) {
-    Site site = Objects.requireNonNull(state.site);
-    state.site = null;
-    return site;
-  }
-
-  private void breakpoint(ThreadState state) {
-    state.readRegisters();
-    long address = state.registers().rip() - 1;
+  private void breakpoint(ProbeHit hit) {
+    hit.tracee().readRegisters();
+    long address = hit.tracee().registers().rip() - 1;
     Site site = sites().at(address);
-    if (site != null && !site.runsIn(state.registers())) {
-      endInOtherCode(state, site);
+    if (site != null && !site.runsIn(hit.tracee().registers())) {
+      endInOtherCode(hit, site);
       return;
     }
-    if (site != null && site.watched && sites().endInSequence(state.traced(), site, this::failed)) {
-      goOnAt(state, address);
+    if (site != null && site.watched && sites().endInSequence(hit.tracee().thread(), site, this::failed)) {
+      goOnAt(hit, address);
       return;
     }
-    if (site != null && !site.isFresh(state.traced())) {
+    if (site != null && !site.isFresh(hit.tracee().thread())) {
       site = refreshed(site);
     }
     if (site != null) {
-      trapHandler().afterTrap(state.traced());
-      state.registers().rip(address);
-      state.site = site;
-      site.pins++;
-      state.phase = Phase.HANDLING;
-      handling.add(state);
-      state.chain = state.comesBack() ? NONE : site.probes;
-      state.next = 0;
-      nextHandler(state);
+      trapAction().afterTrap(hit.tracee().thread());
+      hit.tracee().registers().rip(address);
+      hit.site = site;
+      hit.tracee().pin(site.displacement.lease());
+      handling.add(hit);
+      hit.chain = hit.tracee().resumesPostponedHit() ? NONE : site.probes;
+      hit.next = 0;
+      nextHandler(hit);
       return;
     }
-    if (sites().wasRemovedFrom(state.traced(), address) || sites().wasMovedTo(address)) {
+    if (sites().wasRemovedFrom(hit.tracee().thread(), address) || sites().wasMovedTo(address)) {
       // The thread executed our int3 before it was taken out.
-      goOnAt(state, address);
+      goOnAt(hit, address);
     } else {
-      deliverTrap(state.traced());
+      deliverTrap(hit.tracee().thread());
     }
   }
 
   /** A thread has executed an int3 of ours, and the instruction is whole again. */
-  private void goOnAt(ThreadState state, long address) {
-    trapHandler().afterTrap(state.traced());
-    state.registers().rip(address);
-    state.writeRegistersIfChanged();
-    state.resume(0);
+  private void goOnAt(ProbeHit hit, long address) {
+    trapAction().afterTrap(hit.tracee().thread());
+    hit.tracee().registers().rip(address);
+    hit.tracee().writeRegistersIfChanged();
+    hit.tracee().resume(0);
   }
 
   /**
@@ -885,18 +873,18 @@ final class Engine implements TraceHandler {
    * are another instruction, about which nothing was decided. The probes end, and the thread executes what
    * the program has there.
    */
-  private void endInOtherCode(ThreadState state, Site site) {
+  private void endInOtherCode(ProbeHit hit, Site site) {
     Probe[] probes = site.probes;
     sites().withdraw(site);
     for (Probe probe : probes) {
       failed(probe, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
-          "thread " + state.traced().tid() + " executes 0x" + Long.toHexString(site.address())
+          "thread " + hit.tracee().thread().tid() + " executes 0x" + Long.toHexString(site.address())
               + " as code for cs=0x"
-              + Long.toHexString(state.registers().get(Register.CS)) + ", but '"
+              + Long.toHexString(hit.tracee().registers().get(Register.CS)) + ", but '"
               + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
               + "-bit code: the probe is removed"));
     }
-    goOnAt(state, site.address());
+    goOnAt(hit, site.address());
   }
 
   /**
@@ -933,29 +921,29 @@ final class Engine implements TraceHandler {
   }
 
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
-  private void nextHandler(ThreadState state) {
-    while (state.next < state.chain.length) {
-      Probe probe = state.chain[state.next++];
-      if (!probe.isActive() || !accepts(probe, state)) {
+  private void nextHandler(ProbeHit hit) {
+    while (hit.next < hit.chain.length) {
+      Probe probe = hit.chain[hit.next++];
+      if (!probe.isActive() || !accepts(probe, hit)) {
         continue;
       }
       long number = probe.countHit();
       switch (probe.context()) {
-        case INTERRUPT -> runHandler(userCode, state, probe, number);
+        case INTERRUPT -> runHandler(userCode, hit, probe, number);
         case TASK -> {
-          if (handOver(state, probe, number)) {
+          if (handOver(hit, probe, number)) {
             return;
           }
         }
       }
     }
-    finishHit(state);
+    finishHit(hit);
   }
 
   /** Returns true if the hit concerns a probe that is limited to threads or by a condition. */
-  private boolean accepts(Probe probe, ThreadState state) {
+  private boolean accepts(Probe probe, ProbeHit hit) {
     ProbeRequest request = probe.request();
-    if (!request.threads().isEmpty() && !request.threads().contains(state.traced().tid())) {
+    if (!request.threads().isEmpty() && !request.threads().contains(hit.tracee().thread().tid())) {
       return false;
     }
     if (request.condition().isEmpty()) {
@@ -964,7 +952,7 @@ final class Engine implements TraceHandler {
     Throwable thrown;
     userCode.enter(UserCode.Kind.CONDITION, probe);
     try {
-      return request.condition().get().test(state.registers());
+      return request.condition().get().test(hit.tracee().registers());
     } catch (Throwable t) {
       // As with handlers: it must not stop the process that it looks at.
       thrown = t;
@@ -975,24 +963,24 @@ final class Engine implements TraceHandler {
     return false;
   }
 
-  private boolean handOver(ThreadState state, Probe probe, long number) {
+  private boolean handOver(ProbeHit hit, Probe probe, long number) {
     probe.handlerScheduled();
-    state.handedOver = probe;
+    hit.handedOver = probe;
     try {
       // An executor may start a thread for it.
       inUserCode(UserCode.Kind.EXECUTOR, probe, () -> probe.process().options().taskExecutor().execute(() -> {
         try {
-          runHandler(state.task, state, probe, number);
+          runHandler(hit.task, hit, probe, number);
         } finally {
-          state.handedOver = null;
+          hit.handedOver = null;
           probe.handlerReturned();
-          returned(state);
+          returned(hit);
         }
       }));
       return true;
     } catch (RuntimeException | Error e) {
       // Rejected, or no memory for a thread: the probed program goes on all the same.
-      state.handedOver = null;
+      hit.handedOver = null;
       probe.handlerReturned();
       reportError(userCode, probe, e);
       return false;
@@ -1000,9 +988,9 @@ final class Engine implements TraceHandler {
   }
 
   /** On the executor. */
-  private void returned(ThreadState state) {
+  private void returned(ProbeHit hit) {
     try {
-      tracer.execute(() -> guarded(state, this::handlerReturned));
+      tracer.execute(() -> guarded(hit, this::handlerReturned));
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.CLOSED) {
         throw e;
@@ -1017,17 +1005,20 @@ final class Engine implements TraceHandler {
    * "execve(2) under ptrace"), whose registers are none of the handler's. It is then in another stop than
    * that of the breakpoint.
    */
-  private void handlerReturned(ThreadState state) {
-    TracedThread thread = state.traced();
-    if (!state.ended && thread.tid() == thread.process().pid()) {
+  private void handlerReturned(ProbeHit hit) {
+    TracedThread thread = hit.tracee().thread();
+    Tracee tracee = hit.tracee();
+    if (!tracee.hasEnded() && thread.tid() == thread.process().pid()) {
       try {
-        thread.readSignalInfo(state.signal);
-        state.ended = state.signal.signal() != Signals.SIGTRAP || state.signal.code() != SignalInfo.SI_KERNEL;
+        tracee.readSignal();
+        if (tracee.signal().signal() != Signals.SIGTRAP || tracee.signal().code() != SignalInfo.SI_KERNEL) {
+          tracee.end();
+        }
       } catch (ThreadGoneException e) {
-        state.ended = true;
+        tracee.end();
       }
     }
-    nextHandler(state);
+    nextHandler(hit);
   }
 
   /** Does something of a user's on the tracer thread that may start threads. */
@@ -1055,14 +1046,13 @@ final class Engine implements TraceHandler {
   }
 
   /** A thread can be killed while its handler runs; its end has been, or will be, reported. */
-  private static void guarded(ThreadState state, Consumer<ThreadState> action) {
+  private static void guarded(ProbeHit hit, Consumer<ProbeHit> action) {
     try {
-      action.accept(state);
+      action.accept(hit);
     } catch (ThreadGoneException e) {}
   }
 
-  private static void runHandler(UserCode code, ThreadState state, Probe probe, long number) {
-    ProbeHit hit = state.hit;
+  private static void runHandler(UserCode code, ProbeHit hit, Probe probe, long number) {
     hit.begin(probe, number);
     boolean outer = IN_HANDLER.get();
     IN_HANDLER.set(true);
@@ -1086,39 +1076,57 @@ final class Engine implements TraceHandler {
     }
   }
 
-  private void finishHit(ThreadState state) {
-    Site site = Objects.requireNonNull(state.site);
+  private void finishHit(ProbeHit hit) {
+    Tracee tracee = hit.tracee();
+    Site site = Objects.requireNonNull(hit.site);
     try {
       try {
-        if (!state.ended) {
-          // Still in phase HANDLING: a listener may end the session.
-          flushWhatMayBeRefused(state);
+        if (!tracee.hasEnded()) {
+          // Still among those that are handled: a listener may end the session.
+          flushWhatMayBeRefused(hit);
         }
       } finally {
-        handling.remove(state);
-        state.phase = Phase.FREE;
+        handling.remove(hit);
       }
-      if (state.ended) {
-        states.remove(state);
-        state.site = null;
-        sites().unpin(site);
-      } else if (closing || !site.installed || state.registers().rip() != site.address()) {
+      if (tracee.hasEnded()) {
+        hits.remove(hit);
+      } else if (closing || !site.installed || tracee.registers().rip() != site.address()) {
         // Skipped by a handler, or the instruction is in its place again.
-        state.site = null;
-        sites().unpin(site);
-        state.writeRegistersIfChanged();
+        tracee.release();
+        tracee.writeRegistersIfChanged();
         if (closing) {
-          state.settled = true;
+          tracee.settle(0);
         } else {
-          state.resume(0);
+          tracee.resume(0);
         }
-      } else if (outOfLine().execute(state, site)) {
-        state.site = null;
-        sites().unpin(site);
+      } else {
+        displace(tracee, site);
       }
     } finally {
+      if (!tracee.isInCopy()) {
+        tracee.release();
+      }
       // Also where a request has failed: a session that closes waits for nothing else.
       finishCloseIfIdle();
+    }
+  }
+
+  private void displace(Tracee tracee, Site site) {
+    tracee.noteTrapFlag();
+    switch (site.displacement.execute(tracee)) {
+      case DONE -> {
+        tracee.release();
+        tracee.resumeBehind(SystemCalls.isSystemCall(site.instruction));
+      }
+      case IN_COPY, FAULTED -> {
+        // It runs.
+      }
+      case IMPOSSIBLE -> {
+        endWithoutCopy(site);
+        tracee.release();
+        tracee.writeRegistersIfChanged();
+        tracee.resume(0);
+      }
     }
   }
 
@@ -1127,43 +1135,43 @@ final class Engine implements TraceHandler {
    * address for instance: the thread goes on without that. The other registers are left as they are
    * meanwhile, since PTRACE_SETREGSET sets what lies in front of that which it refuses.
    */
-  private void flushWhatMayBeRefused(ThreadState state) {
+  private void flushWhatMayBeRefused(ProbeHit hit) {
     try {
-      state.hit.flushVectorState();
+      hit.flushVectorState();
     } catch (PtraceException e) {
-      refused(state, "vector registers", e);
+      refused(hit, "vector registers", e);
     }
-    Registers wanted = state.registers();
+    Registers wanted = hit.tracee().registers();
     if (!wanted.isSegmentChanged()) {
       return;
     }
     var actual = new Registers();
     var segments = new Registers();
-    state.traced().readRegisters(actual);
+    hit.tracee().thread().readRegisters(actual);
     segments.copyFrom(wanted);
     segments.setAllButSegments(actual);
     PtraceException refusal = null;
     try {
-      state.traced().writeRegisters(segments);
+      hit.tracee().thread().writeRegisters(segments);
     } catch (PtraceException e) {
       refusal = e;
     }
-    state.traced().readRegisters(actual);
+    hit.tracee().thread().readRegisters(actual);
     actual.setAllButSegments(wanted);
     wanted.copyFrom(actual);
     if (refusal != null) {
-      refused(state, "segment registers", refusal);
+      refused(hit, "segment registers", refusal);
     }
   }
 
-  private void refused(ThreadState state, String what, PtraceException e) {
+  private void refused(ProbeHit hit, String what, PtraceException e) {
     if (e instanceof ThreadGoneException) {
       throw e;
     }
-    long address = Objects.requireNonNull(state.site).address();
-    reportError(userCode, state.chain[state.next - 1],
+    long address = Objects.requireNonNull(hit.site).address();
+    reportError(userCode, hit.chain[hit.next - 1],
         new ProbeException(ProbeException.Reason.SYSTEM_ERROR, address,
-            "what handlers have made of the " + what + " of thread " + state.traced().tid() + " at 0x"
+            "what handlers have made of the " + what + " of thread " + hit.tracee().thread().tid() + " at 0x"
                 + Long.toHexString(address) + " is refused, and dropped: " + e.getMessage()));
   }
 
@@ -1186,9 +1194,9 @@ final class Engine implements TraceHandler {
     if (sites().hasSlots()) {
       var registers = new Registers();
       thread.readRegisters(registers);
-      Site site = sites().ownerOfSlot(registers.rip());
-      if (site != null) {
-        outOfLine().bringOutNewcomer(thread, registers, site);
+      Copy copy = sites().copyAt(registers.rip());
+      if (copy != null) {
+        copy.bringOut(thread, registers);
       }
     }
   }
@@ -1283,7 +1291,7 @@ final class Engine implements TraceHandler {
     }
     letGoOfBorrowers();
     sites().forgetAll();
-    trapHandler().forget();
+    trapAction().forget();
     users.forEach(ProbedProcess::forgetRegistrations);
     thread.finishSystemCall();
     notifyUsers(user -> user.options().processListener().executed(user));
@@ -1402,7 +1410,7 @@ final class Engine implements TraceHandler {
   private void letGoOfBorrowers() {
     restoreForBorrowers();
     // Nobody waits for their handlers.
-    handling.stream().filter(state -> state.traced().process() != process()).forEach(this::abandon);
+    handling.stream().filter(hit -> hit.tracee().thread().process() != process()).forEach(this::abandon);
     try {
       while (!borrowers.isEmpty()) {
         List<Departure> departures = borrowers.stream().map(this::departure).toList();
@@ -1420,13 +1428,13 @@ final class Engine implements TraceHandler {
 
   /** Unmaps the slots, unless a thread will come back into one, by itself. */
   private void unmapSlots(List<Departure> departures) {
-    List<ThreadState> left = departures.stream().flatMap(departure -> departure.leftInSlots().stream())
+    List<Tracee> left = departures.stream().flatMap(departure -> departure.leftInSlots().stream())
         .toList();
-    for (ThreadState state : left) {
+    for (Tracee tracee : left) {
       try {
-        outOfLine().leaveBehind(state);
+        tracee.detour().leaveBehind(tracee.memory());
       } catch (PtraceException e) {
-        LOGGER.log(System.Logger.Level.ERROR, state.traced() + " stays in its slot", e);
+        LOGGER.log(System.Logger.Level.ERROR, tracee + " stays in its slot", e);
       }
     }
     if (left.isEmpty()) {
@@ -1445,15 +1453,11 @@ final class Engine implements TraceHandler {
 
   /** A thread is gone. */
   private void forget(TracedThread thread) {
-    ThreadState state = state(thread);
-    state.ended = true;
-    if (state.isInSlot()) {
-      Site site = leaveSite(state);
-      state.phase = Phase.FREE;
-      sites().unpin(site);
-    }
-    if (state.phase != Phase.HANDLING) {
-      states.remove(state);
+    ProbeHit hit = hit(thread);
+    hit.tracee().end();
+    if (!hit.tracee().isHandling()) {
+      hit.tracee().release();
+      hits.remove(hit);
     }
   }
 
@@ -1481,7 +1485,7 @@ final class Engine implements TraceHandler {
 
   @Override
   public void interrupting(TracedThread thread) {
-    state(thread).interrupted = true;
+    hit(thread).tracee().interrupted(true);
   }
 
   /**
@@ -1497,9 +1501,7 @@ final class Engine implements TraceHandler {
       List<TracedThread> candidates = allThreads();
       candidates.removeAll(unreachable);
       if (candidates.isEmpty()) {
-        throw last != null
-            ? ProbeException.of(last)
-            : gone();
+        throw last != null ? last : gone();
       }
       TracedThread candidate = candidates.stream().filter(TracedThread::isAtUserBoundary).findFirst()
           .orElse(candidates.getFirst());
@@ -1516,7 +1518,7 @@ final class Engine implements TraceHandler {
         }
       }
       try {
-        state(candidate).interrupted = true;
+        hit(candidate).tracee().interrupted(true);
         candidate.interruptAndWait();
         if (candidate.isAtUserBoundary()) {
           candidate.takePendingTrap();
@@ -1571,7 +1573,7 @@ final class Engine implements TraceHandler {
     closing = true;
     if (held) {
       // Its stop may be the one that Startup has made, whose trap is not for the program.
-      process().threads().forEach(thread -> state(thread).settled = true);
+      process().threads().forEach(thread -> hit(thread).tracee().settle(0));
     }
     sites().removeAll();
   }
@@ -1647,7 +1649,7 @@ final class Engine implements TraceHandler {
   }
 
   private Departure departure(TracedProcess target) {
-    return new Departure(target, this::state, sites(), outOfLine());
+    return new Departure(target, thread -> hit(thread).tracee(), sites());
   }
 
   @Override

@@ -61,62 +61,62 @@ final class InterruptedCalls {
    * ended. Where a signal is about to be delivered it is that which the call returned for, and the program
    * learns of it.
    *
-   * @param state of a thread in PTRACE_EVENT_STOP, or in the trap of our step that follows it
+   * @param tracee a thread in PTRACE_EVENT_STOP, or in the trap of our step that follows it
    */
-  static void restart(ThreadState state) {
-    state.readRegisters();
-    Registers registers = state.registers();
+  static void restart(Tracee tracee) {
+    tracee.readRegisters();
+    Registers registers = tracee.registers();
     // A system call of 32-bit code has 32 bits of number and result.
     int number = (int) registers.get(Register.ORIG_RAX);
     boolean again = (int) registers.rax() == EINTR
         ? number >= 0 && returnsEintr(number, registers)
-        : mustNotBeRestarted(state);
+        : mustNotBeRestarted(tracee);
     if (!again) {
       return;
     }
-    ProcessStatus status = ProcessStatus.of(state.traced().tid());
-    if (status == null || (status.pendingSignals() & ~status.blockedSignals() & ~ownTrap(state)) != 0) {
+    ProcessStatus status = ProcessStatus.of(tracee.thread().tid());
+    if (status == null || (status.pendingSignals() & ~status.blockedSignals() & ~ownTrap(tracee)) != 0) {
       return;
     }
-    makeAgain(state);
+    makeAgain(tracee);
   }
 
   /**
    * The trap of our step over a displaced call is queued behind the call, however that ends
    * (report_single_step()).
    */
-  private static long ownTrap(ThreadState state) {
-    return state.phase == ThreadState.Phase.STEPPING ? 1L << Signals.SIGTRAP - 1 : 0;
+  private static long ownTrap(Tracee tracee) {
+    return tracee.isInCopy() && tracee.detour().isStepped() ? 1L << Signals.SIGTRAP - 1 : 0;
   }
 
   /**
    * A signal that the program has no handler for is about to be delivered. If it is ignored it would have
    * woken nobody, were the thread not traced (sig_ignored() in kernel/signal.c), and the call would go on.
    */
-  static void beforeDelivery(ThreadState state, int signal) {
-    state.readRegisters();
-    if (mustNotBeRestarted(state)) {
-      ProcessStatus status = ProcessStatus.of(state.traced().tid());
+  static void beforeDelivery(Tracee tracee, int signal) {
+    tracee.readRegisters();
+    if (mustNotBeRestarted(tracee)) {
+      ProcessStatus status = ProcessStatus.of(tracee.thread().tid());
       if (status != null && (status.caughtSignals() >>> signal - 1 & 1) == 0) {
-        makeAgain(state);
+        makeAgain(tracee);
       }
     }
   }
 
-  private static boolean mustNotBeRestarted(ThreadState state) {
-    Registers registers = state.registers();
+  private static boolean mustNotBeRestarted(Tracee tracee) {
+    Registers registers = tracee.registers();
     return (int) registers.rax() == ERESTART_RESTARTBLOCK
         && (int) registers.get(Register.ORIG_RAX) >= 0
-        && !state.traced().mayRestart(registers);
+        && !tracee.thread().mayRestart(registers);
   }
 
-  private static void makeAgain(ThreadState state) {
-    Registers registers = state.registers();
+  private static void makeAgain(Tracee tracee) {
+    Registers registers = tracee.registers();
     int number = (int) registers.get(Register.ORIG_RAX);
     // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel
     // rewinds restarted calls in the same way (arch_do_signal_or_restart).
     registers.rip(registers.rip() - 2);
     registers.rax(number);
-    state.writeRegistersIfChanged();
+    tracee.writeRegistersIfChanged();
   }
 }

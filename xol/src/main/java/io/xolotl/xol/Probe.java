@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -165,7 +166,7 @@ public final class Probe {
 
   /** Tracer thread only. */
   void activate(Site site) {
-    placement = new Placement(site.address(), site.technique);
+    placement = new Placement(site.address(), site.technique());
     active = true;
   }
 

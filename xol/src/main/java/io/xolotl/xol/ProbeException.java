@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.DecoderUnavailableException;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.ptrace.PtraceException;

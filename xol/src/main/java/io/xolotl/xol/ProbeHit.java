@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.VectorState;
 import java.util.HashMap;
 import java.util.Map;
@@ -18,14 +19,43 @@ import org.jspecify.annotations.Nullable;
 public final class ProbeHit {
 
   private final Engine engine;
-  private final ThreadState thread;
+  private final Tracee tracee;
   private @Nullable Probe probe;
   private long number;
   private @Nullable VectorState vectorState;
 
-  ProbeHit(Engine engine, ThreadState thread) {
+  // What the engine knows of the hit. Owned by the tracer thread, but for what says otherwise.
+
+  /** Handlers of this thread's hits on the executor. */
+  final UserCode task = new UserCode(false);
+
+  /**
+   * The probe whose handler for this thread's hit is handed to the executor and has not returned; else null.
+   * Written by the tracer thread before, and by the executor's behind it; read by those who wait.
+   */
+  volatile @Nullable Probe handedOver;
+
+  /** The site that was hit, from the hit until the displaced instruction is executed. */
+  @Nullable
+  Site site;
+
+  /** The probes of this hit and which of them is next. */
+  Probe[] chain = {};
+  int next;
+
+  /**
+   * Calls of functions with return probes that have not returned, by the stack pointer at their entry. The
+   * handler's, while one runs.
+   */
+  private final Map<ReturnProbe, Map<Long, ReturnProbe.Call>> calls = new HashMap<>();
+
+  ProbeHit(Engine engine, TracedThread thread) {
     this.engine = engine;
-    this.thread = thread;
+    tracee = new Tracee(thread);
+  }
+
+  Tracee tracee() {
+    return tracee;
   }
 
   /** The probe that was hit. */
@@ -39,7 +69,7 @@ public final class ProbeHit {
    */
   public int threadId() {
     current();
-    return thread.traced().tid();
+    return tracee.thread().tid();
   }
 
   /** Number of this hit among those of the probe, from 1. */
@@ -55,7 +85,7 @@ public final class ProbeHit {
    */
   public Registers registers() {
     current();
-    return thread.registers();
+    return tracee.registers();
   }
 
   /** The process's memory. */
@@ -71,7 +101,7 @@ public final class ProbeHit {
     current();
     VectorState state = vectorState;
     if (state == null) {
-      state = engine.call(thread.traced()::readVectorState);
+      state = engine.call(tracee.thread()::readVectorState);
       vectorState = state;
     }
     return state;
@@ -141,7 +171,7 @@ public final class ProbeHit {
   /** The thread's calls of a function that have not returned, by the stack pointer at their entry. */
   Map<Long, ReturnProbe.Call> calls(ReturnProbe returnProbe) {
     current();
-    return thread.calls.computeIfAbsent(returnProbe, p -> new HashMap<>());
+    return calls.computeIfAbsent(returnProbe, p -> new HashMap<>());
   }
 
   private Probe current() {
@@ -164,7 +194,7 @@ public final class ProbeHit {
     VectorState state = vectorState;
     vectorState = null;
     if (state != null && state.isChanged()) {
-      thread.traced().writeVectorState(state);
+      tracee.thread().writeVectorState(state);
     }
   }
 }

@@ -1,5 +1,10 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Emulation.IndirectJump;
+import io.xolotl.decoder.Emulation.Jump;
+import io.xolotl.decoder.Emulation.Return;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
@@ -197,7 +202,18 @@ final class RestartableSequences {
         + hex(sequence.abortHandler()));
   }
 
-  /** The refusal of what would never get into the sequence behind it: see {@link Techniques#goesOnInto}. */
+  /**
+   * Returns true if a thread gets from an instruction into a restartable sequence that begins behind it. The
+   * kernel aborts the sequence if the thread was stopped since the instruction was executed, or has begun to
+   * be, so that it would come back to the instruction for ever. Only a boosted copy runs on without a stop; and
+   * a jump goes elsewhere.
+   */
+  static boolean isReachedFrom(Technique technique, Classification classification) {
+    return technique == Technique.BOOSTED || classification instanceof Classification.Emulate(var effect)
+        && (effect instanceof Jump || effect instanceof IndirectJump || effect instanceof Return);
+  }
+
+  /** The refusal of what would never get into the sequence behind it: see {@link #isReachedFrom}. */
   static ProbeException cannotBeEntered(Instruction instruction, Technique technique) {
     return new ProbeException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(), "'" + instruction.text()
         + "' at " + hex(instruction.address()) + " cannot be executed " + technique

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.ptrace.Registers;
 import java.util.Set;

@@ -1,7 +1,7 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Classification;
-import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.ptrace.Abi;
@@ -11,7 +11,6 @@ import io.xolotl.ptrace.TracedThread;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A probed address: what was there, how it is executed now, and whose probes they are. Owned by the tracer
@@ -25,13 +24,8 @@ final class Site {
   /** The first eight bytes of the code, lowest first. */
   private final long word;
   final RelocationPolicy policy;
-  final Technique technique;
-
-  /** What the tracer computes, or null if the instruction is executed out of line. */
-  final @Nullable Emulation emulation;
-
-  /** The copy, or null if the instruction never needs one. */
-  final @Nullable DisplacedCopy copy;
+  final Classification classification;
+  final Displacement displacement;
 
   /** Copied when it is changed: a hit goes through the probes it found. */
   Probe[] probes = {};
@@ -47,11 +41,6 @@ final class Site {
 
   /** The next instruction is the first of a restartable sequence. */
   boolean entersSequence;
-
-  /**
-   * Threads between their hit and the end of the displaced instruction; while there are any the slot stays.
-   */
-  int pins;
 
   /**
    * What is mapped at an address, to notice that something else is mapped there later.
@@ -78,29 +67,31 @@ final class Site {
   }
 
   Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
-      Classification classification, Technique technique, @Nullable DisplacedCopy copy) {
+      Classification classification, Displacement displacement) {
     this.instruction = instruction;
     backing = Backing.of(mapping, instruction.address());
     this.code = code;
     word = ByteBuffer.wrap(Arrays.copyOf(code, Long.BYTES)).order(ByteOrder.LITTLE_ENDIAN).getLong();
     this.policy = policy;
-    this.technique = technique;
-    this.copy = copy;
-    emulation = classification instanceof Classification.Emulate(Emulation e) ? e : null;
+    this.classification = classification;
+    this.displacement = displacement;
   }
 
   long address() {
     return instruction.address();
   }
 
-  /**
-   * Returns true if the effect is computed and nothing else can be done: there may be no slot for a copy,
-   * which the CPU would execute where its memory access faults.
-   */
-  boolean lacksCopy() {
-    return copy == null
-        && emulation != null
-        && Techniques.needsCopy(new Classification.Emulate(emulation), technique, policy, instruction);
+  Technique technique() {
+    return displacement.technique();
+  }
+
+  /** The breakpoint is not in memory, and does not come back. */
+  void retire() {
+    installed = false;
+    Lease lease = displacement.lease();
+    if (lease != null) {
+      lease.retire();
+    }
   }
 
   /**

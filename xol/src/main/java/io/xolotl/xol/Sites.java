@@ -1,9 +1,9 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Refusal;
@@ -42,12 +42,11 @@ final class Sites {
 
   private final TracedProcess process;
   private final ProcessMemory memory;
-  private final XolArea area;
-  private final XolArea.InSomeThread threads;
+  private final CodeArea area;
+  private final Displacements displacements;
   private final RestartableSequences sequences;
 
   private final LongMap<Site> sites = new LongMap<>();
-  private final LongMap<Site> bySlot = new LongMap<>();
 
   /**
    * Where breakpoints have been, and what belongs there: for a thread that executed one before it was taken
@@ -67,11 +66,11 @@ final class Sites {
   /** It was said of a child that it keeps its copies of the slots. */
   private boolean childKeepsSlots;
 
-  Sites(TracedProcess process, XolArea.InSomeThread threads) {
+  Sites(TracedProcess process, CodeArea.InSomeThread threads) {
     this.process = process;
-    this.threads = threads;
     memory = process.memory();
-    area = new XolArea(process);
+    area = new CodeArea(process, threads);
+    displacements = new Displacements(area);
     sequences = new RestartableSequences(process);
   }
 
@@ -123,9 +122,11 @@ final class Sites {
     return !area.isEmpty();
   }
 
+  /** The copy around an address, for a thread that has been created there; null if there is none. */
   @Nullable
-  Site ownerOfSlot(long address) {
-    return area.contains(address) ? bySlot.get(address & -XolArea.SLOT_BYTES) : null;
+  Copy copyAt(long address) {
+    Lease lease = area.owner(address);
+    return lease != null && lease.attachment() instanceof Copy copy ? copy : null;
   }
 
   /** Registers all or none: everything that can be refused is, before the first breakpoint is written. */
@@ -246,14 +247,22 @@ final class Sites {
       for (Probe probe : fresh.probes) {
         probe.activate(fresh);
       }
-      stale.installed = false;
-      releaseIfUnused(stale);
+      stale.retire();
       return fresh;
     } catch (ProbeException e) {
-      throw new ProbeException(Reason.CODE_CHANGED, address,
-          "the program has changed the code at " + where(address) + ", and the probe is removed: "
-              + e.getMessage());
+      throw changed(address, e);
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.SECCOMP) {
+        throw e;
+      }
+      throw changed(address, e);
     }
+  }
+
+  private static ProbeException changed(long address, RuntimeException refusal) {
+    return new ProbeException(Reason.CODE_CHANGED, address,
+        "the program has changed the code at " + where(address) + ", and the probe is removed: "
+            + refusal.getMessage());
   }
 
   /** Retires the sites whose memory is unmapped. */
@@ -317,8 +326,8 @@ final class Sites {
       site.entersSequence = sequences.startsAt(site.instruction.nextAddress());
       if (sequence != null) {
         end(site, sequences.refusal(sequence, site.address(), "; the probe is removed"), ended);
-      } else if (site.entersSequence && !Techniques.goesOnInto(site.technique, site.emulation)) {
-        end(site, RestartableSequences.cannotBeEntered(site.instruction, site.technique), ended);
+      } else if (site.entersSequence && !RestartableSequences.isReachedFrom(site.technique(), site.classification)) {
+        end(site, RestartableSequences.cannotBeEntered(site.instruction, site.technique()), ended);
       }
     }
   }
@@ -351,23 +360,6 @@ final class Sites {
     }
   }
 
-  /**
-   * A thread has stopped that may be in a slot behind the copy of the instruction in front of a sequence: it
-   * is brought to the sequence, whose abort the kernel would forget if it found the thread elsewhere.
-   */
-  void bringIntoSequence(ThreadState state) {
-    Site site = state.site;
-    if (state.phase == ThreadState.Phase.BOOSTED && site != null && site.entersSequence) {
-      state.readRegisters();
-      DisplacedCopy copy = Objects.requireNonNull(site.copy);
-      if (state.registers().rip() == copy.slot() + copy.length()) {
-        state.registers().rip(site.instruction.nextAddress());
-        state.writeRegistersIfChanged();
-        leaveBoosted(state, site);
-      }
-    }
-  }
-
   private void install(List<Site> fresh) {
     Breakpoints.install(memory, fresh, site -> {
       // In the map first: from the moment the byte is written any thread may stop there.
@@ -379,7 +371,7 @@ final class Sites {
 
   /** The probes have been taken off; what was not installed yet gives its slot back. */
   private void undo(List<Site> fresh) {
-    fresh.forEach(this::releaseIfUnused);
+    fresh.stream().filter(site -> !site.installed).forEach(Site::retire);
   }
 
   private static void checkCompatible(Engine.Target target, Site site) {
@@ -387,9 +379,9 @@ final class Sites {
     boolean strict = target.request().policy() == RelocationPolicy.STRICT
         && site.policy != RelocationPolicy.STRICT
         && site.instruction.isRipRelative();
-    if (strict || forced.isPresent() && forced.get() != site.technique) {
+    if (strict || forced.isPresent() && forced.get() != site.technique()) {
       throw new ProbeException(Reason.TECHNIQUE_NOT_APPLICABLE, target.address(), where(target.address())
-          + " is probed already, " + site.technique + " under policy " + site.policy
+          + " is probed already, " + site.technique() + " under policy " + site.policy
           + "; all probes at one address share that");
     }
   }
@@ -414,33 +406,43 @@ final class Sites {
     if (classification instanceof Classification.Refuse(Refusal refusal)) {
       throw refused(address, instruction.text(), refusal);
     }
-    Technique technique = Techniques.choose(instruction, classification, request);
+    Technique technique = choose(instruction, classification, request);
     boolean entersSequence = sequences.startsAt(instruction.nextAddress());
-    Emulation emulation = classification instanceof Classification.Emulate(Emulation e) ? e : null;
-    if (entersSequence && !Techniques.goesOnInto(technique, emulation)) {
+    if (entersSequence && !RestartableSequences.isReachedFrom(technique, classification)) {
       throw RestartableSequences.cannotBeEntered(instruction, technique);
     }
-    DisplacedCopy copy = null;
-    if (Techniques.needsCopy(classification, technique, request.policy(), instruction)) {
-      Displacement displacement = displaceIfPossible(instruction, technique);
-      copy = displacement.copy();
-      if (copy != null && displacement.technique() != technique && request.technique().isPresent()) {
-        area.release(copy.slot());
-        throw Techniques.notApplicable(instruction, technique, displacement.technique());
-      }
-      if (copy != null && displacement.technique() != technique && entersSequence) {
-        area.release(copy.slot());
-        throw noSpace(address);
-      }
-      technique = displacement.technique();
+    Displacement displacement = displacements.of(instruction, classification, technique, request.policy());
+    if (displacement == null) {
+      throw instruction.isRipRelative() && Classification.ScratchRegister.of(instruction).isEmpty()
+          ? refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER)
+          : noSpace(address);
     }
-    var site = new Site(instruction, mapping, code, request.policy(), classification, technique, copy);
+    var site = new Site(instruction, mapping, code, request.policy(), classification, displacement);
+    if (displacement.technique() != technique && (request.technique().isPresent() || entersSequence)) {
+      site.retire();
+      throw request.technique().isPresent()
+          ? notApplicable(instruction, technique, displacement.technique())
+          : noSpace(address);
+    }
     site.entersSequence = entersSequence;
     site.watched = !sequences.isFree(address);
-    if (copy != null) {
-      bySlot.put(copy.slot(), site);
-    }
     return site;
+  }
+
+  private static Technique choose(Instruction instruction, Classification classification,
+      ProbeRequest request) {
+    Technique natural = Technique.chosenFor(instruction, classification).orElseThrow();
+    Technique technique = request.technique().orElse(natural);
+    if (technique != natural && !technique.isApplicable(instruction, classification, request.policy())) {
+      throw notApplicable(instruction, technique, natural);
+    }
+    return technique;
+  }
+
+  private static ProbeException notApplicable(Instruction instruction, Technique forced, Technique natural) {
+    return new ProbeException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
+        "'" + instruction.text() + "' at " + where(instruction.address()) + " cannot be executed " + forced
+            + "; without being told, the engine uses " + natural);
   }
 
   private MemoryMapping checkMapping(long address, List<MemoryMapping> mappings) {
@@ -537,86 +539,6 @@ final class Sites {
   private @Nullable Site siteAt(long address, LongMap<Site> fresh) {
     Site known = sites.get(address);
     return known == null ? fresh.get(address) : known;
-  }
-
-  /**
-   * Takes a slot for a copy and writes it.
-   *
-   * @return the copy and how it is run: a boosted one only where a jump gets back from it
-   */
-  private Displacement displace(Instruction instruction, Technique technique) {
-    long address = instruction.address();
-    if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
-      long target = instruction.ripRelativeTarget().orElse(address);
-      if (technique == Technique.BOOSTED) {
-        // In reach of both, the operand and the way back.
-        long half = (target - address) / 2;
-        long slot = area.take(address + half, XolArea.REACH - Math.abs(half),
-            s -> DisplacedCopy.bytes(instruction, s) != null
-                && DisplacedCopy.jumpBack(instruction, s) != null,
-            threads);
-        if (slot != 0) {
-          return new Displacement(write(instruction, slot, DisplacedCopy.jumpBack(instruction, slot)),
-              technique);
-        }
-      }
-      long slot = area.take(target, XolArea.REACH, s -> DisplacedCopy.bytes(instruction, s) != null, threads);
-      if (slot != 0) {
-        return new Displacement(write(instruction, slot, new byte[0]), unboosted(technique));
-      }
-      if (!instruction.isRipRelative()) {
-        throw noSpace(address);
-      }
-    }
-    Classification.ScratchRegister scratch = Classification.ScratchRegister.of(instruction)
-        .orElseThrow(() -> refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER));
-    long slot = take(address, s -> true);
-    write(slot, scratch.bytes(), new byte[0]);
-    return new Displacement(DisplacedCopy.withScratch(scratch, slot), unboosted(technique));
-  }
-
-  /** What is emulated needs a copy for rare cases only, and does without where seccomp allows none. */
-  private Displacement displaceIfPossible(Instruction instruction, Technique technique) {
-    try {
-      return displace(instruction, technique);
-    } catch (ProbeException e) {
-      if (technique != Technique.EMULATED || e.reason() != Reason.SECCOMP) {
-        throw e;
-      }
-      return new Displacement(null, technique);
-    }
-  }
-
-  /**
-   * @param copy where there is none, null
-   */
-  private record Displacement(@Nullable DisplacedCopy copy, Technique technique) {}
-
-  private static Technique unboosted(Technique technique) {
-    return technique == Technique.BOOSTED ? Technique.TRAPPED : technique;
-  }
-
-  private DisplacedCopy write(Instruction instruction, long slot, byte @Nullable [] following) {
-    write(slot, Objects.requireNonNull(DisplacedCopy.bytes(instruction, slot)),
-        Objects.requireNonNull(following));
-    return DisplacedCopy.plain(instruction, slot);
-  }
-
-  private void write(long slot, byte[] copy, byte[] following) {
-    try {
-      XolArea.write(memory, slot, copy, following);
-    } catch (PtraceException e) {
-      area.release(slot);
-      throw e;
-    }
-  }
-
-  private long take(long near, LongPredicate suits) {
-    long slot = area.take(near, XolArea.REACH, suits, threads);
-    if (slot == 0) {
-      throw noSpace(near);
-    }
-    return slot;
   }
 
   private static ProbeException noSpace(long address) {
@@ -720,10 +642,9 @@ final class Sites {
     var rest = new HashSet<>(restore(process, leaving));
     for (Site site : leaving) {
       if (!rest.contains(site)) {
-        site.installed = false;
         sites.remove(site.address());
         removed.put(site.address(), site);
-        releaseIfUnused(site);
+        site.retire();
       }
     }
   }
@@ -755,44 +676,6 @@ final class Sites {
     } catch (ThreadGoneException e) {
       // It has ended, as is reported next, and its memory with it.
       return List.of();
-    }
-  }
-
-  /**
-   * A thread has stopped for something else than a breakpoint. If it was boosted it may be out of its slot,
-   * and is done with the site then; if it is not, or only behind the copy, it is brought out like others that
-   * are in a slot.
-   */
-  void noteStop(ThreadState state) {
-    Site site = state.site;
-    if (state.phase == ThreadState.Phase.BOOSTED && site != null) {
-      state.readRegisters();
-      if (!Objects.requireNonNull(site.copy).contains(state.registers().rip())) {
-        leaveBoosted(state, site);
-      }
-    }
-  }
-
-  /**
-   * A thread that was boosted is out of its slot: it has hit a breakpoint, or has been seen elsewhere, or is
-   * gone.
-   */
-  void leaveBoosted(ThreadState state, Site site) {
-    state.phase = ThreadState.Phase.FREE;
-    state.site = null;
-    unpin(site);
-  }
-
-  /** A thread is done with a site that it had pinned. */
-  void unpin(Site site) {
-    site.pins--;
-    releaseIfUnused(site);
-  }
-
-  private void releaseIfUnused(Site site) {
-    if (site.copy != null && site.pins == 0 && !site.installed && bySlot.get(site.copy.slot()) == site) {
-      bySlot.remove(site.copy.slot());
-      area.release(site.copy.slot());
     }
   }
 
@@ -855,9 +738,6 @@ final class Sites {
     }
     for (Site site : removed.values()) {
       removed.remove(site.address());
-    }
-    for (Site site : bySlot.values()) {
-      bySlot.remove(Objects.requireNonNull(site.copy).slot());
     }
     last.clear();
     area.clear();

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;

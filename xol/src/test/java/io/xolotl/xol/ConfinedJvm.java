@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;

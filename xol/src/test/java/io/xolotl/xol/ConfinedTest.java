@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;
 import java.nio.file.Files;

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Instruction;
@@ -36,7 +37,7 @@ class DisplacementProperties {
     Instruction original = decode(code, ORIGINAL);
     Assume.that(original.addressSize() == 64);
     long slot = ORIGINAL + distance;
-    byte[] copy = DisplacedCopy.bytes(original, slot);
+    byte[] copy = Relocator.bytes(original, slot);
     long reached = original.ripRelativeTarget().orElse(slot) - slot - code.length;
     assertThat(copy == null).isEqualTo(reached != (int) reached);
     Assume.that(copy != null);
@@ -44,7 +45,7 @@ class DisplacementProperties {
     assertThat(copied.length()).isEqualTo(original.length());
     assertThat(copied.mnemonic()).isEqualTo(original.mnemonic());
     assertThat(copied.ripRelativeTarget()).isEqualTo(original.ripRelativeTarget());
-    assertThat(DisplacedCopy.bytes(copied, ORIGINAL)).isEqualTo(code);
+    assertThat(Relocator.bytes(copied, ORIGINAL)).isEqualTo(code);
   }
 
   /** A scratch register, with the value it is given, stands for what rip stands for. */
@@ -75,13 +76,13 @@ class DisplacementProperties {
       case Classification.Refuse _ -> false;
       case Classification.Copy _, Classification.FixUp _ -> true;
       case Classification.Emulate _ -> Arrays.stream(Technique.values()).anyMatch(
-          technique -> Techniques.needsCopy(strict, technique, RelocationPolicy.STRICT, original)
-              && Techniques.applies(technique, original, strict, RelocationPolicy.STRICT));
+          technique -> Displacements.needsCopy(original, strict, technique, RelocationPolicy.STRICT)
+              && technique.isApplicable(original, strict, RelocationPolicy.STRICT));
       case Classification.ReDisplace _, Classification.ScratchRegister _ ->
         throw new AssertionError("changes a copy: " + original);
     };
     if (copied) {
-      assertThat(DisplacedCopy.bytes(original, slot)).as("%s", original).isEqualTo(code);
+      assertThat(Relocator.bytes(original, slot)).as("%s", original).isEqualTo(code);
     }
   }
 

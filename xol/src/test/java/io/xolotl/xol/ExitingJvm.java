@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import java.util.ArrayList;
 import java.util.List;

@@ -5,6 +5,7 @@ import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static io.xolotl.fixtures.FixtureProgram.SYSBLOCK;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ExitStatus;
 import io.xolotl.fixtures.ProcFs;

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static io.xolotl.fixtures.FixtureProgram.CALLS;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import java.util.concurrent.atomic.AtomicLong;

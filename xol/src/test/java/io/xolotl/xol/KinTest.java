@@ -4,6 +4,7 @@ import static io.xolotl.fixtures.FixtureProgram.KIN;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.TargetProcess;

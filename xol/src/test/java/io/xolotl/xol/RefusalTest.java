@@ -7,6 +7,7 @@ import static io.xolotl.fixtures.FixtureProgram.ZOMBIE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.RunsFixture;

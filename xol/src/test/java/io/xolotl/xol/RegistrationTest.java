@@ -6,6 +6,7 @@ import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static io.xolotl.fixtures.FixtureProgram.SLEEPER;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;

@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import static io.xolotl.fixtures.FixtureProgram.REMAP;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.TargetProcess;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;

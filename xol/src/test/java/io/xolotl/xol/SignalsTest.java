@@ -6,6 +6,7 @@ import static io.xolotl.fixtures.FixtureProgram.SYSBLOCK;
 import static io.xolotl.fixtures.FixtureProgram.SYSCALLS;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;

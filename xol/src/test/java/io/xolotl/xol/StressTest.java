@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;

@@ -5,6 +5,7 @@ import static io.xolotl.fixtures.FixtureProgram.SPAWNER;
 import static io.xolotl.fixtures.FixtureProgram.THREADS;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;

@@ -12,18 +12,22 @@ import java.util.List;
 import java.util.function.LongPredicate;
 import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The slots of a process: memory mapped in the target, readable and executable there and written through
  * {@code /proc/PID/mem}, so that no page is ever writable and executable for the program.
  *
  * <p>It consists of blocks, each mapped as near as possible to the code that first needed it; a slot belongs
- * to one site for as long as any thread can be in it. Owned by the tracer thread.
+ * to one {@link Lease} for as long as any thread can be in it. Owned by the tracer thread.
  */
-final class XolArea {
+final class CodeArea {
 
   /** Room for the longest instruction, the trap behind it, and a jump back to anywhere. */
   static final int SLOT_BYTES = 32;
+
+  /** Fills a slot behind what is written there: int3, which catches whatever runs astray. */
+  static final byte TRAP = (byte) 0xcc;
 
   private static final int BLOCK_BYTES = 64 << 10;
   private static final int SLOTS = BLOCK_BYTES / SLOT_BYTES;
@@ -45,10 +49,18 @@ final class XolArea {
   }
 
   private final TracedProcess process;
+  private final InSomeThread threads;
   private final List<Block> blocks = new ArrayList<>();
+  private final LongMap<Lease> leases = new LongMap<>();
 
-  XolArea(TracedProcess process) {
+  /**
+   * An area without blocks.
+   *
+   * @param threads gives a thread to map memory in
+   */
+  CodeArea(TracedProcess process, InSomeThread threads) {
     this.process = process;
+    this.threads = threads;
   }
 
   /**
@@ -57,24 +69,26 @@ final class XolArea {
    * @param near address that the slot should be near to
    * @param reach how far from there a new block may be at most; wherever it is then, its slots must suit
    * @param suits whether a slot at an address would do
-   * @param threads gives a thread to map memory in
-   * @return the slot's address, or 0 if no memory within reach of {@code near} can be had
+   * @return the slot, or null if no memory within reach of {@code near} can be had
+   * @throws PtraceException SECCOMP if no thread may map memory
    */
-  long take(long near, long reach, LongPredicate suits, InSomeThread threads) {
+  @Nullable
+  Lease take(long near, long reach, LongPredicate suits) {
     for (Block block : blocks) {
       int free = block.used.nextClearBit(0);
       if (free < SLOTS && suits.test(block.base + (long) free * SLOT_BYTES)) {
-        block.used.set(free);
-        return block.base + (long) free * SLOT_BYTES;
+        return lease(block, free);
       }
     }
     long base = threads.run(thread -> map(thread, near, reach));
-    long slot = base + SLOT_BYTES;
-    if (base == 0 || !suits.test(slot)) {
-      return 0;
-    }
-    blocks.getLast().used.set(1);
-    return slot;
+    return base == 0 || !suits.test(base + SLOT_BYTES) ? null : lease(blocks.getLast(), 1);
+  }
+
+  private Lease lease(Block block, int slot) {
+    block.used.set(slot);
+    var lease = new Lease(this, block.base + (long) slot * SLOT_BYTES);
+    leases.put(lease.address(), lease);
+    return lease;
   }
 
   /**
@@ -94,7 +108,7 @@ final class XolArea {
       // The first slot is no slot but the system call instruction for calls made in the process, where no
       // probe can be.
       byte[] systemCall = Arrays.copyOf(process.abi().systemCall(), SYSTEM_CALL_BYTES + 1);
-      systemCall[SYSTEM_CALL_BYTES] = DisplacedCopy.TRAP;
+      systemCall[SYSTEM_CALL_BYTES] = TRAP;
       process.memory().writeText(base, systemCall);
     } catch (PtraceException e) {
       try {
@@ -114,26 +128,41 @@ final class XolArea {
   }
 
   /**
-   * Writes a copy and what follows it, and traps behind.
+   * Writes a copy and what follows it, and traps behind; where that fails the slot is free again.
    *
    * @param copy the displaced instruction
    * @param following what is executed then; empty for a trap
    */
-  static void write(ProcessMemory memory, long slot, byte[] copy, byte[] following) {
+  void write(Lease lease, byte[] copy, byte[] following) {
     byte[] bytes = new byte[SLOT_BYTES];
-    Arrays.fill(bytes, DisplacedCopy.TRAP);
+    Arrays.fill(bytes, TRAP);
     System.arraycopy(copy, 0, bytes, 0, copy.length);
     System.arraycopy(following, 0, bytes, copy.length, following.length);
-    memory.writeText(slot, bytes);
+    try {
+      process.memory().writeText(lease.address(), bytes);
+    } catch (PtraceException e) {
+      lease.retire();
+      throw e;
+    }
   }
 
-  /** Gives a slot back, which no thread is in any more. */
-  void release(long slot) {
-    for (Block block : blocks) {
-      if (block.contains(slot)) {
-        block.used.clear((int) ((slot - block.base) / SLOT_BYTES));
+  /** No thread is in the slot any more; nothing if the area was cleared since it was taken. */
+  void free(Lease lease) {
+    long address = lease.address();
+    if (leases.get(address) == lease) {
+      leases.remove(address);
+      for (Block block : blocks) {
+        if (block.contains(address)) {
+          block.used.clear((int) ((address - block.base) / SLOT_BYTES));
+        }
       }
     }
+  }
+
+  /** Whose slot an address is in; null if it is in none that is taken. */
+  @Nullable
+  Lease owner(long address) {
+    return contains(address) ? leases.get(address & -SLOT_BYTES) : null;
   }
 
   boolean contains(long address) {
@@ -191,9 +220,12 @@ final class XolArea {
     }
   }
 
-  /** Forgets all blocks: they are unmapped, or the address space is gone. */
+  /** Forgets all blocks and leases: they are unmapped, or the address space is gone. */
   void clear() {
     blocks.clear();
+    for (Lease lease : leases.values()) {
+      leases.remove(lease.address());
+    }
     process.systemCallInstruction(0);
   }
 }

@@ -26,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  * before it ever gets one, is not noticed. Neither can the handler of a process that has entered a sandbox
  * since (seccomp(2)) be put back, which is said then.
  */
-final class TrapHandler {
+final class TrapAction {
 
   private static final int SIGSET_BYTES = 8;
   private static final long SIG_IGN = 1;
@@ -48,7 +48,7 @@ final class TrapHandler {
   /** The action with the handler, or null if there is none. */
   private byte @Nullable [] action;
 
-  TrapHandler(TracedProcess process) {
+  TrapAction(TracedProcess process) {
     this.process = process;
     memory = process.memory();
   }
@@ -61,7 +61,7 @@ final class TrapHandler {
   }
 
   /** Returns true if the program has a handler that is not known. */
-  boolean isNews() {
+  boolean hasUnknownHandler() {
     return action == null && isInstalled();
   }
 

@@ -1,0 +1,89 @@
+package io.xolotl.decoder;
+
+import java.util.Optional;
+
+/**
+ * How a displaced instruction is executed.
+ *
+ * <pre>
+ *   classification                       chosen           applicable besides
+ *   ------------------------------------ ---------------- -----------------------------------
+ *   copy, re-displace                    BOOSTED          TRAPPED, SINGLE_STEPPED
+ *     rep                                TRAPPED          SINGLE_STEPPED
+ *   scratch register                     TRAPPED          SINGLE_STEPPED
+ *   emulate: nop, push, pushf, lea       EMULATED         BOOSTED, TRAPPED, SINGLE_STEPPED
+ *   emulate: popf                        EMULATED         TRAPPED
+ *   emulate: branches                    EMULATED         SINGLE_STEPPED
+ *   fix up: syscall, int 0x80            SINGLE_STEPPED
+ * </pre>
+ *
+ * <p>A repeated string instruction may be interrupted in its middle, and its thread then stays in the copy
+ * until the end: at the trap behind the copy that is noticed. popf under the trap flag makes the kernel take
+ * that flag for the program's own. A system call is stepped because the step ends, too, where the call does
+ * not return behind the copy (rt_sigreturn). Under {@link RelocationPolicy#STRICT} nothing with a RIP-relative
+ * operand is copied.
+ */
+public enum Technique {
+
+  /** Its effect is computed on the saved registers; nothing is executed out of line. One stop a hit. */
+  EMULATED,
+
+  /** A copy with a jump back behind it is run; nothing needs to be corrected afterwards. One stop a hit. */
+  BOOSTED,
+
+  /**
+   * A copy with a breakpoint behind it is run. Two stops a hit, also for repeated string instructions.
+   */
+  TRAPPED,
+
+  /**
+   * A copy is run with the CPU's trap flag. Two stops a hit, for a repeated string instruction one an
+   * iteration. The reference that the others are compared with.
+   */
+  SINGLE_STEPPED;
+
+  /**
+   * The technique that is chosen for an instruction by itself. Another one may be used because of where the
+   * copy is: from too far away no jump gets back.
+   *
+   * @param instruction the instruction
+   * @param classification what happens to it out of line
+   * @return empty if it is refused
+   */
+  public static Optional<Technique> chosenFor(Instruction instruction, Classification classification) {
+    return switch (classification) {
+      case Classification.Copy _, Classification.ReDisplace _ ->
+        Optional.of(instruction.isRepeated() ? TRAPPED : BOOSTED);
+      case Classification.ScratchRegister _ -> Optional.of(TRAPPED);
+      case Classification.Emulate _ -> Optional.of(EMULATED);
+      case Classification.FixUp _ -> Optional.of(SINGLE_STEPPED);
+      case Classification.Refuse _ -> Optional.empty();
+    };
+  }
+
+  /**
+   * Returns true if an instruction can be executed in this way where its copy may be anywhere.
+   *
+   * @param instruction the instruction
+   * @param classification what happens to it out of line under the policy
+   * @param policy whether copies may be changed
+   */
+  public boolean isApplicable(Instruction instruction, Classification classification,
+      RelocationPolicy policy) {
+    return switch (classification) {
+      case Classification.Copy _, Classification.ReDisplace _, Classification.ScratchRegister _ ->
+        this == TRAPPED || this == SINGLE_STEPPED
+            || chosenFor(instruction, classification).filter(chosen -> chosen == this).isPresent();
+      case Classification.Emulate(Emulation emulation) -> this == EMULATED
+          || policy.allowsCopy(instruction) && switch (this) {
+            case EMULATED -> true;
+            // popf may set the trap flag, which would trap behind the jump.
+            case BOOSTED -> !emulation.changesRip() && !(emulation instanceof Emulation.PopFlags);
+            case TRAPPED -> !emulation.changesRip();
+            case SINGLE_STEPPED -> !(emulation instanceof Emulation.PopFlags);
+          };
+      case Classification.FixUp _ -> this == SINGLE_STEPPED;
+      case Classification.Refuse _ -> false;
+    };
+  }
+}
