@@ -1,5 +1,6 @@
 package io.xolotl.bench;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.IdleCpus;
@@ -9,7 +10,6 @@ import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.ProbingOptions;
-import io.xolotl.decoder.Technique;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;

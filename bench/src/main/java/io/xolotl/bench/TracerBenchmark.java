@@ -87,7 +87,7 @@ public class TracerBenchmark {
     started.send("go");
     Tracer own = Tracer.start("tracer of a benchmark");
     tracer = own;
-    process = own.call(() -> TracedProcess.attach(own, started.pid(), new GoOn()));
+    process = own.call(() -> TracedProcess.attach(own, started.pid(), _ -> new GoOn()));
   }
 
   /** Detaches, and ends the program. */

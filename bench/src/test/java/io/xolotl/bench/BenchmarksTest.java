@@ -2,10 +2,10 @@ package io.xolotl.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.ProcFs;
 import io.xolotl.xol.HandlerContext;
-import io.xolotl.decoder.Technique;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;

@@ -1,5 +1,6 @@
 package io.xolotl.cli;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.fuzzing.Finding;
 import io.xolotl.fixtures.fuzzing.FuzzReport;
 import io.xolotl.fixtures.fuzzing.FuzzReport.Tally;
@@ -11,7 +12,6 @@ import io.xolotl.fixtures.oracle.Comparison;
 import io.xolotl.fixtures.oracle.Difference;
 import io.xolotl.fixtures.oracle.Displacer;
 import io.xolotl.fixtures.oracle.Oracle;
-import io.xolotl.decoder.Technique;
 import java.io.IOException;
 import java.io.Writer;
 import java.security.SecureRandom;

@@ -1,5 +1,6 @@
 package io.xolotl.cli;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.CTraceLoop;
 import io.xolotl.fixtures.GdbBreakpoint;
 import io.xolotl.fixtures.HitLoop;
@@ -9,7 +10,6 @@ import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
-import io.xolotl.decoder.Technique;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;

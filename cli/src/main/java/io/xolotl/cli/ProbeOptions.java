@@ -1,6 +1,7 @@
 package io.xolotl.cli;
 
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
 import io.xolotl.xol.Function;
 import io.xolotl.xol.HandlerContext;
 import io.xolotl.xol.Probe;
@@ -8,7 +9,6 @@ import io.xolotl.xol.ProbeHandler;
 import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
-import io.xolotl.decoder.Technique;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

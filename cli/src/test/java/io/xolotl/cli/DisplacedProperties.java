@@ -2,12 +2,12 @@ package io.xolotl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
 import io.xolotl.fixtures.generation.InstructionGenerator;
 import io.xolotl.fixtures.oracle.Case;
 import io.xolotl.fixtures.oracle.Comparison;
 import io.xolotl.fixtures.oracle.Oracle;
-import io.xolotl.decoder.Technique;
 import java.util.List;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.ForAll;

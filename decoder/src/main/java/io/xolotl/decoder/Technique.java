@@ -20,8 +20,8 @@ import java.util.Optional;
  * <p>A repeated string instruction may be interrupted in its middle, and its thread then stays in the copy
  * until the end: at the trap behind the copy that is noticed. popf under the trap flag makes the kernel take
  * that flag for the program's own. A system call is stepped because the step ends, too, where the call does
- * not return behind the copy (rt_sigreturn). Under {@link RelocationPolicy#STRICT} nothing with a RIP-relative
- * operand is copied.
+ * not return behind the copy (rt_sigreturn). Under {@link RelocationPolicy#STRICT} nothing with a
+ * RIP-relative operand is copied.
  */
 public enum Technique {
 

@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * Starts a program so that it is traced from before its first instruction.
@@ -62,18 +63,19 @@ final class Launcher {
   }
 
   /** Tracer thread only. */
-  static TracedProcess launch(Tracer tracer, LaunchRequest request, TraceHandler handler) {
-    return new Launcher(tracer, request).launch(handler);
+  static TracedProcess launch(Tracer tracer, LaunchRequest request,
+      Function<TracedProcess, TraceHandler> handlers) {
+    return new Launcher(tracer, request).launch(handlers);
   }
 
-  private TracedProcess launch(TraceHandler handler) {
+  private TracedProcess launch(Function<TracedProcess, TraceHandler> handlers) {
     Path program = find();
     int pid = spawn();
     Attachability.launched(pid, tracer);
     Reaper.watch(pid);
     try {
       awaitSelfStop(pid);
-      TracedProcess process = TracedProcess.seizeChild(tracer, pid, handler);
+      TracedProcess process = TracedProcess.seizeChild(tracer, pid, handlers);
       TracedThread shell = process.threads().getFirst();
       resume(shell);
       execute(shell, program);

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -52,12 +53,13 @@ public final class TracedProcess {
   /** Where a process comes from. */
   private record Birth(TracedProcess creator, boolean sharesMemory) {}
 
-  private TracedProcess(Tracer tracer, int pid, TraceHandler handler) {
+  private TracedProcess(Tracer tracer, int pid, Function<TracedProcess, TraceHandler> handlers) {
     this.tracer = tracer;
     this.pid = pid;
-    this.handler = handler;
     memory = new ProcessMemory(pid);
     space = new AddressSpace(this);
+    // It keeps the process, and asks nothing of it before the process is attached to.
+    handler = handlers.apply(this);
     tracer.add(this);
   }
 
@@ -68,14 +70,15 @@ public final class TracedProcess {
    *
    * @param tracer whose thread controls it from now on
    * @param pid the process
-   * @param handler what to do when it stops
+   * @param handlers makes what is done when it stops, of the process, which is not attached to yet
    * @throws PtraceException if it may not or cannot be traced; some of its threads may be traced then, and
    *     run on: close the tracer, which lets go of them without a stop. (A stop ends some system calls,
    *     epoll_wait(2) for one, with EINTR.)
    */
-  public static TracedProcess attach(Tracer tracer, int pid, TraceHandler handler) {
+  public static TracedProcess attach(Tracer tracer, int pid,
+      Function<TracedProcess, TraceHandler> handlers) {
     Attachability.check(tracer, pid);
-    var process = new TracedProcess(tracer, pid, handler);
+    var process = new TracedProcess(tracer, pid, handlers);
     process.seizeAll();
     return process;
   }
@@ -154,7 +157,7 @@ public final class TracedProcess {
 
   /** For {@link AddressSpace}. */
   TracedProcess attachBorrower(int borrower) {
-    return attach(tracer, borrower, handler);
+    return attach(tracer, borrower, _ -> handler);
   }
 
   /** For {@link AddressSpace}: attaches to threads that came unseen; true if there are any. */
@@ -289,17 +292,18 @@ public final class TracedProcess {
    *
    * @param tracer whose thread controls it
    * @param request what to start
-   * @param handler what to do when it stops later
+   * @param handlers makes what is done when it stops later, of the process, which is not attached to yet
    * @return the process; its one thread is stopped on its way to user mode
    * @throws PtraceException {@link Reason#LAUNCH_FAILED} if it cannot be started
    */
-  public static TracedProcess launch(Tracer tracer, LaunchRequest request, TraceHandler handler) {
-    return Launcher.launch(tracer, request, handler);
+  public static TracedProcess launch(Tracer tracer, LaunchRequest request,
+      Function<TracedProcess, TraceHandler> handlers) {
+    return Launcher.launch(tracer, request, handlers);
   }
 
   /** For {@link Launcher}: takes a child of the tracer thread that is stopped and that nobody else knows. */
-  static TracedProcess seizeChild(Tracer tracer, int pid, TraceHandler handler) {
-    var process = new TracedProcess(tracer, pid, handler);
+  static TracedProcess seizeChild(Tracer tracer, int pid, Function<TracedProcess, TraceHandler> handlers) {
+    var process = new TracedProcess(tracer, pid, handlers);
     process.seizeAll();
     return process;
   }
@@ -529,7 +533,7 @@ public final class TracedProcess {
 
   /** A process that this one created and that is traced since then. */
   void adoptProcess(int child, boolean sharesMemory) {
-    var process = new TracedProcess(tracer, child, handler);
+    var process = new TracedProcess(tracer, child, _ -> handler);
     process.birth = new Birth(this, sharesMemory);
     process.created = true;
     process.sharedFilters = sharedFilters;

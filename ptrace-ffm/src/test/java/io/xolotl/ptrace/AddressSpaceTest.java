@@ -115,7 +115,7 @@ class AddressSpaceTest {
     public static void main(String[] arguments) {
       try (Tracer tracer = Tracer.start("t")) {
         int found = tracer.call(() -> {
-          var process = TracedProcess.attach(tracer, Integer.parseInt(arguments[0]), new Recorder());
+          var process = TracedProcess.attach(tracer, Integer.parseInt(arguments[0]), _ -> new Recorder());
           var all = new ArrayList<TracedProcess>();
           process.attachBorrowers(all::add, thread -> {});
           return all.size();

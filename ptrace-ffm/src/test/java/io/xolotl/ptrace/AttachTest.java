@@ -184,7 +184,7 @@ class AttachTest {
       @RunsFixture(value = FixtureProgram.THREADS, args = "4") TargetProcess target) {
     Tracer tracer = Tracer.start("tracer of a test");
     tracer.call(() -> {
-      TracedProcess process = TracedProcess.attach(tracer, target.pid(), new Recorder());
+      TracedProcess process = TracedProcess.attach(tracer, target.pid(), _ -> new Recorder());
       process.threads().forEach(TracedThread::interruptAndWait);
       return 0;
     });

@@ -28,7 +28,7 @@ class AttachabilityTest {
   }
 
   private void assertRefused(int pid, Reason reason, String... parts) {
-    assertThatThrownBy(() -> tracer.call(() -> TracedProcess.attach(tracer, pid, new Recorder())))
+    assertThatThrownBy(() -> tracer.call(() -> TracedProcess.attach(tracer, pid, _ -> new Recorder())))
         .isInstanceOfSatisfying(PtraceException.class, e -> assertThat(e.reason()).isEqualTo(reason))
         .hasMessageContainingAll(parts);
   }
@@ -92,7 +92,7 @@ class AttachabilityTest {
               + ProcessHandle.current().pid());
       assertThat(ProcFs.tracerPid(target.pid())).isEqualTo(first.tracer.tid());
     }
-    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), new Recorder()));
+    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), _ -> new Recorder()));
     assertThat(ProcFs.tracerPid(target.pid())).isEqualTo(tracer.tid());
   }
 
@@ -117,7 +117,8 @@ class AttachabilityTest {
   void processThatWasLaunchedByAnotherTracerThatIsStillOpen() {
     Tracer parent = Tracer.start("parent");
     TracedProcess launched = parent
-        .call(() -> TracedProcess.launch(parent, LaunchRequest.of(List.of("sleep", "1000")), new Recorder()));
+        .call(() -> TracedProcess.launch(parent, LaunchRequest.of(List.of("sleep", "1000")),
+            _ -> new Recorder()));
     int pid = launched.pid();
     parent.call(() -> {
       launched.detach();
@@ -126,7 +127,7 @@ class AttachabilityTest {
     assertRefused(pid, Reason.CHILD_OF_THIS_JVM, "process " + pid, "another tracer of this JVM", "close");
     parent.close();
     var recorder = new Recorder();
-    TracedProcess again = tracer.call(() -> TracedProcess.attach(tracer, pid, recorder));
+    TracedProcess again = tracer.call(() -> TracedProcess.attach(tracer, pid, _ -> recorder));
     tracer.call(() -> {
       again.threads().getFirst().send(Signals.SIGKILL);
       return 0;
@@ -141,7 +142,7 @@ class AttachabilityTest {
 
     public static void main(String[] arguments) {
       try (Tracer tracer = Tracer.start("t")) {
-        tracer.call(() -> TracedProcess.attach(tracer, Integer.parseInt(arguments[0]), new Recorder()));
+        tracer.call(() -> TracedProcess.attach(tracer, Integer.parseInt(arguments[0]), _ -> new Recorder()));
         System.out.println("attached");
       } catch (PtraceException e) {
         System.out.println(e.reason() + " " + e.errno() + " " + e.getMessage());

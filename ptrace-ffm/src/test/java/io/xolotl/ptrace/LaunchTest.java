@@ -331,10 +331,11 @@ class LaunchTest {
       var recorder = new Recorder();
       for (int i = 0; i < 20; i++) {
         assertThatThrownBy(() -> tracer.call(() -> TracedProcess.launch(tracer,
-            request(executable("text", "no program").toString()), recorder)))
+            request(executable("text", "no program").toString()), _ -> recorder)))
             .isInstanceOf(PtraceException.class);
       }
-      TracedProcess process = tracer.call(() -> TracedProcess.launch(tracer, request("/bin/true"), recorder));
+      TracedProcess process = tracer
+          .call(() -> TracedProcess.launch(tracer, request("/bin/true"), _ -> recorder));
       tracer.call(() -> {
         process.threads().getFirst().cont(0);
         return 0;
@@ -368,7 +369,7 @@ class LaunchTest {
       Path pipe = directory.resolve("pipe" + closed);
       assertThat(runToEnd(request("mkfifo", pipe.toString()))).isEqualTo(new WaitStatus.Exited(0));
       TracedProcess process = tracer.call(
-          () -> TracedProcess.launch(tracer, request("/bin/cat", pipe.toString()), new Recorder()));
+          () -> TracedProcess.launch(tracer, request("/bin/cat", pipe.toString()), _ -> new Recorder()));
       int pid = process.pid();
       tracer.call(() -> {
         process.detach();
@@ -390,7 +391,8 @@ class LaunchTest {
   @Test
   void programHeldByATracerThatIsClosedIsReaped() {
     Tracer tracer = Tracer.start("tracer of a test");
-    int pid = tracer.call(() -> TracedProcess.launch(tracer, request("/bin/true"), new Recorder()).pid());
+    int pid = tracer
+        .call(() -> TracedProcess.launch(tracer, request("/bin/true"), _ -> new Recorder()).pid());
     tracer.close();
     ProcFs.awaitGone(pid);
     Await.until(() -> !Attachability.isLaunched(pid), () -> "process " + pid + " is forgotten");

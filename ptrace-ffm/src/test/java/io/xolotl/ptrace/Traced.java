@@ -17,11 +17,11 @@ final class Traced implements AutoCloseable {
   }
 
   static Traced attach(int pid, TraceHandler handler) {
-    return of(tracer -> TracedProcess.attach(tracer, pid, handler));
+    return of(tracer -> TracedProcess.attach(tracer, pid, _ -> handler));
   }
 
   static Traced launch(LaunchRequest request, TraceHandler handler) {
-    return of(tracer -> TracedProcess.launch(tracer, request, handler));
+    return of(tracer -> TracedProcess.launch(tracer, request, _ -> handler));
   }
 
   private static Traced of(Function<Tracer, TracedProcess> how) {

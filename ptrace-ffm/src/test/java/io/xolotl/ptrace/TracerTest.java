@@ -41,7 +41,7 @@ class TracerTest {
 
   @Test
   void requestsFromOtherThreadsAreRefused() {
-    assertThatThrownBy(() -> TracedProcess.attach(tracer, 1, new Recorder()))
+    assertThatThrownBy(() -> TracedProcess.attach(tracer, 1, _ -> new Recorder()))
         .isInstanceOf(IllegalStateException.class).hasMessageContaining("Tracer.call");
   }
 
@@ -92,7 +92,7 @@ class TracerTest {
   @Test
   void blockedWaitIsWokenEveryTime(@RunsFixture(FixtureProgram.SLEEPER) TargetProcess target) {
     // The tracee runs and never stops: only a wake-up gets the tracer out of waitpid.
-    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), new Recorder()));
+    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), _ -> new Recorder()));
     for (int i = 0; i < 10_000; i++) {
       int n = i;
       assertThat(tracer.call(() -> n)).isEqualTo(n);
@@ -103,7 +103,7 @@ class TracerTest {
   void callsFromManyThreadsWhileEventsRain(
       @RunsFixture(value = FixtureProgram.SPAWNER, args = "4") TargetProcess target) throws Exception {
     var recorder = new Recorder();
-    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), recorder));
+    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), _ -> recorder));
     target.send("go");
     var executed = new AtomicInteger();
     try (var callers = Executors.newVirtualThreadPerTaskExecutor()) {
@@ -149,7 +149,7 @@ class TracerTest {
   @Test
   void idleTracerUsesNoCpu(@RunsFixture(FixtureProgram.SLEEPER) TargetProcess target) {
     assertIdle();
-    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), new Recorder()));
+    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), _ -> new Recorder()));
     assertIdle();
   }
 
@@ -267,7 +267,7 @@ class TracerTest {
   @Test
   void exitStatusesOfTheApplicationsChildrenAreLeftToIt(
       @RunsFixture(FixtureProgram.SLEEPER) TargetProcess target) throws Exception {
-    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), new Recorder()));
+    tracer.call(() -> TracedProcess.attach(tracer, target.pid(), _ -> new Recorder()));
     var children = new ArrayList<CompletableFuture<Process>>();
     for (int i = 0; i < 50; i++) {
       Process child = new ProcessBuilder("/bin/sh", "-c", "exit " + (i + 1)).start();
@@ -282,7 +282,8 @@ class TracerTest {
 
   @Test
   void requestOnAThreadThatIsGoneNamesIt(@RunsFixture(FixtureProgram.SLEEPER) TargetProcess target) {
-    TracedProcess process = tracer.call(() -> TracedProcess.attach(tracer, target.pid(), new Recorder()));
+    TracedProcess process = tracer
+        .call(() -> TracedProcess.attach(tracer, target.pid(), _ -> new Recorder()));
     TracedThread thread = tracer.call(() -> process.threads().getFirst());
     tracer.call(() -> {
       process.detach();

@@ -3,7 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
-import io.xolotl.xol.ProbeException.Reason;
+import io.xolotl.xol.SiteException.Reason;
 import io.xolotl.xol.elf.FunctionRange;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -17,17 +17,17 @@ import java.util.Optional;
 final class Boundaries {
 
   /** Reads code without our breakpoints. */
-  interface Text {
+  interface Reader {
     byte[] read(long address, int length);
   }
 
   private static final int LONGEST = 15;
 
   private final Decoder decoder;
-  private final Text text;
+  private final Reader text;
   private final Map<Long, Code> functions = new HashMap<>();
 
-  Boundaries(Decoder decoder, Text text) {
+  Boundaries(Decoder decoder, Reader text) {
     this.decoder = decoder;
     this.text = text;
   }
@@ -72,12 +72,12 @@ final class Boundaries {
    * Refuses what is not known to be an instruction's first byte, unless the caller insists on it; what is
    * known to be in the middle of one is refused in any case.
    *
-   * @param target what is to be probed
+   * @param place what is to be probed
    * @param instruction what its bytes are
    */
-  void check(Engine.Target target, Instruction instruction) {
-    long address = target.address();
-    FunctionRange function = target.function().orElse(null);
+  void check(Place place, Instruction instruction) {
+    long address = place.address();
+    FunctionRange function = place.function().orElse(null);
     boolean verified = function != null;
     if (function != null && function.start() != address) {
       Code code = functions.computeIfAbsent(function.start(), start -> new Code(function));
@@ -86,20 +86,18 @@ final class Boundaries {
       verified = code.starts.get(offset);
       if (!verified && code.decoded > offset) {
         Instruction around = code.instructionAt(code.starts.previousSetBit(offset)).orElseThrow();
-        throw new ProbeException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
-            where(address) + " is in the middle of '" + around.text() + "' at " + where(around.address())
+        throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
+            SiteException.hex(address) + " is in the middle of '" + around.text() + "' at "
+                + SiteException.hex(around.address())
                 + ", an instruction of " + function.module().name() + ":" + function.name());
       }
     }
-    if (!verified && !target.request().allowUnverifiedBoundary()) {
-      throw new ProbeException(Reason.BOUNDARY_UNVERIFIED, address,
-          "no symbol shows that an instruction starts at " + where(address) + "; if you know that '"
+    if (!verified && !place.trusted()) {
+      throw new SiteException(Reason.BOUNDARY_UNVERIFIED, address,
+          "no symbol shows that an instruction starts at " + SiteException.hex(address)
+              + "; if you know that '"
               + instruction.text()
               + "' does, insist with trustingBoundary() (command line: --trust-boundary)");
     }
-  }
-
-  private static String where(long address) {
-    return "0x" + Long.toHexString(address);
   }
 }

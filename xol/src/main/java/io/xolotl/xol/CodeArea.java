@@ -37,6 +37,8 @@ final class CodeArea {
   /** What a rel32 reaches, less a block, so that every slot of a block is in reach if the block is. */
   static final long REACH = (1L << 31) - (1 << 20);
 
+  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol");
+
   private record Block(long base, BitSet used) {
     boolean contains(long address) {
       return address >= base && address < base + BLOCK_BYTES;
@@ -178,10 +180,13 @@ final class CodeArea {
     return blocks.isEmpty();
   }
 
-  /** For people: where the blocks are. */
-  String describe() {
-    return blocks.stream().map(block -> "0x" + Long.toHexString(block.base))
-        .collect(Collectors.joining(", ", BLOCK_BYTES / 1024 + " KiB at each of ", ""));
+  /** Says that memory stays mapped. That does no harm: no thread is in it, and no breakpoint leads there. */
+  void sayThatItStays(String where, PtraceException refusal) {
+    LOGGER.log(System.Logger.Level.WARNING,
+        where + ": memory for copies of probed instructions, " + blocks.stream()
+            .map(block -> "0x" + Long.toHexString(block.base))
+            .collect(Collectors.joining(", ", BLOCK_BYTES / 1024 + " KiB at each of ", ""))
+            + ", stays mapped, unused: " + refusal.getMessage());
   }
 
   /**

@@ -146,7 +146,8 @@ final class Copy {
   void leave(Tracee tracee, boolean stepped) {
     Registers registers = tracee.registers();
     if (registers.rip() == start()) {
-      // Not executed, or a repeated instruction that goes on, or a fault: the original instruction restarts it.
+      // Not executed, or a repeated instruction that goes on, or a fault: the original instruction restarts
+      // it.
       restoreScratch(tracee);
       registers.rip(instruction.address());
       tracee.writeRegistersIfChanged();

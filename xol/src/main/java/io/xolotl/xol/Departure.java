@@ -36,6 +36,7 @@ final class Departure {
   private final TracedProcess process;
   private final Function<TracedThread, Tracee> tracees;
   private final Sites sites;
+  private final CodeArea area;
 
   /** Stopped threads that are as the program must find them, and the signal that each is resumed with. */
   private final Map<TracedThread, Integer> ready = new LinkedHashMap<>();
@@ -43,10 +44,12 @@ final class Departure {
   private final Set<TracedThread> failed = new HashSet<>();
   private @Nullable PtraceException failure;
 
-  Departure(TracedProcess process, Function<TracedThread, Tracee> tracees, Sites sites) {
+  Departure(TracedProcess process, Function<TracedThread, Tracee> tracees, Sites sites,
+      CodeArea area) {
     this.process = process;
     this.tracees = tracees;
     this.sites = sites;
+    this.area = area;
   }
 
   /**
@@ -81,10 +84,10 @@ final class Departure {
   /** Lets a thread go that has stopped only now; in it the slots are unmapped that it was in. */
   void letGo(TracedThread thread) {
     stop(thread);
-    if (ready.containsKey(thread) && process.threads().size() == 1 && sites.hasSlots()) {
+    if (ready.containsKey(thread) && process.threads().size() == 1 && !area.isEmpty()) {
       PtraceException sealed = unmapSlots();
       if (sealed != null) {
-        sites.sayThatSlotsStay(process.toString(), sealed);
+        area.sayThatItStays(process.toString(), sealed);
       }
     }
     detachAll();
@@ -105,7 +108,8 @@ final class Departure {
       thread.handleStop();
     }
     if (!thread.isAtUserBoundary()) {
-      // In a system call that has created a process or thread: the next pass stops it on its way to user mode.
+      // In a system call that has created a process or thread: the next pass stops it on its way to user
+      // mode.
       thread.handleStop();
       return;
     }
@@ -192,7 +196,7 @@ final class Departure {
         continue;
       }
       try {
-        sites.unmapSlots(thread);
+        area.unmap(thread);
         return null;
       } catch (ThreadGoneException e) {
         // Another thread can do it, unless the whole process is killed.

@@ -5,9 +5,9 @@ import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.LoadedModule;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.elf.SymbolResolver;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -34,15 +34,15 @@ final class Locator {
    * @param absent is given the probes whose module is not mapped yet, if they may wait for it
    * @throws SymbolException if a location names nothing
    */
-  synchronized List<Engine.Target> locate(Collection<Probe> probes, List<Probe> absent) {
+  synchronized Map<Probe, Place> locate(Collection<Probe> probes, List<Probe> absent) {
     symbols.update(process.mappings());
     Map<ProbeLocation.Symbol, FunctionRange> known = new HashMap<>();
-    var targets = new ArrayList<Engine.Target>(probes.size());
+    var places = new LinkedHashMap<Probe, Place>();
     for (Probe probe : probes) {
       try {
-        targets.add(switch (probe.location()) {
+        places.put(probe, switch (probe.location()) {
           case ProbeLocation.Address(long address) ->
-            new Engine.Target(probe, address, functionAround(address));
+            probe.request().place(address, functionAround(address));
           case ProbeLocation.Symbol(String module, String symbol, long offset) -> {
             FunctionRange function = known.computeIfAbsent(new ProbeLocation.Symbol(module, symbol, 0),
                 s -> symbols.resolve(s.module(), s.symbol()).function());
@@ -51,7 +51,7 @@ final class Locator {
             // instruction.
             Optional<FunctionRange> around = functionAround(address).or(() -> Optional.of(function)
                 .filter(f -> Long.compareUnsigned(address - f.start(), f.size()) < 0));
-            yield new Engine.Target(probe, address, around);
+            yield probe.request().place(address, around);
           }
         });
       } catch (SymbolException e) {
@@ -61,21 +61,21 @@ final class Locator {
         absent.add(probe);
       }
     }
-    readAhead(targets);
-    return targets;
+    readAhead(places.values());
+    return places;
   }
 
   /**
    * Whole files are read for {@link RestartableSequences}, which is on the tracer thread, and finds them read
    * then.
    */
-  private void readAhead(List<Engine.Target> targets) {
+  private void readAhead(Collection<Place> places) {
     LoadedModule module = null;
-    for (Engine.Target target : targets) {
-      if (module == null || Long.compareUnsigned(target.address() - module.start(),
+    for (Place place : places) {
+      if (module == null || Long.compareUnsigned(place.address() - module.start(),
           module.end() - module.start()) >= 0) {
-        symbols.abortHandlers(target.address());
-        module = symbols.moduleAt(target.address());
+        symbols.abortHandlers(place.address());
+        module = symbols.moduleAt(place.address());
       }
     }
   }

@@ -1,8 +1,8 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.DecoderUnavailableException;
 import io.xolotl.decoder.Refusal;
+import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.xol.elf.SymbolException;
 import java.util.Optional;
@@ -134,8 +134,8 @@ public final class ProbeException extends RuntimeException {
     this(reason, 0, address, null, message, null);
   }
 
-  ProbeException(Reason reason, long address, Refusal refusal, String message) {
-    this(reason, 0, address, refusal, message, null);
+  static ProbeException gone(int pid) {
+    return new ProbeException(Reason.PROCESS_GONE, "process " + pid + " has ended");
   }
 
   static ProbeException of(PtraceException e) {
@@ -162,6 +162,27 @@ public final class ProbeException extends RuntimeException {
             + "before the process enters its sandbox"
         : String.valueOf(e.getMessage());
     return new ProbeException(reason, e.errno(), null, null, message, e);
+  }
+
+  static ProbeException of(SiteException e) {
+    Reason reason = switch (e.reason()) {
+      case ADDRESS_NOT_MAPPED -> Reason.ADDRESS_NOT_MAPPED;
+      case NOT_EXECUTABLE -> Reason.NOT_EXECUTABLE;
+      case SHARED_MEMORY -> Reason.SHARED_MEMORY;
+      case NOT_AN_INSTRUCTION_BOUNDARY -> Reason.NOT_AN_INSTRUCTION_BOUNDARY;
+      case BOUNDARY_UNVERIFIED -> Reason.BOUNDARY_UNVERIFIED;
+      case BREAKPOINT_EXISTS -> Reason.BREAKPOINT_EXISTS;
+      case INSTRUCTION_REFUSED -> Reason.INSTRUCTION_REFUSED;
+      case CODE_CHANGED -> Reason.CODE_CHANGED;
+      case RESTARTABLE_SEQUENCE -> Reason.RESTARTABLE_SEQUENCE;
+      case SIGNAL_TRAMPOLINE -> Reason.SIGNAL_TRAMPOLINE;
+      case TECHNIQUE_NOT_APPLICABLE -> Reason.TECHNIQUE_NOT_APPLICABLE;
+      case NO_XOL_SPACE -> Reason.NO_XOL_SPACE;
+      case BREAKPOINT_LEFT -> Reason.BREAKPOINT_LEFT;
+      case UNREADABLE -> Reason.SYSTEM_ERROR;
+    };
+    return new ProbeException(reason, 0, e.address(), e.refusal().orElse(null),
+        String.valueOf(e.getMessage()), e);
   }
 
   static ProbeException of(SymbolException e) {

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ProbeHit {
 
-  private final Engine engine;
+  private final Session session;
   private final Tracee tracee;
   private @Nullable Probe probe;
   private long number;
@@ -35,13 +35,12 @@ public final class ProbeHit {
    */
   volatile @Nullable Probe handedOver;
 
-  /** The site that was hit, from the hit until the displaced instruction is executed. */
-  @Nullable
-  Site site;
+  /** The site that was hit last. */
+  private @Nullable Site site;
 
-  /** The probes of this hit and which of them is next. */
-  Probe[] chain = {};
-  int next;
+  /** The probes of this hit, and which of them is next. */
+  private Probe[] chain = {};
+  private int next;
 
   /**
    * Calls of functions with return probes that have not returned, by the stack pointer at their entry. The
@@ -49,13 +48,37 @@ public final class ProbeHit {
    */
   private final Map<ReturnProbe, Map<Long, ReturnProbe.Call>> calls = new HashMap<>();
 
-  ProbeHit(Engine engine, TracedThread thread) {
-    this.engine = engine;
+  ProbeHit(Session session, TracedThread thread) {
+    this.session = session;
     tracee = new Tracee(thread);
   }
 
   Tracee tracee() {
     return tracee;
+  }
+
+  /** A thread has hit a site, with these probes. */
+  void arrive(Site hit, Probe[] probes) {
+    site = hit;
+    chain = probes;
+    next = 0;
+  }
+
+  /** The site that was hit last. */
+  Site site() {
+    return Objects.requireNonNull(site, "the thread has hit nothing");
+  }
+
+  /** The next probe of the hit; null if there is none. */
+  @Nullable
+  Probe nextProbe() {
+    return next < chain.length ? chain[next++] : null;
+  }
+
+  /** The probe that {@link #nextProbe} has returned last; null if it has returned none. */
+  @Nullable
+  Probe latestProbe() {
+    return next == 0 ? null : chain[next - 1];
   }
 
   /** The probe that was hit. */
@@ -91,7 +114,7 @@ public final class ProbeHit {
   /** The process's memory. */
   public ProcessMemory memory() {
     current();
-    return engine.memory();
+    return session.memory();
   }
 
   /**
@@ -101,7 +124,7 @@ public final class ProbeHit {
     current();
     VectorState state = vectorState;
     if (state == null) {
-      state = engine.call(tracee.thread()::readVectorState);
+      state = session.call(tracee.thread()::readVectorState);
       vectorState = state;
     }
     return state;

@@ -1,8 +1,9 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.xol.elf.FunctionRange;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -128,5 +129,10 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   ProbeRequest handledBy(ProbeHandler replacement) {
     return new ProbeRequest(location, replacement, context, policy, technique, whenMapped,
         allowUnverifiedBoundary, threads, condition);
+  }
+
+  /** Where its location is, on its terms. */
+  Place place(long address, Optional<FunctionRange> function) {
+    return new Place(address, function, policy, technique, allowUnverifiedBoundary);
   }
 }

@@ -40,7 +40,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ProbedProcess implements AutoCloseable {
 
-  private final Engine engine;
+  private final Session session;
   private final ProbingOptions options;
   private final CompletableFuture<ProcessEnd> end;
 
@@ -53,10 +53,10 @@ public final class ProbedProcess implements AutoCloseable {
   /** Probes that were over while handlers of theirs ran. Tracer thread only. */
   private final Set<Probe> unawaited = new HashSet<>();
 
-  ProbedProcess(Engine engine, ProbingOptions options) {
-    this.engine = engine;
+  ProbedProcess(Session session, ProbingOptions options) {
+    this.session = session;
     this.options = options;
-    end = engine.end().copy();
+    end = session.end().told().copy();
   }
 
   /**
@@ -100,7 +100,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request, ProbingOptions options, LaunchStop stop) {
-    return translated(() -> Engine.launch(request, options, stop));
+    return translated(() -> Sessions.launch(request, options, stop));
   }
 
   /** How far a launched program runs before it is held. */
@@ -118,29 +118,29 @@ public final class ProbedProcess implements AutoCloseable {
   /** Lets a launched program run. Without effect if it runs already. */
   public void start() {
     inSession(() -> {
-      engine.start();
+      session.start();
       return Optional.empty();
     });
   }
 
   /** The process's id in this JVM's pid namespace. */
   public int pid() {
-    return engine.pid();
+    return session.pid();
   }
 
   /** Ids of the threads that the process has now. */
   public List<Integer> threadIds() {
-    return inSession(engine::threadIds);
+    return inSession(session::threadIds);
   }
 
   /** The process's memory. */
   public ProcessMemory memory() {
-    return engine.memory();
+    return session.memory();
   }
 
   /** The process's mappings now. */
   public List<MemoryMapping> mappings() {
-    return inSession(engine::mappings);
+    return inSession(session::mappings);
   }
 
   /**
@@ -195,7 +195,7 @@ public final class ProbedProcess implements AutoCloseable {
   void activate(List<Probe> probes) {
     inSession(() -> {
       var absent = new ArrayList<Probe>();
-      engine.register(this, engine.locator().locate(probes, absent), absent);
+      session.register(this, session.locator().locate(probes, absent), absent);
       return probes;
     });
   }
@@ -213,7 +213,7 @@ public final class ProbedProcess implements AutoCloseable {
       }
     }
     inSession(() -> {
-      engine.unregister(probes);
+      session.unregister(probes);
       return probes;
     });
   }
@@ -239,8 +239,8 @@ public final class ProbedProcess implements AutoCloseable {
     return options;
   }
 
-  Engine engine() {
-    return engine;
+  Session session() {
+    return session;
   }
 
   List<Probe> registrations() {
@@ -294,12 +294,12 @@ public final class ProbedProcess implements AutoCloseable {
    * @param address an address in the process
    */
   public String describe(long address) {
-    return inSession(() -> engine.locator().describe(address));
+    return inSession(() -> session.locator().describe(address));
   }
 
   /** File names of the modules that are mapped now. */
   public List<String> modules() {
-    return inSession(engine.locator()::modules);
+    return inSession(session.locator()::modules);
   }
 
   /**
@@ -308,7 +308,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @param module names the module as {@link ProbeLocation.Symbol} does
    */
   public List<Function> functions(String module) {
-    return inSession(() -> engine.locator().functions(module));
+    return inSession(() -> session.locator().functions(module));
   }
 
   /**
@@ -325,7 +325,7 @@ public final class ProbedProcess implements AutoCloseable {
   @Override
   public void close() {
     inSession(() -> {
-      engine.leave(this);
+      session.leave(this);
       return Optional.empty();
     });
   }
@@ -347,6 +347,8 @@ public final class ProbedProcess implements AutoCloseable {
     try {
       return operation.get();
     } catch (PtraceException e) {
+      throw ProbeException.of(e);
+    } catch (SiteException e) {
       throw ProbeException.of(e);
     } catch (SymbolException e) {
       throw ProbeException.of(e);

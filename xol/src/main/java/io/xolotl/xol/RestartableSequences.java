@@ -1,17 +1,17 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation.IndirectJump;
 import io.xolotl.decoder.Emulation.Jump;
 import io.xolotl.decoder.Emulation.Return;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.RestartableSequence;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
-import io.xolotl.xol.ProbeException.Reason;
+import io.xolotl.xol.SiteException.Reason;
 import io.xolotl.xol.elf.LoadedModule;
 import io.xolotl.xol.elf.LoadedSection;
 import io.xolotl.xol.elf.SymbolResolver;
@@ -180,7 +180,7 @@ final class RestartableSequences {
   /**
    * Refuses an address in a sequence.
    *
-   * @throws ProbeException with {@link Reason#RESTARTABLE_SEQUENCE}
+   * @throws SiteException with {@link Reason#RESTARTABLE_SEQUENCE}
    */
   void check(long address) {
     // Before the look-up, since it may find some.
@@ -191,9 +191,9 @@ final class RestartableSequences {
     }
   }
 
-  ProbeException refusal(RestartableSequence sequence, long address, String consequence) {
+  SiteException refusal(RestartableSequence sequence, long address, String consequence) {
     LoadedModule module = modules.moduleAt(sequence.start());
-    return new ProbeException(Reason.RESTARTABLE_SEQUENCE, address, hex(address)
+    return new SiteException(Reason.RESTARTABLE_SEQUENCE, address, hex(address)
         + " is in the restartable sequence from " + hex(sequence.start()) + " to " + hex(sequence.end())
         + (module == null ? "" : " of " + module.name())
         + ", which a hit would break without the kernel noticing" + consequence
@@ -205,8 +205,8 @@ final class RestartableSequences {
   /**
    * Returns true if a thread gets from an instruction into a restartable sequence that begins behind it. The
    * kernel aborts the sequence if the thread was stopped since the instruction was executed, or has begun to
-   * be, so that it would come back to the instruction for ever. Only a boosted copy runs on without a stop; and
-   * a jump goes elsewhere.
+   * be, so that it would come back to the instruction for ever. Only a boosted copy runs on without a stop;
+   * and a jump goes elsewhere.
    */
   static boolean isReachedFrom(Technique technique, Classification classification) {
     return technique == Technique.BOOSTED || classification instanceof Classification.Emulate(var effect)
@@ -214,8 +214,8 @@ final class RestartableSequences {
   }
 
   /** The refusal of what would never get into the sequence behind it: see {@link #isReachedFrom}. */
-  static ProbeException cannotBeEntered(Instruction instruction, Technique technique) {
-    return new ProbeException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(), "'" + instruction.text()
+  static SiteException cannotBeEntered(Instruction instruction, Technique technique) {
+    return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(), "'" + instruction.text()
         + "' at " + hex(instruction.address()) + " cannot be executed " + technique
         + ", only BOOSTED: behind it begins a restartable sequence, which the kernel aborts when its "
         + "thread stops there");
@@ -234,7 +234,7 @@ final class RestartableSequences {
     if (before == null || !before.contains(address)) {
       LoadedModule module = modules.moduleAt(address);
       lastFree = module != null && free.computeIfAbsent(module.start(), start -> examine(module, address));
-      lastMapping = Breakpoints.mappingAt(address, mappings);
+      lastMapping = Text.mappingAt(address, mappings);
     }
     return lastFree;
   }

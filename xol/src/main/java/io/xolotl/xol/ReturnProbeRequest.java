@@ -1,7 +1,7 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Registers;
 import java.util.Set;
 import java.util.function.Predicate;

@@ -2,7 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
-import io.xolotl.xol.ProbeException.Reason;
+import io.xolotl.xol.SiteException.Reason;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -32,7 +32,7 @@ final class SignalTrampolines {
    * Refuses what is in one.
    *
    * @param code what is at the address, without our breakpoints
-   * @throws ProbeException with {@link Reason#SIGNAL_TRAMPOLINE}
+   * @throws SiteException with {@link Reason#SIGNAL_TRAMPOLINE}
    */
   static void check(Abi abi, long address, byte[] code, ProcessMemory memory) {
     for (byte[] trampoline : switch (abi) {
@@ -44,7 +44,7 @@ final class SignalTrampolines {
         if (code.length >= rest
             && Arrays.equals(code, 0, rest, trampoline, offset, trampoline.length)
             && Arrays.equals(memory.readText(address - offset, offset), 0, offset, trampoline, 0, offset)) {
-          throw new ProbeException(Reason.SIGNAL_TRAMPOLINE, address, "0x" + Long.toHexString(address)
+          throw new SiteException(Reason.SIGNAL_TRAMPOLINE, address, SiteException.hex(address)
               + " is in the code from 0x" + Long.toHexString(address - offset) + " to 0x"
               + Long.toHexString(address + rest)
               + " that returns from signal handlers, which debuggers and unwinders know by its bytes;"

@@ -1,9 +1,9 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.Registers;
@@ -11,10 +11,10 @@ import io.xolotl.ptrace.TracedThread;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A probed address: what was there, how it is executed now, and whose probes they are. Owned by the tracer
- * thread.
+ * A probed address: what was there, and how it is executed now. Owned by the tracer thread.
  */
 final class Site {
 
@@ -27,13 +27,10 @@ final class Site {
   final Classification classification;
   final Displacement displacement;
 
-  /** Copied when it is changed: a hit goes through the probes it found. */
-  Probe[] probes = {};
-
   /** What was mapped at the address when it was last looked at. */
   Backing backing;
 
-  /** The breakpoint is in the program's memory. */
+  /** The breakpoint is in the program's memory. Only {@link Sites} changes it. */
   boolean installed;
 
   /** A hit may be in a restartable sequence that is not known: the thread that hits is asked. */
@@ -42,29 +39,7 @@ final class Site {
   /** The next instruction is the first of a restartable sequence. */
   boolean entersSequence;
 
-  /**
-   * What is mapped at an address, to notice that something else is mapped there later.
-   *
-   * @param device device of the file
-   * @param inode inode of the file, 0 for anonymous memory
-   * @param offset offset in the file, 0 for anonymous memory
-   */
-  record Backing(String device, long inode, long offset) {
-    static Backing of(MemoryMapping mapping, long address) {
-      boolean file = mapping.inode() != 0;
-      return new Backing(mapping.device(), mapping.inode(),
-          file ? mapping.offset() + address - mapping.start() : 0);
-    }
-
-    boolean isAnonymous() {
-      return inode == 0;
-    }
-
-    /** Returns true if a mapping is one of the same file. */
-    boolean isOf(MemoryMapping mapping) {
-      return mapping.inode() == inode && mapping.device().equals(device);
-    }
-  }
+  private @Nullable Object attachment;
 
   Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
       Classification classification, Displacement displacement) {
@@ -79,6 +54,16 @@ final class Site {
 
   long address() {
     return instruction.address();
+  }
+
+  /** What the user of the site has attached, as threads have something attached. */
+  @Nullable
+  Object attachment() {
+    return attachment;
+  }
+
+  void attachment(Object replacement) {
+    attachment = replacement;
   }
 
   Technique technique() {
@@ -117,7 +102,7 @@ final class Site {
    * @param mapped what is mapped there now
    */
   boolean isIn(byte[] bytes, Backing mapped) {
-    if (bytes[0] != Breakpoints.INT3) {
+    if (bytes[0] != Text.INT3) {
       return false;
     }
     boolean sameMemory = mapped.equals(backing);
@@ -127,7 +112,7 @@ final class Site {
     int comparable = 0;
     int equal = 0;
     for (int i = 1; i < bytes.length; i++) {
-      if (code[i] != Breakpoints.INT3) {
+      if (code[i] != Text.INT3) {
         comparable++;
         equal += bytes[i] == code[i] ? 1 : 0;
       }
@@ -145,14 +130,14 @@ final class Site {
    * @param bytes as many as {@link #code} has, or fewer if they cannot be read
    */
   boolean resembles(byte[] bytes) {
-    if (bytes[0] != Breakpoints.INT3) {
+    if (bytes[0] != Text.INT3) {
       return false;
     }
     int equal = 0;
     for (int i = 1; i < bytes.length; i++) {
       if (bytes[i] == code[i]) {
         equal++;
-      } else if (bytes[i] != Breakpoints.INT3) {
+      } else if (bytes[i] != Text.INT3) {
         return false;
       }
     }
@@ -169,18 +154,5 @@ final class Site {
     return length == 1
         || length <= Long.BYTES && thread.isText(address(), word, -1L << 8 & -1L >>> Long.SIZE - 8 * length)
         || thread.process().memory().matches(address() + 1, code, 1, length);
-  }
-
-  void add(Probe probe) {
-    probes = Arrays.copyOf(probes, probes.length + 1);
-    probes[probes.length - 1] = probe;
-  }
-
-  /** Returns true if the probe was there. */
-  boolean remove(Probe probe) {
-    Probe[] rest = Arrays.stream(probes).filter(p -> p != probe).toArray(Probe[]::new);
-    boolean removed = rest.length < probes.length;
-    probes = rest;
-    return removed;
   }
 }

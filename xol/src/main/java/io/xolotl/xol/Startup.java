@@ -11,6 +11,7 @@ import io.xolotl.ptrace.WaitStatus.Exiting;
 import io.xolotl.ptrace.WaitStatus.GroupStop;
 import io.xolotl.ptrace.WaitStatus.Interrupted;
 import io.xolotl.ptrace.WaitStatus.Other;
+import java.util.Optional;
 
 /**
  * Brings a launched program from its first instruction to where its libraries are ready: the dynamic linker
@@ -35,23 +36,23 @@ final class Startup {
    * Runs the only thread of a process until its libraries are mapped and relocated.
    *
    * @param thread stopped before its first instruction; stopped on its way to user mode afterwards
+   * @return why that cannot be done; empty if it is
    */
-  static void runToLibraries(TracedThread thread) {
-    new Startup(thread).run();
+  static Optional<String> runToLibraries(TracedThread thread) {
+    return new Startup(thread).run();
   }
 
-  private void run() {
+  private Optional<String> run() {
     if (!linker.exists()) {
       // Linked statically: everything is mapped.
-      return;
+      return Optional.empty();
     }
     long debugState = linker.debugState();
     long stop = debugState == 0 ? linker.entryPoint() : debugState;
     byte[] original = memory.readText(stop, 1);
     if (original.length == 0) {
-      throw new ProbeException(ProbeException.Reason.SYSTEM_ERROR, stop,
-          "the dynamic linker of process " + thread.process().pid() + " cannot be read at 0x"
-              + Long.toHexString(stop));
+      return Optional.of("the dynamic linker of process " + thread.process().pid() + " cannot be read at 0x"
+          + Long.toHexString(stop));
     }
     memory.writeText(stop, BREAKPOINT);
     runTo(stop);
@@ -65,6 +66,7 @@ final class Startup {
       runTo(stop);
     }
     memory.writeText(stop, original);
+    return Optional.empty();
   }
 
   /** Runs until the breakpoint; signals that arrive on the way are delivered. */

@@ -1,11 +1,11 @@
 package io.xolotl.xol;
 
-import io.xolotl.xol.ProbeException.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /** Refuses processes whose code the engine would not execute correctly. */
 final class SupportedProcess {
@@ -17,16 +17,18 @@ final class SupportedProcess {
 
   private SupportedProcess() {}
 
-  static void check(int pid) {
+  /** Why a process cannot be probed; empty if it can. */
+  static Optional<String> refusal(int pid) {
     if (isX32(pid)) {
-      throw new ProbeException(Reason.UNSUPPORTED_PROCESS, "process " + pid
+      return Optional.of("process " + pid
           + " runs a program of the x32 ABI, and only x86-64 and i386 code can be probed");
     }
     if (hasShadowStack(pid)) {
-      throw new ProbeException(Reason.UNSUPPORTED_PROCESS, "process " + pid
+      return Optional.of("process " + pid
           + " runs with a shadow stack, which emulated calls and returns would not move; start it with "
           + "GLIBC_TUNABLES=glibc.cpu.x86_shstk=off");
     }
+    return Optional.empty();
   }
 
   /** 64-bit code with 32-bit addresses and system calls of its own. */

@@ -22,9 +22,9 @@ import org.jspecify.annotations.Nullable;
  *    └──── release ────┴────── release ──────┘
  * </pre>
  *
- * <p>Nobody else changes phase, pin and detour. Owned by the tracer thread, except while the phase is HANDLING:
- * then {@link #registers} belong to the handler, and pass to the executor's thread and back through its queue
- * and the tracer's.
+ * <p>Nobody else changes phase, pin and detour. Owned by the tracer thread, except while the phase is
+ * HANDLING: then {@link #registers} belong to the handler, and pass to the executor's thread and back through
+ * its queue and the tracer's.
  */
 final class Tracee {
 
@@ -65,8 +65,8 @@ final class Tracee {
 
   /**
    * Registers with which the thread was at a system call, its handlers done, when a signal was delivered in
-   * front of it: the latest last. When a handler of the program returns the thread is there again, and goes on
-   * with that same hit.
+   * front of it: the latest last. When a handler of the program returns the thread is there again, and goes
+   * on with that same hit.
    */
   private final ArrayDeque<Registers> postponed = new ArrayDeque<>();
 
@@ -116,7 +116,10 @@ final class Tracee {
     thread.writeSignalInfo(signal);
   }
 
-  /** Returns true if the signal that was read last reports what the thread did, and stands for the instruction at rip. */
+  /**
+   * Returns true if the signal that was read last reports what the thread did, and stands for the instruction
+   * at rip.
+   */
   boolean isFault(int number) {
     return signal.isFault() && Signals.isRaisedByInstruction(number);
   }
@@ -221,7 +224,9 @@ final class Tracee {
 
   // Going on.
 
-  /** Lets a thread run that is done with the trap it is stopped for; where that fails it is done all the same. */
+  /**
+   * Lets a thread run that is done with the trap it is stopped for; where that fails it is done all the same.
+   */
   void resume(int with) {
     settle(with);
     thread.cont(with);
@@ -229,10 +234,10 @@ final class Tracee {
   }
 
   /**
-   * Lets a thread go on that is stopped for a trap of ours behind the displaced instruction, with its registers
-   * written: with the program's own trap if it steps itself, or else with the first signal that was held. A
-   * system call does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user mode by iret
-   * then, and the next instruction traps).
+   * Lets a thread go on that is stopped for a trap of ours behind the displaced instruction, with its
+   * registers written: with the program's own trap if it steps itself, or else with the first signal that was
+   * held. A system call does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user
+   * mode by iret then, and the next instruction traps).
    */
   void resumeBehind(boolean systemCall) {
     if (stepsItself && !systemCall) {
@@ -278,7 +283,9 @@ final class Tracee {
 
   // System calls that a signal was delivered in front of.
 
-  /** Notes that the thread, with these registers, has not executed the system call of a hit that is handled. */
+  /**
+   * Notes that the thread, with these registers, has not executed the system call of a hit that is handled.
+   */
   void postpone() {
     if (postponed.size() == MAX_POSTPONED) {
       // Handlers of the program that were left by siglongjmp(3).
@@ -290,7 +297,10 @@ final class Tracee {
     postponed.add(copy);
   }
 
-  /** Returns true, once, if the thread has come back to a system call that was {@linkplain #postpone postponed}. */
+  /**
+   * Returns true, once, if the thread has come back to a system call that was
+   * {@linkplain #postpone postponed}.
+   */
   boolean resumesPostponedHit() {
     if (postponed.isEmpty()) {
       return false;
@@ -302,7 +312,8 @@ final class Tracee {
       }
       return true;
     }
-    // Here in the same frame, but by another way: siglongjmp(3), or a handler that changed what it returned to.
+    // Here in the same frame, but by another way: siglongjmp(3), or a handler that changed what it returned
+    // to.
     postponed.removeIf(each -> each.rip() == registers.rip() && each.rsp() == registers.rsp());
     return false;
   }

@@ -43,7 +43,7 @@ final class TrapAction {
   private final TracedProcess process;
   private final ProcessMemory memory;
 
-  private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
+  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol");
 
   /** The action with the handler, or null if there is none. */
   private byte @Nullable [] action;

@@ -117,7 +117,7 @@ final class UserCode {
    * The calling thread runs such code until {@link #exit}. Within another run it is part of that.
    *
    * @param what what it is
-   * @param whose a {@link Probe} or an {@link Engine}
+   * @param whose a {@link Probe} or an {@link Session}
    */
   void enter(Kind what, Object whose) {
     if (depth++ == 0) {
@@ -234,7 +234,7 @@ final class UserCode {
 
   /** Where the engine calls such code; from there on the frames are ours. */
   private static boolean isCaller(StackTraceElement frame) {
-    return frame.getClassName().equals(Engine.class.getName()) && CALLERS.contains(frame.getMethodName());
+    return frame.getClassName().equals(Handlers.class.getName()) && CALLERS.contains(frame.getMethodName());
   }
 
   private String describe(Thread running, long nanos) {

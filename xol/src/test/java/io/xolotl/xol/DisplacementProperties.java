@@ -2,13 +2,13 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
 import java.util.Arrays;
 import java.util.Objects;

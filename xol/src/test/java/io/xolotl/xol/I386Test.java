@@ -3,8 +3,8 @@ package io.xolotl.xol;
 import static io.xolotl.fixtures.FixtureProgram.I386;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Refusal;
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.ProcFs;

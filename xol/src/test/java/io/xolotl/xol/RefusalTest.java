@@ -7,9 +7,9 @@ import static io.xolotl.fixtures.FixtureProgram.ZOMBIE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
@@ -81,7 +81,7 @@ class RefusalTest {
         TraceHandler.class.getClassLoader(), new Class<?>[]{TraceHandler.class},
         (proxy, method, arguments) -> null);
     try (Tracer other = Tracer.start("other tracer")) {
-      TracedProcess held = other.call(() -> TracedProcess.attach(other, target.pid(), nobody));
+      TracedProcess held = other.call(() -> TracedProcess.attach(other, target.pid(), _ -> nobody));
       ProcessStatus own = ProcessStatus.of((int) ProcessHandle.current().pid());
       assertThat(refused(Reason.ALREADY_TRACED, () -> ProbedProcess.attach(target.pid())))
           .hasMessageContaining("process " + own.tgid() + " (" + own.name() + ")");

@@ -2,9 +2,9 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.TargetProcess;

@@ -40,8 +40,8 @@ class UndumpableTest {
   /**
    * Takes the capabilities from the tracer thread alone: capabilities belong to threads (capabilities(7)).
    */
-  private static void giveUpCapabilities(Engine engine) {
-    engine.call(() -> {
+  private static void giveUpCapabilities(Session session) {
+    session.call(() -> {
       Class<?> libc = Class.forName("io.xolotl.ptrace.Libc");
       Method callState = libc.getDeclaredMethod("callState");
       Method syscall = libc.getDeclaredMethod("syscall", MemorySegment.class, long.class, long.class,
@@ -88,7 +88,7 @@ class UndumpableTest {
       target.send("resign");
       target.awaitOk();
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-        giveUpCapabilities(process.engine());
+        giveUpCapabilities(process.session());
         Probe first = probeWork(process, target).getFirst();
         target.send("go");
         target.awaitOk();
@@ -118,7 +118,7 @@ class UndumpableTest {
         ProbedProcess process = ProbedProcess.attach(target.pid())) {
       target.send("resign");
       target.awaitOk();
-      giveUpCapabilities(process.engine());
+      giveUpCapabilities(process.session());
       probeWork(process, target);
       target.send("hide");
       target.awaitOk();
@@ -143,7 +143,7 @@ class UndumpableTest {
       target.send("resign");
       target.awaitOk();
       ProbedProcess process = ProbedProcess.attach(target.pid());
-      giveUpCapabilities(process.engine());
+      giveUpCapabilities(process.session());
       probeWork(process, target);
       for (String command : List.of("hide", "confine")) {
         target.send(command);

@@ -3,7 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.xol.ProbeException.Reason;
+import io.xolotl.xol.SiteException.Reason;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -22,16 +22,16 @@ import org.jspecify.annotations.Nullable;
  * either the one or the other byte, and what the program writes beside it between our read and our write is
  * not lost.
  */
-final class Breakpoints {
+final class Text {
 
   static final byte INT3 = (byte) 0xcc;
 
   private static final int PAGE_BYTES = 4096;
   private static final int LONGEST = 15;
 
-  private Breakpoints() {}
+  private Text() {}
 
-  static boolean isAt(ProcessMemory memory, long address) {
+  static boolean isBreakpointAt(ProcessMemory memory, long address) {
     byte[] now = memory.readText(address, 1);
     return now.length == 1 && now[0] == INT3;
   }
@@ -41,7 +41,7 @@ final class Breakpoints {
    *
    * @param beforeWrite is given each site when its bytes are as expected and the first is about to be
    *     overwritten
-   * @throws ProbeException if the program has changed its code meanwhile; the sites that were given on must
+   * @throws SiteException if the program has changed its code meanwhile; the sites that were given on must
    *     be taken out
    */
   static void install(ProcessMemory memory, List<Site> sites, Consumer<Site> beforeWrite) {
@@ -61,12 +61,12 @@ final class Breakpoints {
   private static void checkUnchanged(Site site, byte[] text, int offset) {
     int length = site.instruction.length();
     if (offset + length > text.length) {
-      throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
-          "the code at 0x" + Long.toHexString(site.address()) + " cannot be read any more");
+      throw new SiteException(Reason.UNREADABLE, site.address(),
+          "the code at " + SiteException.hex(site.address()) + " cannot be read any more");
     }
     if (!Arrays.equals(text, offset, offset + length, site.code, 0, length)) {
-      throw new ProbeException(Reason.SYSTEM_ERROR, site.address(),
-          "the code at 0x" + Long.toHexString(site.address()) + " changes while it is probed; try again");
+      throw new SiteException(Reason.UNREADABLE, site.address(),
+          "the code at " + SiteException.hex(site.address()) + " changes while it is probed; try again");
     }
   }
 
@@ -90,7 +90,7 @@ final class Breakpoints {
       byte[] text = memory.readText(start, span + LONGEST);
       for (Site site : page) {
         int offset = (int) (site.address() - start);
-        Site.Backing mapped = Site.Backing.of(Objects.requireNonNull(mappingAt(site.address(), mappings)),
+        Backing mapped = Backing.of(Objects.requireNonNull(mappingAt(site.address(), mappings)),
             site.address());
         if (offset >= text.length) {
           left.add(site);

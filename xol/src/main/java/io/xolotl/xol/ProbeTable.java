@@ -1,0 +1,193 @@
+package io.xolotl.xol;
+
+import io.xolotl.decoder.Technique;
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.ptrace.TracedThread;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which probes are at a site: an array that is attached to it, copied when it changes, since a hit goes
+ * through the probes that it found. Tracer thread only.
+ */
+final class ProbeTable {
+
+  private static final Probe[] NONE = {};
+
+  private final TracedProcess process;
+  private final Sites sites;
+  private final Preparation preparation;
+  private final SequenceGuard sequences;
+  private final Handlers handlers;
+  private final BiConsumer<Site, SiteException> end = (site, why) -> end(site, ProbeException.of(why));
+
+  ProbeTable(TracedProcess process, Sites sites, Preparation preparation, SequenceGuard sequences,
+      Handlers handlers) {
+    this.process = process;
+    this.sites = sites;
+    this.preparation = preparation;
+    this.sequences = sequences;
+    this.handlers = handlers;
+  }
+
+  static Probe[] at(Site site) {
+    return site.attachment() instanceof Probe[] probes ? probes : NONE;
+  }
+
+  /**
+   * Registers all or none: everything that can be refused is, before the first breakpoint is written.
+   *
+   * @throws ProbeException if one of them cannot be probed
+   */
+  void register(Map<Probe, Place> places) {
+    SupportedProcess.refusal(process.pid()).ifPresent(refusal -> {
+      throw new ProbeException(ProbeException.Reason.UNSUPPORTED_PROCESS, refusal);
+    });
+    try {
+      Preparation.Prepared prepared = preparation.prepare(List.copyOf(places.values()));
+      List<Probe> probes = List.copyOf(places.keySet());
+      try {
+        for (int i = 0; i < probes.size(); i++) {
+          Site site = prepared.chosen().get(i);
+          Probe[] known = at(site);
+          Probe[] all = Arrays.copyOf(known, known.length + 1);
+          all[known.length] = probes.get(i);
+          site.attachment(all);
+          probes.get(i).activate(site);
+        }
+        sites.install(prepared.fresh());
+      } catch (RuntimeException e) {
+        unregister(probes);
+        prepared.fresh().stream().filter(site -> !site.installed).forEach(Site::retire);
+        throw e;
+      }
+    } catch (RuntimeException e) {
+      if (Sites.mappingsOf(process).isEmpty()) {
+        throw new ProbeException(ProbeException.Reason.PROCESS_GONE,
+            "process " + process.pid() + " has ended");
+      }
+      throw e instanceof SiteException refusal ? ProbeException.of(refusal) : e;
+    }
+  }
+
+  /**
+   * Without effect on those that were unregistered already, or whose program is gone.
+   *
+   * @throws ProbeException if a breakpoint cannot be taken out of memory: it has no effect any more, and goes
+   *     when the session ends
+   */
+  void unregister(Collection<Probe> probes) {
+    var unused = new ArrayList<Site>();
+    for (Probe probe : probes) {
+      boolean placed = probe.isActive();
+      probe.deactivate();
+      Site site = placed ? sites.at(probe.address()) : null;
+      if (site != null && isLast(site, probe)) {
+        unused.add(site);
+      }
+    }
+    try {
+      sites.remove(unused);
+    } catch (SiteException e) {
+      throw ProbeException.of(e);
+    }
+  }
+
+  /** Takes a probe from a site; returns true if it was the last there. */
+  private static boolean isLast(Site site, Probe probe) {
+    Probe[] known = at(site);
+    Probe[] rest = Arrays.stream(known).filter(each -> each != probe).toArray(Probe[]::new);
+    site.attachment(rest);
+    return rest.length == 0 && known.length > 0;
+  }
+
+  /** Ends the probes whose memory is unmapped. */
+  void retireUnmapped() {
+    sites.retireUnmapped();
+  }
+
+  /** Nobody can hit a site any more. */
+  static void deactivate(Site site) {
+    for (Probe probe : at(site)) {
+      probe.deactivate();
+    }
+  }
+
+  /** Takes a site out, and tells the users of its probes why. */
+  void end(Site site, ProbeException why) {
+    Probe[] probes = at(site);
+    sites.withdraw(List.of(site));
+    for (Probe probe : probes) {
+      failed(probe, why);
+    }
+  }
+
+  /** A probe is over, or will never be active, for a reason that its user has not asked for. */
+  void failed(Probe probe, ProbeException why) {
+    probe.deactivate();
+    handlers.reportError(probe, why);
+  }
+
+  /**
+   * A thread has hit a breakpoint behind which the program has changed its code: displaces what is there now,
+   * or ends the probes.
+   *
+   * @return the site with the same probes as it is now; null if there is none any more, and the thread
+   *     executes what is there
+   */
+  @Nullable
+  Site refreshed(Site stale) {
+    List<MemoryMapping> mappings = process.mappings();
+    if (!sites.isIntact(stale, mappings)) {
+      sites.withdraw(List.of(stale));
+      return null;
+    }
+    Probe[] probes = at(stale);
+    try {
+      ProbeRequest request = probes.length == 0 ? null : probes[0].request();
+      Optional<Technique> technique = request == null ? Optional.empty() : request.technique();
+      Site fresh = preparation.renew(stale, request == null ? stale.policy : request.policy(), technique,
+          mappings);
+      fresh.attachment(probes);
+      sites.replace(stale, fresh);
+      for (Probe probe : probes) {
+        probe.activate(fresh);
+      }
+      return fresh;
+    } catch (SiteException e) {
+      end(stale, ProbeException.of(e));
+      return null;
+    }
+  }
+
+  // Restartable sequences.
+
+  /** Takes note of what a stopped thread says of restartable sequences, and ends the probes in such. */
+  void observeSequence(TracedThread thread) {
+    sequences.observe(thread);
+    endInSequences();
+  }
+
+  /** Ends the probes in sequences that have become known. */
+  void endInSequences() {
+    sequences.endInSequences(end);
+  }
+
+  /** Returns true if a thread that has hit a site is in a sequence; its probes end, and those around it. */
+  boolean endInSequence(TracedThread thread, Site site) {
+    return sequences.endInSequence(thread, site, end);
+  }
+
+  /** The address space is gone: the process has ended or executed another program. */
+  void forgetAll() {
+    sites.forgetAll();
+    sequences.forget();
+  }
+}

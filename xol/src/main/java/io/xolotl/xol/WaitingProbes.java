@@ -1,0 +1,87 @@
+package io.xolotl.xol;
+
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.xol.elf.SymbolException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Probes whose module is not mapped yet. While there are any the session probes the function that the dynamic
+ * linker calls for debuggers at each change to its list of libraries. Tracer thread only.
+ */
+final class WaitingProbes {
+
+  private final TracedProcess process;
+  private final Locator locator;
+  private final ProbeTable table;
+
+  private final List<Probe> waiting = new ArrayList<>();
+  /** On the linker's function; null if nobody has waited for a module. */
+  private @Nullable Probe linkerProbe;
+
+  WaitingProbes(TracedProcess process, Locator locator, ProbeTable table) {
+    this.process = process;
+    this.locator = locator;
+    this.table = table;
+  }
+
+  private List<Probe> waiting() {
+    waiting.removeIf(probe -> !probe.isWaiting());
+    return List.copyOf(waiting);
+  }
+
+  /**
+   * Lets probes wait for their modules, besides those that do already.
+   *
+   * @throws ProbeException if there is no dynamic linker that would tell
+   */
+  void watchLinkerFor(List<Probe> absent) {
+    var all = new ArrayList<Probe>(waiting());
+    all.addAll(absent);
+    if (!all.isEmpty() && (linkerProbe == null || !linkerProbe.isActive())) {
+      Probe any = all.getFirst();
+      long debugState = DynamicLinker.of(process).debugState();
+      if (debugState == 0) {
+        throw new ProbeException(ProbeException.Reason.MODULE_NOT_FOUND,
+            "process " + process.pid() + " has no module for " + any.location()
+                + ", and no dynamic linker that would tell of it");
+      }
+      // If its user leaves, the session asks again for those that go on waiting.
+      ProbeRequest request = ProbeRequest.at(debugState, hit -> mappingsChanged()).trustingBoundary();
+      var probe = new Probe(any.process(), request, null);
+      table.register(Map.of(probe, request.place(debugState, Optional.empty())));
+      linkerProbe = probe;
+    }
+    waiting.addAll(absent);
+  }
+
+  /** Modules have come or gone. */
+  void mappingsChanged() {
+    table.retireUnmapped();
+    for (Probe probe : waiting()) {
+      try {
+        table.register(locator.locate(List.of(probe), new ArrayList<>()));
+      } catch (ProbeException e) {
+        table.failed(probe, e);
+      } catch (PtraceException e) {
+        if (e.reason() != PtraceException.Reason.SECCOMP) {
+          throw e;
+        }
+        table.failed(probe, ProbeException.of(e));
+      } catch (SymbolException e) {
+        // Mapped, but without that function: the probe will never be active.
+        table.failed(probe, ProbeException.of(e));
+      }
+    }
+    table.endInSequences();
+  }
+
+  /** Nobody waits any more. */
+  void giveUp() {
+    waiting.forEach(Probe::deactivate);
+  }
+}
