@@ -4,8 +4,6 @@ import io.xolotl.decoder.zydis.Zydis;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -26,7 +24,6 @@ public final class Instruction implements Decoding {
   /** The prefixes that Zydis reports only where they repeat a string instruction. */
   private static final long REPEATED = Zydis.ZYDIS_ATTRIB_HAS_REP() | Zydis.ZYDIS_ATTRIB_HAS_REPE()
       | Zydis.ZYDIS_ATTRIB_HAS_REPNE();
-  private static final byte NOT_THERE = -1;
 
   private final Decoder decoder;
   private final long address;
@@ -57,9 +54,8 @@ public final class Instruction implements Decoding {
   private final boolean ripRelative;
   private final boolean relativeBranch;
 
-  // Lists of records of final fields are safely published even by a race; at worst two threads compute the
-  // same.
-  private @Nullable List<Operand> operands;
+  /** Decoded when first asked for; safely published even by a race. */
+  private @Nullable OperandList operands;
 
   /** Takes over what was decoded before the scratch is used again. */
   Instruction(Decoder decoder, Scratch scratch, long address) {
@@ -79,73 +75,21 @@ public final class Instruction implements Decoding {
     addressWidth = scratch.instructionByte(ZydisStructs.ADDRESS_WIDTH);
     branchKind = (byte) scratch.instructionInt(ZydisStructs.BRANCH_TYPE);
 
-    boolean hasModrm = has(Zydis.ZYDIS_ATTRIB_HAS_MODRM());
-    int mod = scratch.instructionByte(ZydisStructs.MODRM_MOD);
     modrmReg = scratch.instructionByte(ZydisStructs.MODRM_REG);
-    modrmOffset = hasModrm ? scratch.instructionByte(ZydisStructs.MODRM_OFFSET) : NOT_THERE;
-    boolean hasDisplacement = scratch.instructionByte(ZydisStructs.DISPLACEMENT_SIZE) != 0;
-    displacementOffset = hasDisplacement
-        ? scratch.instructionByte(ZydisStructs.DISPLACEMENT_OFFSET)
-        : NOT_THERE;
-    boolean hasImmediate = scratch.instructionByte(ZydisStructs.IMMEDIATE_SIZE) != 0;
-    immediateOffset = hasImmediate ? scratch.instructionByte(ZydisStructs.IMMEDIATE_OFFSET) : NOT_THERE;
-    // Where prefixes share a union, the encoding tells which of them is there.
-    boolean hasRex = encoding == Encoding.LEGACY.ordinal() && has(Zydis.ZYDIS_ATTRIB_HAS_REX());
-    rexW = hasRex && scratch.instructionByte(ZydisStructs.REX_W) != 0;
-    prefixOffset = switch (ENCODINGS.get(encoding)) {
-      case LEGACY, THREE_DNOW ->
-        has(Zydis.ZYDIS_ATTRIB_HAS_REX()) ? scratch.instructionByte(ZydisStructs.REX_OFFSET) : NOT_THERE;
-      case XOP -> scratch.instructionByte(ZydisStructs.XOP_OFFSET);
-      case VEX -> scratch.instructionByte(ZydisStructs.VEX_OFFSET);
-      case EVEX -> scratch.instructionByte(ZydisStructs.EVEX_OFFSET);
-      case MVEX -> NOT_THERE;
-    };
-
-    ripRelative = hasModrm && hasDisplacement && has(Zydis.ZYDIS_ATTRIB_IS_RELATIVE()) && mod == 0
-        && scratch.instructionByte(ZydisStructs.MODRM_RM) == 5;
-    relativeBranch = hasImmediate && scratch.instructionByte(ZydisStructs.IMMEDIATE_IS_RELATIVE) != 0;
-    if (ripRelative) {
-      target = cut(address + length + scratch.instructionLong(ZydisStructs.DISPLACEMENT), addressWidth);
-    } else if (relativeBranch) {
-      target = cut(address + length + scratch.instructionLong(ZydisStructs.IMMEDIATE), branchWidth());
-    } else {
-      target = 0;
-    }
-
-    long flags = scratch.instructionLong(ZydisStructs.CPU_FLAGS);
-    if (flags == 0) {
-      flagsRead = 0;
-      flagsWritten = 0;
-    } else {
-      flagsRead = constant(flags + ZydisStructs.FLAGS_TESTED);
-      flagsWritten = constant(flags + ZydisStructs.FLAGS_MODIFIED)
-          | constant(flags + ZydisStructs.FLAGS_SET_0)
-          | constant(flags + ZydisStructs.FLAGS_SET_1) | constant(flags + ZydisStructs.FLAGS_UNDEFINED);
-    }
-  }
-
-  /** Reads one of the tables in the library, which stays loaded. */
-  private static int constant(long address) {
-    return ZydisCalls.MEMORY.get(ValueLayout.JAVA_INT, address);
-  }
-
-  /**
-   * How many bits of rip a relative branch writes; xbegin, which is none by Zydis, says 32 but means them
-   * all.
-   */
-  private int branchWidth() {
-    if (operandWidth == 16 && branchKind != BranchKind.NONE.ordinal()) {
-      return 16;
-    }
-    return decoder.mode().widthBits();
+    modrmOffset = NativeInstruction.modrmOffset(scratch);
+    displacementOffset = NativeInstruction.displacementOffset(scratch);
+    immediateOffset = NativeInstruction.immediateOffset(scratch);
+    prefixOffset = NativeInstruction.prefixOffset(scratch);
+    rexW = NativeInstruction.hasRexW(scratch);
+    ripRelative = NativeInstruction.isRipRelative(scratch);
+    relativeBranch = NativeInstruction.isRelativeBranch(scratch);
+    target = NativeInstruction.target(scratch, address + length, decoder.mode());
+    flagsRead = NativeInstruction.flagsRead(scratch);
+    flagsWritten = NativeInstruction.flagsWritten(scratch);
   }
 
   private static long lowMask(int bytes) {
     return bytes <= 0 ? 0 : bytes >= 8 ? -1 : (1L << bytes * 8) - 1;
-  }
-
-  private static long cut(long value, int bits) {
-    return bits == 64 ? value : value & (1L << bits) - 1;
   }
 
   private boolean has(long attribute) {
@@ -287,56 +231,26 @@ public final class Instruction implements Decoding {
 
   /** Returns all operands: first those of the text in the text's order, then the hidden ones. */
   public List<Operand> operands() {
-    List<Operand> known = operands;
+    return operandList().all();
+  }
+
+  private OperandList operandList() {
+    OperandList known = operands;
     if (known == null) {
-      Scratch scratch = Scratch.take();
-      try {
-        decoder.decodeOperands(scratch, this);
-        var decoded = new ArrayList<Operand>();
-        int count = scratch.instructionByte(ZydisStructs.OPERAND_COUNT);
-        for (int i = 0; i < count; i++) {
-          decoded.add(NativeOperand.read(scratch.operands, i, decoder.tables()));
-        }
-        known = List.copyOf(decoded);
-        operands = known;
-      } finally {
-        scratch.giveBack();
-      }
+      known = OperandList.of(decoder, this);
+      operands = known;
     }
     return known;
   }
 
   /** Returns the registers that are read: explicitly, implicitly, hidden, or to compute an address. */
   public Set<Register> registersRead() {
-    var registers = new LinkedHashSet<Register>();
-    for (Operand operand : operands()) {
-      switch (operand) {
-        case Operand.OfRegister r when r.read() -> registers.add(r.register());
-        case Operand.OfMemory m -> {
-          registers.add(m.segment());
-          m.base().ifPresent(registers::add);
-          m.index().ifPresent(registers::add);
-        }
-        case Operand.OfRegister _ -> {
-        }
-        case Operand.OfImmediate _ -> {
-        }
-        case Operand.OfFarPointer _ -> {
-        }
-      }
-    }
-    return registers;
+    return operandList().registersRead();
   }
 
   /** Returns the registers that are written: explicitly, implicitly or hidden. */
   public Set<Register> registersWritten() {
-    var registers = new LinkedHashSet<Register>();
-    for (Operand operand : operands()) {
-      if (operand instanceof Operand.OfRegister r && r.written()) {
-        registers.add(r.register());
-      }
-    }
-    return registers;
+    return operandList().registersWritten();
   }
 
   /**
@@ -456,18 +370,7 @@ public final class Instruction implements Decoding {
 
   /** One bit for each general register of which a part is used. Allocates nothing. */
   int gprMask() {
-    Scratch scratch = Scratch.take();
-    try {
-      decoder.decodeOperands(scratch, this);
-      int mask = 0;
-      int count = scratch.instructionByte(ZydisStructs.OPERAND_COUNT);
-      for (int i = 0; i < count; i++) {
-        mask |= NativeOperand.gprMask(scratch.operands, i, decoder.tables());
-      }
-      return mask;
-    } finally {
-      scratch.giveBack();
-    }
+    return OperandList.gprMask(decoder, this);
   }
 
   /** The first operand of the text, which every instruction that is asked for it has. */

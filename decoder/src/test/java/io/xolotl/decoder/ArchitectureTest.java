@@ -20,13 +20,16 @@ class ArchitectureTest {
 
   private static final String GENERATED = "io.xolotl.decoder.zydis..";
 
+  private static final String NATIVE_LAYER = ".*\\.(Zydis\\w+|NativeInstruction|NativeOperand|Decoder|CodeCursor|"
+      + "Instruction)(\\$.*)?";
+
   private static final JavaClasses CLASSES = new ClassFileImporter()
       .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS).importPackages("io.xolotl.decoder");
 
   @Test
   void onlyTheNativeLayerTouchesTheBindings() {
     noClasses().that().resideOutsideOfPackage(GENERATED).and()
-        .haveNameNotMatching(".*\\.(Zydis\\w+|NativeOperand|Decoder|CodeCursor|Instruction)(\\$.*)?").should()
+        .haveNameNotMatching(NATIVE_LAYER).should()
         .dependOnClassesThat()
         .resideInAPackage(GENERATED).check(CLASSES);
   }
