@@ -1,11 +1,8 @@
 package io.xolotl.ptrace;
 
 /**
- * The registers of a thread in the order of the kernel's {@code struct user_regs_struct} (x86-64), which is
- * what {@code PTRACE_GETREGS} fills.
- *
- * @see <a
- *     href="https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/arch/x86/include/asm/user_64.h">user_64.h</a>
+ * The registers of a thread in the order of the kernel's {@code struct user_regs_struct}
+ * (arch/x86/include/asm/user_64.h), which is what {@code PTRACE_GETREGS} fills.
  */
 public enum Register {
   R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI,
