@@ -76,7 +76,7 @@ final class Attachability {
   }
 
   private static boolean hasLivingThread(int pid) {
-    return TracedProcess.threadIds(pid).stream().map(ProcessStatus::of).anyMatch(
+    return ProcessStatus.threadIds(pid).stream().map(ProcessStatus::of).anyMatch(
         status -> status != null && !status.isDead());
   }
 

@@ -2,9 +2,13 @@ package io.xolotl.ptrace;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -63,6 +67,26 @@ public record ProcessStatus(String name, char state, int tgid, int parentPid, in
         hex(fields, "SigPnd") | hex(fields, "ShdPnd"), hex(fields, "SigBlk"), hex(fields, "SigCgt"),
         (flags & PF_KTHREAD) != 0, Integer.parseInt(fields.getOrDefault("Seccomp", "0")),
         Integer.parseInt(fields.getOrDefault("Seccomp_filters", "-1")));
+  }
+
+  /** Returns true if there is no such process or thread any more, or only its exit status. */
+  static boolean isGone(int id) {
+    ProcessStatus status = of(id);
+    return status == null || status.isDead();
+  }
+
+  /** The ids of all threads of a process; none if it has ended. */
+  static List<Integer> threadIds(int pid) {
+    var tids = new ArrayList<Integer>();
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
+      for (Path entry : entries) {
+        tids.add(Integer.valueOf(entry.getFileName().toString()));
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      // The process has ended: its threads' ends are reported by waitpid.
+      tids.clear();
+    }
+    return tids;
   }
 
   /** Returns true if the process has ended and only its exit status is left. */

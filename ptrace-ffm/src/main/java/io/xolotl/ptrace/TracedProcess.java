@@ -3,8 +3,6 @@ package io.xolotl.ptrace;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -236,7 +234,7 @@ public final class TracedProcess {
     boolean found = true;
     while (found) {
       found = false;
-      for (int tid : threadIds(pid)) {
+      for (int tid : ProcessStatus.threadIds(pid)) {
         if (threads.containsKey(tid)) {
           continue;
         }
@@ -270,20 +268,6 @@ public final class TracedProcess {
     threads().forEach(this::forget);
     tracer.add(this);
     return true;
-  }
-
-  /** The ids of all threads of a process; none if it has ended. */
-  static List<Integer> threadIds(int pid) {
-    var tids = new ArrayList<Integer>();
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
-      for (Path entry : entries) {
-        tids.add(Integer.valueOf(entry.getFileName().toString()));
-      }
-    } catch (IOException | DirectoryIteratorException e) {
-      // The process has ended: its threads' ends are reported by waitpid.
-      tids.clear();
-    }
-    return tids;
   }
 
   /**
