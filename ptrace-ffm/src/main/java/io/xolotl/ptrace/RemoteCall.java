@@ -103,10 +103,10 @@ final class RemoteCall {
     if (!trusted) {
       // First where it costs nobody a stop.
       Seccomp.check(thread, registers);
-      thread.process().stopOthers(thread);
+      Standstill.of(thread);
       Seccomp.check(thread, registers);
     }
-    long[] dispatch = thread.suspendSyscallDispatch();
+    SyscallDispatch dispatch = SyscallDispatch.suspend(thread.requests());
     try {
       thread.signalMask(ALL_BUT_TRAPS);
       thread.writeRegisters(registers);
@@ -125,7 +125,7 @@ final class RemoteCall {
         insist(() -> thread.writeRegisters(saved));
         insist(() -> thread.signalMask(mask));
         if (dispatch != null) {
-          insist(() -> thread.resumeSyscallDispatch(dispatch));
+          insist(dispatch::resume);
         }
         if (delivered != null) {
           insist(() -> thread.writeSignalInfo(delivered));

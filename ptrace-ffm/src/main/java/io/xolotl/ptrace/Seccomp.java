@@ -54,7 +54,7 @@ final class Seccomp {
   }
 
   private static void checkFilters(TracedThread thread, ProcessStatus status, Registers registers) {
-    List<SeccompFilter> filters = thread.seccompFilters();
+    List<SeccompFilter> filters = SeccompFilter.of(thread.requests());
     if (filters.isEmpty()) {
       if (!isUnderOursOnly(thread, status)) {
         throw refusal(thread, "a seccomp filter that this JVM is not under and cannot read, which takes "
@@ -64,6 +64,28 @@ final class Seccomp {
     }
     if (!SeccompFilter.allow(filters, Abi.of(registers).call(registers))) {
       throw refusal(thread, "a seccomp filter that does not allow it");
+    }
+  }
+
+  /**
+   * Returns true if a thread may make restart_syscall(2), which goes on with the call that it was stopped in.
+   *
+   * @param registers the thread's, in the stop
+   */
+  static boolean mayRestart(TracedThread thread, Registers registers) {
+    Abi abi = Abi.of(registers);
+    var restart = new Registers();
+    restart.copyFrom(registers);
+    restart.rax(abi.restart());
+    restart.rip(registers.rip() - abi.systemCall().length);
+    try {
+      check(thread, restart);
+      return true;
+    } catch (PtraceException e) {
+      if (e.reason() != Reason.SECCOMP) {
+        throw e;
+      }
+      return false;
     }
   }
 

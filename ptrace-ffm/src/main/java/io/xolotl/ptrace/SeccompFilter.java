@@ -1,7 +1,10 @@
 package io.xolotl.ptrace;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -61,6 +64,26 @@ final class SeccompFilter {
   SeccompFilter(byte[] instructions) {
     program = new long[instructions.length / INSTRUCTION_BYTES];
     ByteBuffer.wrap(instructions).order(ByteOrder.LITTLE_ENDIAN).asLongBuffer().get(program);
+  }
+
+  /**
+   * The filters of a thread; none if it has none, or they may not be read or the kernel has not kept them
+   * (EMEDIUMTYPE, or EINVAL without CONFIG_CHECKPOINT_RESTORE). Tracer thread only.
+   */
+  static List<SeccompFilter> of(ThreadRequests requests) {
+    Scratch s = requests.scratch();
+    var filters = new ArrayList<SeccompFilter>();
+    while (true) {
+      long length = requests.attempt(s, Ptrace.SECCOMP_GET_FILTER, filters.size(), s.filter.address());
+      if (length >= 0) {
+        filters.add(new SeccompFilter(s.filter.asSlice(0, length * INSTRUCTION_BYTES).toArray(JAVA_BYTE)));
+      } else if (requests.isGone() || Libc.errno(s.state) == Libc.ESRCH) {
+        throw PtraceException.ofRequest(Ptrace.SECCOMP_GET_FILTER, requests.tid(), Libc.ESRCH);
+      } else {
+        // ENOENT: these are all. Where one cannot be read the others say nothing.
+        return Libc.errno(s.state) == Libc.ENOENT ? filters : List.of();
+      }
+    }
   }
 
   /**

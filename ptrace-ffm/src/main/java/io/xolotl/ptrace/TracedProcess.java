@@ -95,10 +95,8 @@ public final class TracedProcess {
   }
 
   private void complete(List<TracedThread> first, Consumer<TracedThread> interrupting) {
-    var asked = new HashSet<TracedThread>();
     for (List<TracedThread> rest = first; !rest.isEmpty();) {
       for (TracedThread thread : rest) {
-        asked.add(thread);
         try {
           if (thread.stop() == null && !waitsForChild(thread)) {
             interrupting.accept(thread);
@@ -121,8 +119,7 @@ public final class TracedProcess {
       seizeThreads(tracer.scratch());
       rest = new ArrayList<>(threads.values());
       rest.removeAll(known);
-      // Those that were traced from their start create nobody unseen.
-      rest.removeIf(thread -> asked.contains(thread) || !thread.wasSeized());
+      // Those that were traced from their start are known: they create nobody unseen.
     }
   }
 
@@ -300,15 +297,6 @@ public final class TracedProcess {
     sharedFilters = count;
   }
 
-  /** Makes another thread's system call safe from this process's own: see {@link RemoteCall}. */
-  void stopOthers(TracedThread caller) {
-    for (TracedThread other : threads()) {
-      if (other != caller && other.stop() == null) {
-        other.holdStill(handler);
-      }
-    }
-  }
-
   /** The tracer that controls this process. */
   public Tracer tracer() {
     return tracer;
@@ -401,6 +389,10 @@ public final class TracedProcess {
   /** The threads that are traced now. */
   public List<TracedThread> threads() {
     return List.copyOf(threads.values());
+  }
+
+  TraceHandler handler() {
+    return handler;
   }
 
   /** Sets what is done when this process stops. */

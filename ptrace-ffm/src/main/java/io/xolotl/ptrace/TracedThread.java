@@ -1,49 +1,42 @@
 package io.xolotl.ptrace;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.xolotl.ptrace.PtraceException.Reason;
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A thread of a traced process. It is running, or stopped and then waits for the tracer; except for
  * {@link #interrupt}, every request needs it to be stopped.
  *
+ * <p>This is the thread as its users see it. {@link RunState} knows whether it runs. What is asked of it in a
+ * stop is asked by {@link RegisterAccess}, {@link ThreadSignals} and {@link SequenceArea}, and all requests
+ * go through {@link ThreadRequests}.
+ *
  * <p>Tracer thread only. Any request can throw {@link ThreadGoneException}: a
  * stopped thread can be killed at any moment.
  */
 public final class TracedThread {
 
-  /** Where {@code struct rseq} has the address of a record. */
-  private static final int RSEQ_CS = 8;
-
   private final TracedProcess process;
   private final int tid;
-  private WaitStatus.@Nullable Stopped stop;
-  /** It ran before it was traced. */
-  private final boolean seized;
+  private final ThreadRequests requests;
+  private final RunState runState;
+  private final RegisterAccess registerAccess;
+  private final ThreadSignals signals;
+  private final SequenceArea sequenceArea;
   private boolean started;
-  /** By the code segment that was read or written last. */
-  private boolean in32BitCode;
-  /** Detached, ended, or replaced by exec: the id may be that of another thread by now. */
-  private boolean gone;
   private @Nullable Object attachment;
-  /** Address of its {@code struct rseq} when somebody last asked, or 0. */
-  private long sequenceArea;
-  private int sequenceSignature;
 
   TracedThread(TracedProcess process, int tid, boolean started) {
     this.process = process;
     this.tid = tid;
     this.started = started;
-    seized = started;
+    requests = new ThreadRequests(process.tracer(), tid);
+    runState = new RunState(this, requests);
+    registerAccess = new RegisterAccess(requests);
+    signals = new ThreadSignals(requests, process.pid());
+    sequenceArea = new SequenceArea(requests, process.memory());
   }
 
   /** The process that the thread belongs to. */
@@ -58,7 +51,7 @@ public final class TracedThread {
 
   /** Why the thread is stopped, or null if it runs. */
   public WaitStatus.@Nullable Stopped stop() {
-    return stop;
+    return runState.stop();
   }
 
   /** What the handler keeps for this thread. */
@@ -72,17 +65,12 @@ public final class TracedThread {
   }
 
   void markStopped(WaitStatus.Stopped why) {
-    stop = why;
+    runState.markStopped(why);
   }
 
   /** No request may reach whoever has this id next. */
   void markGone() {
-    stop = null;
-    gone = true;
-  }
-
-  boolean wasSeized() {
-    return seized;
+    runState.markGone();
   }
 
   /** Returns true if the thread is new and the handler was not told of it yet. */
@@ -97,33 +85,8 @@ public final class TracedThread {
     return first;
   }
 
-  private Scratch scratch() {
-    return process.tracer().scratch();
-  }
-
-  private long request(Scratch s, int request, long address, long data) {
-    if (gone) {
-      throw PtraceException.ofRequest(request, tid, Libc.ESRCH);
-    }
-    long result = Libc.ptrace(s.state, request, tid, address, data);
-    if (result < 0) {
-      throw PtraceException.ofRequest(request, tid, Libc.errno(s.state));
-    }
-    return result;
-  }
-
-  /** A thread that is gone is not stopped any more; any other failure leaves it stopped. */
-  private void resume(int request, int signal) {
-    WaitStatus.Stopped before = stop;
-    stop = null;
-    try {
-      request(scratch(), request, 0, signal);
-    } catch (ThreadGoneException e) {
-      throw e;
-    } catch (PtraceException e) {
-      stop = before;
-      throw e;
-    }
+  ThreadRequests requests() {
+    return requests;
   }
 
   /**
@@ -132,7 +95,7 @@ public final class TracedThread {
    * @param signal signal to deliver, or 0; only a thread in a signal-delivery-stop can be given one
    */
   public void cont(int signal) {
-    resume(Ptrace.CONT, signal);
+    runState.resume(Ptrace.CONT, signal);
   }
 
   /**
@@ -141,12 +104,12 @@ public final class TracedThread {
    * @param signal signal to deliver before, or 0
    */
   public void step(int signal) {
-    resume(Ptrace.SINGLESTEP, signal);
+    runState.resume(Ptrace.SINGLESTEP, signal);
   }
 
   /** Leaves the thread in its group-stop until SIGCONT, as job control wants it. */
   public void listen() {
-    resume(Ptrace.LISTEN, 0);
+    runState.resume(Ptrace.LISTEN, 0);
   }
 
   /**
@@ -155,7 +118,7 @@ public final class TracedThread {
    * @param signal signal to deliver, or 0
    */
   public void detach(int signal) {
-    resume(Ptrace.DETACH, signal);
+    runState.resume(Ptrace.DETACH, signal);
     process.forget(this);
   }
 
@@ -164,7 +127,7 @@ public final class TracedThread {
    * another.
    */
   public void interrupt() {
-    request(scratch(), Ptrace.INTERRUPT, 0, 0);
+    runState.interrupt();
   }
 
   /**
@@ -175,43 +138,7 @@ public final class TracedThread {
    * @throws PtraceException {@link Reason#NOT_STOPPING} if it does not stop in time
    */
   public WaitStatus.Stopped interruptAndWait() {
-    if (stop != null) {
-      return stop;
-    }
-    WaitStatus known = process.tracer().takeReport(tid);
-    if (known != null) {
-      return stopped(known);
-    }
-    interrupt();
-    return awaitStop();
-  }
-
-  /**
-   * Has a thread that runs execute nothing of the program until its stop is handed out in its turn. One in
-   * state D does not stop now, but on its way to user mode, before the program's next instruction.
-   *
-   * @param asked is told if it is asked to stop
-   */
-  void holdStill(TraceHandler asked) {
-    Tracer tracer = process.tracer();
-    try {
-      WaitStatus known = tracer.takeReport(tid);
-      if (known == null) {
-        asked.interrupting(this);
-        interrupt();
-        ProcessStatus status = ProcessStatus.of(tid);
-        if (status == null || status.isUninterruptible()) {
-          return;
-        }
-        known = tracer.await(tid);
-      }
-      tracer.defer(tid, known);
-    } catch (PtraceException e) {
-      if (!e.isBeyondReach()) {
-        throw e;
-      }
-      // It executes nothing any more, or is in state D.
-    }
+    return runState.interruptAndWait();
   }
 
   /**
@@ -221,34 +148,12 @@ public final class TracedThread {
    * @throws PtraceException as {@link #interruptAndWait}
    */
   public WaitStatus.Stopped awaitStop() {
-    return stopped(process.tracer().await(tid));
-  }
-
-  private WaitStatus.Stopped stopped(WaitStatus status) {
-    return switch (status) {
-      case WaitStatus.Executed _ -> throw gone(status, "its process executes a program");
-      case WaitStatus.Stopped stopped -> {
-        stop = stopped;
-        process.noteCreation(this, stopped);
-        yield stopped;
-      }
-      case WaitStatus.Ended _ -> throw gone(status, "it has ended meanwhile");
-    };
+    return runState.awaitStop();
   }
 
   /** For the launch, which waits for the exec. */
   WaitStatus.Stopped awaitStopOrExec() {
-    WaitStatus status = process.tracer().await(tid);
-    return switch (status) {
-      case WaitStatus.Stopped stopped -> stop = stopped;
-      case WaitStatus.Ended ended -> throw gone(status, "it has ended meanwhile: " + ended);
-    };
-  }
-
-  /** What came instead of a stop is reported in its turn, when the caller's work is done. */
-  private PtraceException gone(WaitStatus status, String why) {
-    process.tracer().defer(tid, status);
-    return new ThreadGoneException(Libc.ESRCH, this + " does not stop: " + why);
+    return runState.awaitStopOrExec();
   }
 
   /**
@@ -256,7 +161,7 @@ public final class TracedThread {
    * as if it had just been reported.
    */
   public void handleStop() {
-    WaitStatus.Stopped current = stop;
+    WaitStatus.Stopped current = stop();
     if (current != null) {
       process.route(this, current);
     }
@@ -267,13 +172,13 @@ public final class TracedThread {
    * stop is the trap's then.
    */
   public void takePendingTrap() {
-    boolean groupStopped = stop instanceof WaitStatus.GroupStop;
-    while ((stop instanceof WaitStatus.Interrupted || stop instanceof WaitStatus.GroupStop)
+    boolean groupStopped = stop() instanceof WaitStatus.GroupStop;
+    while ((stop() instanceof WaitStatus.Interrupted || stop() instanceof WaitStatus.GroupStop)
         && hasPendingTrap()) {
       cont(0);
       awaitStop();
     }
-    if (groupStopped && !(stop instanceof WaitStatus.GroupStop)) {
+    if (groupStopped && !(stop() instanceof WaitStatus.GroupStop)) {
       // So that it joins the group-stop again behind the trap.
       interrupt();
     }
@@ -286,14 +191,7 @@ public final class TracedThread {
    * @param signal its number
    */
   public boolean isJobControl(int signal) {
-    return switch (signal) {
-      case Signals.SIGSTOP -> true;
-      case Signals.SIGCONT, Signals.SIGTSTP, Signals.SIGTTIN, Signals.SIGTTOU -> {
-        ProcessStatus status = ProcessStatus.of(tid);
-        yield status == null || (status.caughtSignals() >>> signal - 1 & 1) == 0;
-      }
-      default -> false;
-    };
+    return signals.isJobControl(signal);
   }
 
   /**
@@ -304,7 +202,7 @@ public final class TracedThread {
    * process that nobody continues.
    */
   public void takeJobControl() {
-    if (stop instanceof WaitStatus.Signal(int signal) && isJobControl(signal)) {
+    if (stop() instanceof WaitStatus.Signal(int signal) && isJobControl(signal)) {
       // The interrupt is taken before the thread gets back to user mode, also if the signal does not stop it.
       interrupt();
       cont(signal);
@@ -314,7 +212,7 @@ public final class TracedThread {
 
   /** Returns true if the thread is stopped on its way to user mode, where its registers are the user's. */
   public boolean isAtUserBoundary() {
-    return switch (stop) {
+    return switch (stop()) {
       case null -> false;
       case WaitStatus.Signal _, WaitStatus.GroupStop _, WaitStatus.Interrupted _ -> true;
       case WaitStatus.Created _, WaitStatus.Executed _, WaitStatus.Exiting _, WaitStatus.Other _ -> false;
@@ -345,11 +243,11 @@ public final class TracedThread {
    *     process that this user may not look into
    */
   public boolean isText(long address, long expected, long mask) {
-    Scratch s = scratch();
+    Scratch s = requests.scratch();
     // The C library returns the word, so that −1 is no answer. Where the thread has just been there is
     // nothing to page in, which would hold up safepoints; of the next page nobody knows.
     boolean inPage = (address & 4095) <= 4096 - Long.BYTES;
-    long word = gone || !inPage ? -1 : Libc.ptrace(s.state, Ptrace.PEEKTEXT, tid, address, 0);
+    long word = inPage ? requests.attempt(s, Ptrace.PEEKTEXT, address, 0) : -1;
     return word != -1 && ((word ^ expected) & mask) == 0;
   }
 
@@ -359,10 +257,7 @@ public final class TracedThread {
    * @param registers where to
    */
   public void readRegisters(Registers registers) {
-    Scratch s = scratch();
-    request(s, Ptrace.GETREGS, 0, s.registers.address());
-    registers.load(s.registers);
-    in32BitCode = Abi.of(registers) == Abi.I386;
+    registerAccess.read(registers);
   }
 
   /**
@@ -375,49 +270,17 @@ public final class TracedThread {
    *     {@linkplain Registers#isChanged() changed} afterwards
    */
   public void writeRegisters(Registers registers) {
-    Scratch s = scratch();
-    boolean was32BitCode = in32BitCode;
-    in32BitCode = Abi.of(registers) == Abi.I386;
-    if (was32BitCode) {
-      writeRegistersOf32BitCode(s, registers);
-      return;
-    }
-    s.vector.set(JAVA_LONG, 0, s.registers.address());
-    s.vector.set(JAVA_LONG, 8, registers.store(s.registers));
-    request(s, Ptrace.SETREGSET, Ptrace.NT_PRSTATUS, s.vector.address());
-  }
-
-  /**
-   * Of a thread in 32-bit code PTRACE_SETREGSET means i386's registers (task_user_regset_view() of the
-   * thread), and PTRACE_SETREGS those of the tracer. The latter sets all, so where one is refused they are
-   * set one by one.
-   */
-  private void writeRegistersOf32BitCode(Scratch s, Registers registers) {
-    registers.storeAll(s.registers);
-    boolean refused = gone || Libc.ptrace(s.state, Ptrace.SETREGS, tid, 0, s.registers.address()) < 0;
-    long bytes = registers.store(s.registers);
-    for (long offset = 0; refused && offset < bytes; offset += 8) {
-      request(s, Ptrace.POKEUSR, offset, s.registers.get(JAVA_LONG, offset));
-    }
+    registerAccess.write(registers);
   }
 
   /** Fetches the x87, SSE, AVX and further state. */
   public VectorState readVectorState() {
-    Scratch s = scratch();
-    s.vector.set(JAVA_LONG, 0, s.xstate.address());
-    s.vector.set(JAVA_LONG, 8, s.xstate.byteSize());
-    request(s, Ptrace.GETREGSET, Ptrace.NT_X86_XSTATE, s.vector.address());
-    // The kernel reports how much this CPU has.
-    return new VectorState(s.xstate.asSlice(0, s.vector.get(JAVA_LONG, 8)));
+    return registerAccess.readVectorState();
   }
 
   /** Sets the x87, SSE, AVX and further state. */
   public void writeVectorState(VectorState state) {
-    Scratch s = scratch();
-    s.xstate.copyFrom(state.segment());
-    s.vector.set(JAVA_LONG, 0, s.xstate.address());
-    s.vector.set(JAVA_LONG, 8, state.size());
-    request(s, Ptrace.SETREGSET, Ptrace.NT_X86_XSTATE, s.vector.address());
+    registerAccess.writeVectorState(state);
   }
 
   /**
@@ -426,9 +289,7 @@ public final class TracedThread {
    * @param info where to
    */
   public void readSignalInfo(SignalInfo info) {
-    Scratch s = scratch();
-    request(s, Ptrace.GETSIGINFO, 0, s.siginfo.address());
-    info.load(s.siginfo);
+    signals.readInfo(info);
   }
 
   /**
@@ -436,9 +297,7 @@ public final class TracedThread {
    * {@link #cont} delivers.
    */
   public void writeSignalInfo(SignalInfo info) {
-    Scratch s = scratch();
-    info.store(s.siginfo);
-    request(s, Ptrace.SETSIGINFO, 0, s.siginfo.address());
+    signals.writeInfo(info);
   }
 
   /**
@@ -447,33 +306,25 @@ public final class TracedThread {
    * @param signal number of the signal
    */
   public void send(int signal) {
-    Scratch s = scratch();
-    if (Libc.syscall(s.state, WakeSignal.SYS_TGKILL, process.pid(), tid, signal, 0, 0) < 0) {
-      throw new ThreadGoneException(Libc.errno(s.state),
-          "tgkill of thread " + tid + " failed with " + Errno.name(Libc.errno(s.state)));
-    }
+    signals.send(signal);
   }
 
   /** The signals that the thread blocks, bit n−1 for signal n. */
   public long signalMask() {
-    Scratch s = scratch();
-    request(s, Ptrace.GETSIGMASK, 8, s.word.address());
-    return s.word.get(JAVA_LONG, 0);
+    return signals.mask();
   }
 
   /** Sets the signals that the thread blocks. */
   public void signalMask(long mask) {
-    Scratch s = scratch();
-    s.word.set(JAVA_LONG, 0, mask);
-    request(s, Ptrace.SETSIGMASK, 8, s.word.address());
+    signals.mask(mask);
   }
 
   /**
    * What the thread's ptrace event carries: the id of a new thread or process, the former id after an exec.
    */
   public long eventMessage() {
-    Scratch s = scratch();
-    request(s, Ptrace.GETEVENTMSG, 0, s.word.address());
+    Scratch s = requests.scratch();
+    requests.make(s, Ptrace.GETEVENTMSG, 0, s.word.address());
     return s.word.get(JAVA_LONG, 0);
   }
 
@@ -484,72 +335,7 @@ public final class TracedThread {
    * would report it in the middle.
    */
   public boolean hasPendingTrap() {
-    Scratch s = scratch();
-    int atOnce = (int) (s.siginfo.byteSize() / SignalInfo.BYTES);
-    for (long offset = 0;; offset += atOnce) {
-      // struct ptrace_peeksiginfo_args: u64 off; u32 flags (0: the thread's own queue); s32 nr
-      s.peek.set(JAVA_LONG, 0, offset);
-      s.peek.set(JAVA_INT, 8, 0);
-      s.peek.set(JAVA_INT, 12, atOnce);
-      long n = request(s, Ptrace.PEEKSIGINFO, s.peek.address(), s.siginfo.address());
-      for (int i = 0; i < n; i++) {
-        MemorySegment info = s.siginfo.asSlice((long) i * SignalInfo.BYTES, SignalInfo.BYTES);
-        if (Signals.isRaisedByInstruction(info.get(JAVA_INT, 0)) && info.get(JAVA_INT, 8) > 0) {
-          return true;
-        }
-      }
-      if (n < atOnce) {
-        return false;
-      }
-    }
-  }
-
-  /**
-   * Lets the thread's next system calls be made, where the program would have them raise SIGSYS (prctl(2),
-   * PR_SET_SYSCALL_USER_DISPATCH), as Wine has.
-   *
-   * @return what {@link #resumeSyscallDispatch} puts back; null if there is nothing to put back
-   */
-  long @Nullable [] suspendSyscallDispatch() {
-    Scratch s = scratch();
-    // EIO: a kernel before 6.4, which cannot tell. ESRCH is told by the next request.
-    if (gone || Libc.ptrace(s.state, Ptrace.GET_SYSCALL_USER_DISPATCH_CONFIG, tid, s.dispatch.byteSize(),
-        s.dispatch.address()) < 0 || s.dispatch.get(JAVA_LONG, 0) == 0) {
-      return null;
-    }
-    long[] configuration = s.dispatch.toArray(JAVA_LONG);
-    s.dispatch.fill((byte) 0);
-    request(s, Ptrace.SET_SYSCALL_USER_DISPATCH_CONFIG, s.dispatch.byteSize(), s.dispatch.address());
-    return configuration;
-  }
-
-  void resumeSyscallDispatch(long[] configuration) {
-    Scratch s = scratch();
-    MemorySegment.copy(configuration, 0, s.dispatch, JAVA_LONG, 0, configuration.length);
-    request(s, Ptrace.SET_SYSCALL_USER_DISPATCH_CONFIG, s.dispatch.byteSize(), s.dispatch.address());
-  }
-
-  /**
-   * The seccomp filters of this thread; none if it has none, or they may not be read or the kernel has not
-   * kept them (EMEDIUMTYPE, or EINVAL without CONFIG_CHECKPOINT_RESTORE).
-   */
-  List<SeccompFilter> seccompFilters() {
-    Scratch s = scratch();
-    var filters = new ArrayList<SeccompFilter>();
-    while (true) {
-      long length = gone
-          ? -1
-          : Libc.ptrace(s.state, Ptrace.SECCOMP_GET_FILTER, tid, filters.size(), s.filter.address());
-      if (length >= 0) {
-        filters.add(new SeccompFilter(
-            s.filter.asSlice(0, length * SeccompFilter.INSTRUCTION_BYTES).toArray(JAVA_BYTE)));
-      } else if (gone || Libc.errno(s.state) == Libc.ESRCH) {
-        throw PtraceException.ofRequest(Ptrace.SECCOMP_GET_FILTER, tid, Libc.ESRCH);
-      } else {
-        // ENOENT: these are all. Where one cannot be read the others say nothing.
-        return Libc.errno(s.state) == Libc.ENOENT ? filters : List.of();
-      }
-    }
+    return signals.hasPendingTrap();
   }
 
   /**
@@ -560,37 +346,7 @@ public final class TracedThread {
    * @param registers the thread's, in the stop
    */
   public boolean mayRestart(Registers registers) {
-    Abi abi = Abi.of(registers);
-    var restart = new Registers();
-    restart.copyFrom(registers);
-    restart.rax(abi.restart());
-    restart.rip(registers.rip() - abi.systemCall().length);
-    try {
-      Seccomp.check(this, restart);
-      return true;
-    } catch (PtraceException e) {
-      if (e.reason() != Reason.SECCOMP) {
-        throw e;
-      }
-      return false;
-    }
-  }
-
-  /**
-   * Looks up what the thread has registered with rseq(2). It must be stopped; what it registers while it runs
-   * is not seen.
-   */
-  private void lookUpSequenceArea() {
-    Scratch s = scratch();
-    if (gone || Libc.ptrace(s.state, Ptrace.GET_RSEQ_CONFIGURATION, tid, s.rseq.byteSize(),
-        s.rseq.address()) < 0) {
-      // EIO: a kernel before 5.13, or one without restartable sequences. ESRCH is told by the next request.
-      sequenceArea = 0;
-    } else {
-      // struct ptrace_rseq_configuration: u64 rseq_abi_pointer; u32 rseq_abi_size; u32 signature
-      sequenceArea = s.rseq.get(JAVA_LONG, 0);
-      sequenceSignature = s.rseq.get(JAVA_INT, 12);
-    }
+    return Seccomp.mayRestart(this, registers);
   }
 
   /**
@@ -601,19 +357,10 @@ public final class TracedThread {
    * @return null if it names none, or the kernel would refuse the one it names
    */
   public @Nullable RestartableSequence restartableSequence() {
-    if (stop != null) {
-      lookUpSequenceArea();
+    if (stop() != null) {
+      sequenceArea.lookUp();
     }
-    ProcessMemory memory = process.memory();
-    byte[] record = scratch().sequence;
-    if (sequenceArea == 0
-        || memory.tryRead(sequenceArea + RSEQ_CS, record, 0, Long.BYTES) < Long.BYTES) {
-      return null;
-    }
-    long address = ByteBuffer.wrap(record).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
-    return address == 0 || memory.tryRead(address, record, 0, record.length) < record.length
-        ? null
-        : RestartableSequence.of(record);
+    return sequenceArea.sequence();
   }
 
   /**
@@ -621,7 +368,7 @@ public final class TracedThread {
    * signature for abort handlers than {@link RestartableSequence#SIGNATURE}.
    */
   public boolean hasOwnSequenceSignature() {
-    return sequenceArea != 0 && sequenceSignature != RestartableSequence.SIGNATURE;
+    return sequenceArea.hasOwnSignature();
   }
 
   /**
@@ -644,12 +391,5 @@ public final class TracedThread {
   @Override
   public String toString() {
     return "thread " + tid + " of process " + process.pid();
-  }
-
-  /** For tests of the raw layout. */
-  byte[] rawRegisters() {
-    Scratch s = scratch();
-    request(s, Ptrace.GETREGS, 0, s.registers.address());
-    return s.registers.toArray(JAVA_BYTE);
   }
 }

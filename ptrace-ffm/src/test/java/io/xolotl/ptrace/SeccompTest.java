@@ -41,7 +41,7 @@ class SeccompTest {
     try (var target = TargetProcess.start(FixtureProgram.SANDBOX)) {
       done(target, "filter allow 39");
       try (var traced = Traced.attach(target.pid(), new Recorder())) {
-        traced.stopped(thread -> readsFilters = !thread.seccompFilters().isEmpty());
+        traced.stopped(thread -> readsFilters = !SeccompFilter.of(thread.requests()).isEmpty());
       }
     }
   }
