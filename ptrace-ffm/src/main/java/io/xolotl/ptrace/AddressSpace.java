@@ -183,11 +183,11 @@ final class AddressSpace {
     memoryless = second != null && second.kernelThread() ? KTHREADD : 0;
     var sharers = new LinkedHashMap<Integer, Sharing>();
     for (int id : ids) {
-      if (tracer.process(id) != null) {
+      if (tracer.tracees().process(id) != null) {
         if (all) {
           sharers.put(id, Sharing.YES);
         }
-      } else if (!tracer.isTracing(id)) {
+      } else if (!tracer.tracees().isTracing(id)) {
         Sharing sharing = sharing(s, id);
         ProcessStatus status = sharing == Sharing.NO ? null : ProcessStatus.of(id);
         // One that is traced already is announced later: its creator's event is on its way.
@@ -330,7 +330,7 @@ final class AddressSpace {
         continue;
       }
       try {
-        TracedProcess known = tracer.process(id);
+        TracedProcess known = tracer.tracees().process(id);
         news |= known == null
             ? attach(id, found, interrupting)
             // One of its threads may have been made with CLONE_UNTRACED.
@@ -365,7 +365,7 @@ final class AddressSpace {
     try {
       borrower = process.attachBorrower(id);
     } catch (PtraceException e) {
-      TracedProcess partly = tracer.process(id);
+      TracedProcess partly = tracer.tracees().process(id);
       if (partly != null) {
         partly.detach();
       }

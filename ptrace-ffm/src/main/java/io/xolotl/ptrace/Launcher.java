@@ -221,7 +221,10 @@ final class Launcher {
     } catch (ThreadGoneException e) {
       // Its exit status has been taken.
     }
-    tracer.abandon(pid);
+    TracedProcess process = tracer.tracees().process(pid);
+    if (process != null) {
+      process.threads().forEach(process::forget);
+    }
   }
 
   private static void signal(Tracer tracer, int pid, int signal) {

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
  * work, and what comes then need not be what was waited for: it may be another stop, an exec, or its end.
  *
  * <p>So a stop that is waited for is the caller's, whichever it is, and everything else is put back into the
- * tracer's reports and handed out in its turn. A request to run that fails leaves the thread stopped, and
+ * {@link ReportQueue} and handed out in its turn. A request to run that fails leaves the thread stopped, and
  * known as stopped, unless it is gone.
  *
  * <p>Tracer thread only.
@@ -72,7 +72,7 @@ final class RunState {
     if (stop != null) {
       return stop;
     }
-    WaitStatus known = tracer.takeReport(requests.tid());
+    WaitStatus known = tracer.reports().take(requests.tid());
     if (known != null) {
       return stopped(known);
     }
@@ -94,7 +94,7 @@ final class RunState {
       case WaitStatus.Executed _ -> throw gone(status, "its process executes a program");
       case WaitStatus.Stopped stopped -> {
         stop = stopped;
-        thread.process().noteCreation(thread, stopped);
+        tracer.newcomers().noteCreation(thread, stopped);
         yield stopped;
       }
       case WaitStatus.Ended _ -> throw gone(status, "it has ended meanwhile");
@@ -112,7 +112,7 @@ final class RunState {
 
   /** What came instead of a stop is reported in its turn, when the caller's work is done. */
   private PtraceException gone(WaitStatus status, String why) {
-    tracer.defer(requests.tid(), status);
+    tracer.reports().defer(requests.tid(), status);
     return new ThreadGoneException(Libc.ESRCH, thread + " does not stop: " + why);
   }
 }

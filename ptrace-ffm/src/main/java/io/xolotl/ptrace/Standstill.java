@@ -38,7 +38,7 @@ final class Standstill {
     int tid = thread.tid();
     Tracer tracer = thread.process().tracer();
     try {
-      WaitStatus known = tracer.takeReport(tid);
+      WaitStatus known = tracer.reports().take(tid);
       if (known == null) {
         asked.interrupting(thread);
         thread.interrupt();
@@ -48,7 +48,7 @@ final class Standstill {
         }
         known = tracer.await(tid);
       }
-      tracer.defer(tid, known);
+      tracer.reports().defer(tid, known);
     } catch (PtraceException e) {
       if (!e.isBeyondReach()) {
         throw e;

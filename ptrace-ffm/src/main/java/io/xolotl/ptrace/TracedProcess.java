@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,11 +24,7 @@ public final class TracedProcess {
 
   private static final int OPTIONS = Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK
       | Ptrace.O_TRACEEXEC;
-  private static final int SYS_CLONE3 = 435;
-  private static final long CLONE_VM = 0x100;
-  private static final long CLONE_THREAD = 0x10000;
   private static final int PR_SET_DUMPABLE = 4;
-  private static final long CLONE_VFORK = 0x4000;
   private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
 
   private final Tracer tracer;
@@ -58,7 +53,7 @@ public final class TracedProcess {
     space = new AddressSpace(this);
     // It keeps the process, and asks nothing of it before the process is attached to.
     handler = handlers.apply(this);
-    tracer.add(this);
+    tracer.tracees().add(this);
   }
 
   /**
@@ -183,16 +178,6 @@ public final class TracedProcess {
     }
   }
 
-  private List<Integer> childrenOf(int tid) {
-    try {
-      String list = Files.readString(Path.of("/proc/" + pid + "/task/" + tid + "/children"));
-      return Stream.of(list.split(" ")).filter(child -> !child.isBlank()).map(Integer::valueOf).toList();
-    } catch (IOException e) {
-      // The thread has ended, and its children are another thread's now; or the kernel has no such file.
-      return List.of();
-    }
-  }
-
   private void seizeAll() {
     do {
       seizeThreads(tracer.scratch());
@@ -263,7 +248,7 @@ public final class TracedProcess {
       return false;
     }
     threads().forEach(this::forget);
-    tracer.add(this);
+    tracer.tracees().add(this);
     return true;
   }
 
@@ -402,16 +387,16 @@ public final class TracedProcess {
 
   private void add(TracedThread thread) {
     threads.put(thread.tid(), thread);
-    tracer.add(thread);
+    tracer.tracees().add(thread);
   }
 
   void forget(TracedThread thread) {
     thread.markGone();
     threads.remove(thread.tid(), thread);
-    tracer.remove(thread);
+    tracer.tracees().remove(thread);
     memory.threadGone(thread.tid());
     if (threads.isEmpty()) {
-      tracer.remove(this);
+      tracer.tracees().remove(this);
       memory.close();
     }
   }
@@ -421,79 +406,16 @@ public final class TracedProcess {
       case WaitStatus.Ended ended -> {
         forget(thread);
         if (threads.isEmpty()) {
-          tracer.adoptOrphans(this);
+          tracer.newcomers().adoptOrphans(this);
         }
         handler.ended(thread, ended);
       }
       case WaitStatus.Stopped stopped -> {
         thread.markStopped(stopped);
-        noteCreation(thread, stopped);
+        tracer.newcomers().noteCreation(thread, stopped);
         route(thread, stopped);
       }
     }
-  }
-
-  /**
-   * Takes note of the thread or process that a stop announces; its first stop comes later, or has come
-   * already.
-   */
-  void noteCreation(TracedThread thread, WaitStatus.Stopped stopped) {
-    if (!(stopped instanceof WaitStatus.Created(WaitStatus.Event event))) {
-      return;
-    }
-    int child = (int) thread.eventMessage();
-    long flags = cloneFlags(thread, event);
-    if ((flags & CLONE_THREAD) != 0) {
-      // It may have run and ended already.
-      if (hasThread(child)) {
-        adopt(child);
-      }
-      return;
-    }
-    ProcessStatus status = ProcessStatus.of(child);
-    // Known is one that was taken for an orphan, as which a child with another parent (CLONE_PARENT) looks.
-    if (status != null && status.tracer() == tracer.tid() && tracer.process(child) == null) {
-      adoptProcess(child, (flags & CLONE_VM) != 0);
-      tracer.claim(child);
-    }
-  }
-
-  /**
-   * What the thread, which is in PTRACE_EVENT_CLONE, _FORK or _VFORK, has asked for. The event does not tell:
-   * clone with CLONE_VM and SIGCHLD is announced as a fork, and one without CLONE_THREAD as
-   * PTRACE_EVENT_CLONE.
-   */
-  private long cloneFlags(TracedThread thread, WaitStatus.Event event) {
-    var registers = new Registers();
-    thread.readRegisters(registers);
-    Abi caller = Abi.of(registers);
-    long argument = caller.firstArgument(registers);
-    int number = (int) registers.get(Register.ORIG_RAX);
-    if (number == caller.cloneNumber()) {
-      return argument;
-    }
-    if (number == SYS_CLONE3) {
-      try {
-        // struct clone_args, the same for both, begins with the flags.
-        return memory.readLong(argument);
-      } catch (PtraceException unmapped) {
-        // Another thread has unmapped them since; the event's usual meaning then.
-      }
-    }
-    // fork and vfork have no flags.
-    return switch (event) {
-      case CLONE -> CLONE_VM | CLONE_THREAD;
-      case FORK -> 0;
-      case VFORK -> CLONE_VM;
-    };
-  }
-
-  /** Returns true if a thread belongs to this process and exists, be it only as a zombie. */
-  boolean hasThread(int tid) {
-    Scratch s = tracer.scratch();
-    // Signal 0 is not sent; EPERM says that it exists.
-    return Libc.syscall(s.state, WakeSignal.SYS_TGKILL, pid, tid, 0, 0, 0) == 0
-        || Libc.errno(s.state) != Libc.ESRCH;
   }
 
   /** A thread that the process created and that is traced since then. */
@@ -559,7 +481,7 @@ public final class TracedProcess {
     for (TracedThread old : threads()) {
       old.markGone();
       threads.remove(old.tid());
-      tracer.remove(old);
+      tracer.tracees().remove(old);
     }
     systemCallInstruction = 0;
     lookAtProgram();
@@ -600,7 +522,7 @@ public final class TracedProcess {
       rest.removeAll(unreachable);
     }
     if (threads.isEmpty()) {
-      tracer.remove(this);
+      tracer.tracees().remove(this);
       memory.close();
     }
     if (failure != null) {
@@ -624,35 +546,7 @@ public final class TracedProcess {
    * meanwhile: wait_for_vfork_done() in kernel/fork.c is killable only.
    */
   public boolean waitsForChild(TracedThread thread) {
-    ProcessStatus status = ProcessStatus.of(thread.tid());
-    if (status == null || !status.isUninterruptible()) {
-      return false;
-    }
-    // With CLONE_PARENT it is none of its children.
-    String call = Libc.readFile(tracer.scratch(), "/proc/" + thread.tid() + "/syscall");
-    if (call.isEmpty()) {
-      // This JVM may not know: the process has made itself undumpable.
-      return childrenOf(thread.tid()).stream().anyMatch(this::sharesMemoryWith);
-    }
-    // "running", or the number and the arguments.
-    String[] fields = call.split(" ");
-    return fields.length > 1
-        && isVfork(Integer.parseInt(fields[0]), Long.parseUnsignedLong(fields[1].substring(2), 16));
-  }
-
-  private boolean isVfork(int number, long argument) {
-    return switch (number) {
-      case SYS_CLONE3 -> {
-        try {
-          yield (memory.readLong(argument) & CLONE_VFORK) != 0;
-        } catch (PtraceException unmapped) {
-          // Another thread has unmapped it since.
-          yield true;
-        }
-      }
-      default ->
-        number == abi().vforkNumber() || number == abi().cloneNumber() && (argument & CLONE_VFORK) != 0;
-    };
+    return CloneCall.waitsForChild(thread);
   }
 
   /**
