@@ -363,7 +363,7 @@ final class AddressSpace {
   private boolean attach(int id, Consumer<TracedProcess> found, Consumer<TracedThread> interrupting) {
     TracedProcess borrower;
     try {
-      borrower = process.attachBorrower(id);
+      borrower = TracedProcess.attach(tracer, id, _ -> process.dispatcher().handler());
     } catch (PtraceException e) {
       TracedProcess partly = tracer.tracees().process(id);
       if (partly != null) {

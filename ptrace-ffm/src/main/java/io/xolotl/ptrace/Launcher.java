@@ -126,7 +126,7 @@ final class Launcher {
     var registers = new Registers();
     shell.readRegisters(registers);
     putArguments(shell, program, registers);
-    long instruction = shell.process().systemCallInstruction();
+    long instruction = shell.process().systemCallSite().get();
     registers.rip(instruction);
     registers.rax(SYS_EXECVE);
     registers.set(Register.ORIG_RAX, -1);

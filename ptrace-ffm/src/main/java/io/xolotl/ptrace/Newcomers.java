@@ -37,7 +37,7 @@ final class Newcomers {
     }
     for (TracedProcess process : tracees.processes()) {
       if (hasThread(process, report.tid())) {
-        process.dispatch(process.adopt(report.tid()), report.status());
+        process.dispatcher().dispatch(process.threadTable().adopt(report.tid()), report.status());
         return;
       }
     }
@@ -60,7 +60,7 @@ final class Newcomers {
     if (call.createsThread()) {
       // It may have run and ended already.
       if (hasThread(process, child)) {
-        process.adopt(child);
+        process.threadTable().adopt(child);
       }
       return;
     }

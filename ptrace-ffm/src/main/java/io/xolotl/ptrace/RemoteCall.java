@@ -93,7 +93,7 @@ final class RemoteCall {
     var registers = new Registers();
     registers.copyFrom(saved);
     abi.enter(registers);
-    long instruction = thread.process().systemCallInstruction();
+    long instruction = thread.process().systemCallSite().get();
     registers.rip(instruction);
     registers.rax(number);
     registers.set(Register.ORIG_RAX, -1);

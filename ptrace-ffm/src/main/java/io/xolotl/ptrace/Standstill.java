@@ -23,7 +23,7 @@ final class Standstill {
     TracedProcess process = caller.process();
     for (TracedThread other : process.threads()) {
       if (other != caller && other.stop() == null) {
-        hold(other, process.handler());
+        hold(other, process.dispatcher().handler());
       }
     }
   }

@@ -1,58 +1,50 @@
 package io.xolotl.ptrace;
 
 import io.xolotl.ptrace.PtraceException.Reason;
-import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A process under control: all its threads are traced, also those that it creates later.
+ *
+ * <p>This is the process as its users see it, from the attach to its end. What there is to do with it is done
+ * by others: {@link ThreadTable} has its threads, {@link Attacher} gets hold of them and lets go of them,
+ * {@link AddressSpace} knows who else runs in its memory, {@link StopDispatcher} tells the handler, and
+ * {@link RemoteMapper} maps memory.
  *
  * <p>Tracer thread only, except for {@link #pid()}, {@link #memory()} and {@link #mappings()}.
  */
 public final class TracedProcess {
 
-  private static final int OPTIONS = Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK
-      | Ptrace.O_TRACEEXEC;
   private static final int PR_SET_DUMPABLE = 4;
-  private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
 
   private final Tracer tracer;
   private final int pid;
   private final ProcessMemory memory;
   private final AddressSpace space;
-  private final Map<Integer, TracedThread> threads = new LinkedHashMap<>();
-  private TraceHandler handler;
-  private long systemCallInstruction;
-  /** Of the program that is executed now; read while that is permitted for certain. */
-  private Abi abi = Abi.X86_64;
-  private byte[] auxiliaryVector = {};
+  private final ThreadTable threads;
+  private final Attacher attacher;
+  private final StopDispatcher dispatcher;
+  private final SystemCallSite systemCallSite;
+  private final RemoteMapper mapper;
+  private ProgramImage program = ProgramImage.UNKNOWN;
   /** So many seccomp filters are the tracer's too; 0 if it is not known of any: see {@link Seccomp}. */
   private int sharedFilters;
-  /** Set between the creation of a child process and its first stop. */
-  private @Nullable Birth birth;
   private boolean created;
-
-  /** Where a process comes from. */
-  private record Birth(TracedProcess creator, boolean sharesMemory) {}
 
   private TracedProcess(Tracer tracer, int pid, Function<TracedProcess, TraceHandler> handlers) {
     this.tracer = tracer;
     this.pid = pid;
     memory = new ProcessMemory(pid);
     space = new AddressSpace(this);
-    // It keeps the process, and asks nothing of it before the process is attached to.
-    handler = handlers.apply(this);
+    threads = new ThreadTable(this);
+    attacher = new Attacher(this);
+    systemCallSite = new SystemCallSite(this);
+    mapper = new RemoteMapper(this);
+    // The handler keeps the process, and asks nothing of it before the process is attached to.
+    dispatcher = new StopDispatcher(this, handlers.apply(this));
     tracer.tracees().add(this);
   }
 
@@ -86,36 +78,7 @@ public final class TracedProcess {
    * @param interrupting is told of each thread before it is asked to stop
    */
   public void completeAttach(Consumer<TracedThread> interrupting) {
-    complete(threads(), interrupting);
-  }
-
-  private void complete(List<TracedThread> first, Consumer<TracedThread> interrupting) {
-    for (List<TracedThread> rest = first; !rest.isEmpty();) {
-      for (TracedThread thread : rest) {
-        try {
-          if (thread.stop() == null && !waitsForChild(thread)) {
-            interrupting.accept(thread);
-            thread.interruptAndWait();
-            thread.handleStop();
-          }
-        } catch (PtraceException e) {
-          if (!e.isBeyondReach()) {
-            throw e;
-          }
-          // It has ended, or is stuck in state D, and not in a clone(2), which does not wait for anything
-          // that long.
-        }
-      }
-      tracer.dispatchDeferred();
-      if (threads.isEmpty()) {
-        return;
-      }
-      List<TracedThread> known = threads();
-      seizeThreads(tracer.scratch());
-      rest = new ArrayList<>(threads.values());
-      rest.removeAll(known);
-      // Those that were traced from their start are known: they create nobody unseen.
-    }
+    attacher.complete(threads(), interrupting);
   }
 
   /**
@@ -145,19 +108,9 @@ public final class TracedProcess {
     space.attachNewcomers(found, interrupting);
   }
 
-  /** For {@link AddressSpace}. */
-  TracedProcess attachBorrower(int borrower) {
-    return attach(tracer, borrower, _ -> handler);
-  }
-
   /** For {@link AddressSpace}: attaches to threads that came unseen; true if there are any. */
   boolean attachThreads(Consumer<TracedThread> interrupting) {
-    List<TracedThread> known = threads();
-    seizeThreads(tracer.scratch());
-    List<TracedThread> fresh = new ArrayList<>(threads.values());
-    fresh.removeAll(known);
-    complete(fresh, interrupting);
-    return !fresh.isEmpty();
+    return attacher.attachNewcomers(interrupting);
   }
 
   /** Returns true if a process is known to run in this one's memory. Tracer thread only. */
@@ -179,12 +132,7 @@ public final class TracedProcess {
   }
 
   private void seizeAll() {
-    do {
-      seizeThreads(tracer.scratch());
-      if (threads.isEmpty()) {
-        throw Attachability.explain(pid, Libc.ESRCH);
-      }
-    } while (wasReplaced());
+    attacher.seizeAll();
     lookAtProgram();
     if (!memory.isAccessible()) {
       // It has made itself undumpable since it was seized.
@@ -192,64 +140,10 @@ public final class TracedProcess {
     }
   }
 
-  /**
-   * Opens what tells of the program and its memory. Later the process may make itself undumpable, and then
-   * nobody but the privileged may open anything of it any more.
-   */
+  /** Opens what tells of the program and its memory. */
   private void lookAtProgram() {
     memory.open();
-    abi = Abi.ofProgram(memory.owner());
-    try {
-      auxiliaryVector = Files.readAllBytes(Path.of("/proc/" + memory.owner() + "/auxv"));
-    } catch (IOException e) {
-      // It has ended, which the next request finds out, or is not accessible.
-      auxiliaryVector = new byte[0];
-    }
-  }
-
-  /**
-   * Threads are created while the list is read. A thread created by one that is already seized is traced from
-   * its start (PTRACE_O_TRACECLONE), so a pass that finds no new thread has seen all. A main thread that has
-   * ended before the others is none to be traced.
-   */
-  private void seizeThreads(Scratch s) {
-    boolean found = true;
-    while (found) {
-      found = false;
-      for (int tid : ProcessStatus.threadIds(pid)) {
-        if (threads.containsKey(tid)) {
-          continue;
-        }
-        if (Libc.ptrace(s.state, Ptrace.SEIZE, tid, 0, OPTIONS) == 0) {
-          add(new TracedThread(this, tid, true));
-          found = true;
-          continue;
-        }
-        int errno = Libc.errno(s.state);
-        ProcessStatus status = ProcessStatus.of(tid);
-        if (status == null || status.isDead() || status.tracer() == tracer.tid()) {
-          // It has ended, or its creator was seized first and its first stop is on its way to us.
-          continue;
-        }
-        if (errno != Libc.ESRCH) {
-          throw Attachability.explain(tid, errno);
-        }
-      }
-    }
-  }
-
-  /**
-   * A thread that was not seized yet may have executed another program, and is then the main thread,
-   * untraced.
-   */
-  private boolean wasReplaced() {
-    ProcessStatus status = ProcessStatus.of(pid);
-    if (status == null || status.isDead() || status.tracer() == tracer.tid()) {
-      return false;
-    }
-    threads().forEach(this::forget);
-    tracer.tracees().add(this);
-    return true;
+    program = ProgramImage.of(memory);
   }
 
   /**
@@ -301,7 +195,7 @@ public final class TracedProcess {
 
   /** By which conventions the process's program calls the kernel. */
   public Abi abi() {
-    return abi;
+    return program.abi();
   }
 
   /**
@@ -312,7 +206,7 @@ public final class TracedProcess {
    * @see <a href="https://man7.org/linux/man-pages/man3/getauxval.3.html">getauxval(3)</a>
    */
   public byte[] auxiliaryVector() {
-    return auxiliaryVector.clone();
+    return program.auxiliaryVector();
   }
 
   /**
@@ -337,14 +231,14 @@ public final class TracedProcess {
     if (isAccessible()) {
       return;
     }
-    if (thread.systemCall(abi.prctl(), PR_SET_DUMPABLE, 1) != 0) {
+    if (thread.systemCall(abi().prctl(), PR_SET_DUMPABLE, 1) != 0) {
       throw new PtraceException(Reason.NOT_PERMITTED, Libc.EPERM,
           this + " is not dumpable, and could not be made so");
     }
     try {
       memory.open();
     } finally {
-      thread.systemCall(abi.prctl(), PR_SET_DUMPABLE, 0);
+      thread.systemCall(abi().prctl(), PR_SET_DUMPABLE, 0);
     }
     if (!isAccessible()) {
       throw Attachability.explain(pid, Libc.EPERM);
@@ -373,71 +267,43 @@ public final class TracedProcess {
 
   /** The threads that are traced now. */
   public List<TracedThread> threads() {
-    return List.copyOf(threads.values());
-  }
-
-  TraceHandler handler() {
-    return handler;
+    return threads.all();
   }
 
   /** Sets what is done when this process stops. */
   public void handler(TraceHandler replacement) {
-    handler = replacement;
+    dispatcher.handler(replacement);
   }
 
-  private void add(TracedThread thread) {
-    threads.put(thread.tid(), thread);
-    tracer.tracees().add(thread);
+  StopDispatcher dispatcher() {
+    return dispatcher;
+  }
+
+  ThreadTable threadTable() {
+    return threads;
   }
 
   void forget(TracedThread thread) {
-    thread.markGone();
-    threads.remove(thread.tid(), thread);
-    tracer.tracees().remove(thread);
+    threads.remove(thread);
     memory.threadGone(thread.tid());
+    closeIfEmpty();
+  }
+
+  void closeIfEmpty() {
     if (threads.isEmpty()) {
       tracer.tracees().remove(this);
       memory.close();
     }
   }
 
-  void dispatch(TracedThread thread, WaitStatus status) {
-    switch (status) {
-      case WaitStatus.Ended ended -> {
-        forget(thread);
-        if (threads.isEmpty()) {
-          tracer.newcomers().adoptOrphans(this);
-        }
-        handler.ended(thread, ended);
-      }
-      case WaitStatus.Stopped stopped -> {
-        thread.markStopped(stopped);
-        tracer.newcomers().noteCreation(thread, stopped);
-        route(thread, stopped);
-      }
-    }
-  }
-
-  /** A thread that the process created and that is traced since then. */
-  TracedThread adopt(int tid) {
-    TracedThread known = threads.get(tid);
-    if (known != null) {
-      return known;
-    }
-    var thread = new TracedThread(this, tid, false);
-    add(thread);
-    return thread;
-  }
-
   /** A process that this one created and that is traced since then. */
   void adoptProcess(int child, boolean sharesMemory) {
-    var process = new TracedProcess(tracer, child, _ -> handler);
-    process.birth = new Birth(this, sharesMemory);
+    var process = new TracedProcess(tracer, child, _ -> dispatcher.handler());
+    process.dispatcher.expectBirth(this, sharesMemory);
     process.created = true;
     process.sharedFilters = sharedFilters;
-    process.adopt(child);
-    process.abi = abi;
-    process.auxiliaryVector = auxiliaryVector;
+    process.threads.adopt(child);
+    process.program = program;
     if (sharesMemory) {
       process.memory.openAs(memory);
     } else {
@@ -446,28 +312,7 @@ public final class TracedProcess {
     }
     if (!process.isAccessible() && !threads.isEmpty()) {
       // Its memory is a copy of this one, where the instruction can be looked for.
-      process.systemCallInstruction = findSystemCallInstruction();
-    }
-  }
-
-  void route(TracedThread thread, WaitStatus.Stopped stopped) {
-    if (thread.start()) {
-      started(thread);
-    } else if (stopped instanceof WaitStatus.Executed) {
-      List<TracedThread> former = threads();
-      handler.executed(executed(), former);
-    } else {
-      handler.stopped(thread, stopped);
-    }
-  }
-
-  private void started(TracedThread thread) {
-    Birth from = birth;
-    birth = null;
-    if (from == null) {
-      handler.threadStarted(thread);
-    } else {
-      handler.processCreated(from.creator, this, thread, from.sharesMemory);
+      process.systemCallSite.set(systemCallSite.find());
     }
   }
 
@@ -478,16 +323,11 @@ public final class TracedProcess {
    * kernel/ptrace.c, since Linux 5.13); behind it, the old thread objects refuse them.
    */
   TracedThread executed() {
-    for (TracedThread old : threads()) {
-      old.markGone();
-      threads.remove(old.tid());
-      tracer.tracees().remove(old);
-    }
-    systemCallInstruction = 0;
+    threads.removeAll();
+    systemCallSite.set(0);
     lookAtProgram();
     space.isNew();
-    var thread = new TracedThread(this, pid, true);
-    add(thread);
+    TracedThread thread = threads.add(pid, true);
     thread.markStopped(new WaitStatus.Executed());
     return thread;
   }
@@ -501,38 +341,12 @@ public final class TracedProcess {
    * @throws PtraceException if a thread could not be let go; the others have been
    */
   public void detach() {
-    var unreachable = new HashSet<TracedThread>();
-    PtraceException failure = null;
-    for (List<TracedThread> rest = threads(); !rest.isEmpty();) {
-      for (TracedThread thread : rest) {
-        try {
-          thread.interruptAndWait();
-          thread.detach(thread.stop() instanceof WaitStatus.Signal(int signal) ? signal : 0);
-        } catch (PtraceException e) {
-          unreachable.add(thread);
-          if (!e.isBeyondReach()) {
-            failure = e;
-          }
-          // Its end is reported in its turn, or it is left to the kernel.
-        }
-      }
-      // Ends, and an exec, which were waited for in vain; newcomers are stopped themselves.
-      tracer.dispatchDeferred();
-      rest = new ArrayList<>(threads.values());
-      rest.removeAll(unreachable);
-    }
-    if (threads.isEmpty()) {
-      tracer.tracees().remove(this);
-      memory.close();
-    }
-    if (failure != null) {
-      throw failure;
-    }
+    attacher.detach();
   }
 
   /** The tracer thread ends, and the kernel lets go of what is still attached. */
   void abandon() {
-    threads.values().forEach(TracedThread::markGone);
+    threads.abandon();
     memory.close();
   }
 
@@ -554,34 +368,11 @@ public final class TracedProcess {
    * {@link TracedThread#systemCall} uses, or 0 to search.
    */
   public void systemCallInstruction(long address) {
-    systemCallInstruction = address;
+    systemCallSite.set(address);
   }
 
-  /**
-   * Address of a system call instruction in the process; the vDSO has one in every process that has a vDSO.
-   */
-  long systemCallInstruction() {
-    if (systemCallInstruction == 0) {
-      systemCallInstruction = findSystemCallInstruction();
-    }
-    return systemCallInstruction;
-  }
-
-  private long findSystemCallInstruction() {
-    var executable = new ArrayList<MemoryMapping>(mappings());
-    executable.removeIf(m -> !m.isExecutable() || m.path().equals("[vsyscall]"));
-    executable.sort(Comparator.comparing(m -> !m.path().equals("[vdso]")));
-    byte[] wanted = abi().systemCall();
-    for (MemoryMapping mapping : executable) {
-      byte[] text = memory.readText(mapping.start(), (int) Math.min(mapping.size(), 64 << 20));
-      for (int i = 0; i + 1 < text.length; i++) {
-        if (text[i] == wanted[0] && text[i + 1] == wanted[1]) {
-          return mapping.start() + i;
-        }
-      }
-    }
-    throw new PtraceException(Reason.REMOTE_CALL_FAILED,
-        "process " + pid + " has no system call instruction in its executable memory");
+  SystemCallSite systemCallSite() {
+    return systemCallSite;
   }
 
   /**
@@ -597,23 +388,7 @@ public final class TracedProcess {
    *     as {@link TracedThread#systemCall}
    */
   public long mapNear(TracedThread thread, long near, long reach, long size, int protection) {
-    for (long candidate : Gaps.near(mappings(), near, reach, size, abi().addressLimit())) {
-      long result = thread.systemCall(abi().mmap(), candidate, size, protection,
-          MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0);
-      if (result == candidate) {
-        return candidate;
-      }
-      int errno = (int) -result;
-      if (result >= 0) {
-        // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a mere hint.
-        unmap(thread, result, size);
-      } else if (errno != 17) {
-        // EEXIST: another thread was faster; the next gap then. Everything else would fail there too.
-        throw new PtraceException(Reason.REMOTE_CALL_FAILED, errno, "mmap of " + size + " bytes at 0x"
-            + Long.toHexString(candidate) + " in process " + pid + " failed with " + Errno.name(errno));
-      }
-    }
-    return 0;
+    return mapper.mapNear(thread, near, reach, size, protection);
   }
 
   /**
@@ -625,12 +400,7 @@ public final class TracedProcess {
    * @throws PtraceException as {@link #mapNear}
    */
   public void unmap(TracedThread thread, long address, long size) {
-    long result = thread.systemCall(abi().munmap(), address, size);
-    if (result != 0) {
-      throw new PtraceException(Reason.REMOTE_CALL_FAILED, (int) -result,
-          "munmap of 0x" + Long.toHexString(address)
-              + " in process " + pid + " failed with " + Errno.name((int) -result));
-    }
+    mapper.unmap(thread, address, size);
   }
 
   @Override

@@ -163,7 +163,7 @@ public final class TracedThread {
   public void handleStop() {
     WaitStatus.Stopped current = stop();
     if (current != null) {
-      process.route(this, current);
+      process.dispatcher().route(this, current);
     }
   }
 

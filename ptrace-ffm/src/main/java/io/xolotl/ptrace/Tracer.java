@@ -262,7 +262,7 @@ public final class Tracer implements AutoCloseable {
       if (traced == null) {
         newcomers.reported(report);
       } else {
-        traced.process().dispatch(traced, report.status());
+        traced.process().dispatcher().dispatch(traced, report.status());
       }
     } catch (ThreadGoneException e) {
       // Killed between its stop and our request (ptrace(2), "Death under ptrace"): its end is reported next.
