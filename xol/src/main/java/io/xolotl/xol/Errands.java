@@ -5,6 +5,8 @@ import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
+import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.tracee.Tracee;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Tracer;
+import io.xolotl.xol.tracee.Tracee;
 import java.util.Collection;
 import java.util.List;
 import java.util.function.Consumer;

@@ -9,6 +9,13 @@ import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
+import io.xolotl.xol.displacement.SystemCalls;
+import io.xolotl.xol.site.Site;
+import io.xolotl.xol.site.SiteException;
+import io.xolotl.xol.site.Sites;
+import io.xolotl.xol.tracee.Detour;
+import io.xolotl.xol.tracee.Tracee;
+import io.xolotl.xol.tracee.TrapAction;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -79,7 +86,7 @@ final class Hits {
       endInOtherCode(tracee, site);
       return;
     }
-    if (site != null && site.watched && table.endInSequence(tracee.thread(), site)) {
+    if (site != null && site.isWatched() && table.endInSequence(tracee.thread(), site)) {
       goOnAt(tracee, address);
       return;
     }
@@ -161,7 +168,7 @@ final class Hits {
       }
       if (tracee.hasEnded()) {
         all.remove(hit);
-      } else if (session.isClosing() || !site.installed || tracee.registers().rip() != site.address()) {
+      } else if (session.isClosing() || !site.isInstalled() || tracee.registers().rip() != site.address()) {
         // Skipped by a handler, or the instruction is in its place again.
         tracee.release();
         tracee.writeRegistersIfChanged();
@@ -208,7 +215,7 @@ final class Hits {
     trapAction.afterTrap(tracee.thread());
     Detour detour = tracee.detour();
     if (detour.trapped(tracee) == Detour.Progress.DONE) {
-      if (hit.site().watched) {
+      if (hit.site().isWatched()) {
         // In front of a sequence it would be aborted, and come back here, each time.
         session.observeSequence(tracee.thread());
       }

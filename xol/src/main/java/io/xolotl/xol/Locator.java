@@ -5,6 +5,8 @@ import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.LoadedModule;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.elf.SymbolResolver;
+import io.xolotl.xol.site.Place;
+import io.xolotl.xol.site.RestartableSequences;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;

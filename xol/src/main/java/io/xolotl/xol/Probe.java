@@ -1,6 +1,7 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.Technique;
+import io.xolotl.xol.site.Site;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;

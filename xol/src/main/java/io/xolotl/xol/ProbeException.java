@@ -5,6 +5,7 @@ import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.xol.elf.SymbolException;
+import io.xolotl.xol.site.SiteException;
 import java.util.Optional;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;

@@ -5,6 +5,8 @@ import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.VectorState;
+import io.xolotl.xol.site.Site;
+import io.xolotl.xol.tracee.Tracee;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;

@@ -4,6 +4,7 @@ import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.elf.FunctionRange;
+import io.xolotl.xol.site.Place;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;

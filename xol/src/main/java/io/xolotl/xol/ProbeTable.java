@@ -4,6 +4,13 @@ import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.program.SupportedProcess;
+import io.xolotl.xol.site.Place;
+import io.xolotl.xol.site.Preparation;
+import io.xolotl.xol.site.SequenceGuard;
+import io.xolotl.xol.site.Site;
+import io.xolotl.xol.site.SiteException;
+import io.xolotl.xol.site.Sites;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -65,7 +72,7 @@ final class ProbeTable {
         sites.install(prepared.fresh());
       } catch (RuntimeException e) {
         unregister(probes);
-        prepared.fresh().stream().filter(site -> !site.installed).forEach(Site::retire);
+        prepared.fresh().stream().filter(site -> !site.isInstalled()).forEach(Site::retire);
         throw e;
       }
     } catch (RuntimeException e) {

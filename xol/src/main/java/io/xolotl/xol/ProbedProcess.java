@@ -6,6 +6,7 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.xol.elf.SymbolException;
+import io.xolotl.xol.site.SiteException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;

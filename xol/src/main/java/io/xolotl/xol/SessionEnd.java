@@ -8,8 +8,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /**
- * How the end of a session is told, and how it is waited for. Whoever waits looks meanwhile at what users' code
- * holds the end up, since nobody else does: see {@link UserCode}. Any thread, but for {@link #reached}.
+ * How the end of a session is told, and how it is waited for. Whoever waits looks meanwhile at what users'
+ * code holds the end up, since nobody else does: see {@link UserCode}. Any thread, but for {@link #reached}.
  */
 final class SessionEnd {
 
@@ -57,7 +57,9 @@ final class SessionEnd {
     }
   }
 
-  /** Neither a handler nor what a user hangs on {@link #told}, on the tracer thread, can wait for handlers. */
+  /**
+   * Neither a handler nor what a user hangs on {@link #told}, on the tracer thread, can wait for handlers.
+   */
   boolean mayBeAwaited() {
     return !Handlers.isInHandler() && !tracer.isTracerThread();
   }

@@ -6,6 +6,7 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.Tracer;
+import io.xolotl.xol.program.Startup;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Objects;

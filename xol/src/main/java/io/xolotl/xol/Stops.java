@@ -8,6 +8,9 @@ import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
+import io.xolotl.xol.tracee.HeldSignals;
+import io.xolotl.xol.tracee.InterruptedCalls;
+import io.xolotl.xol.tracee.Tracee;
 import java.util.List;
 
 /**

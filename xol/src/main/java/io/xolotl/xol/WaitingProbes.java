@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.elf.SymbolException;
+import io.xolotl.xol.program.DynamicLinker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -1,14 +1,19 @@
 package io.xolotl.xol;
 
 import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.methods;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.tracee.Tracee;
 import java.util.List;
 
 /** Which way the arrows point. */
@@ -30,18 +35,47 @@ class ArchitectureTest {
       "io.xolotl.ptrace..").should().dependOnClassesThat()
       .resideInAnyPackage("io.xolotl.decoder..", "io.xolotl.xol..");
 
+  /** Of each module: whoever changes a package looks upward only, and downward nothing changes. */
   @ArchTest
-  static final ArchRule SYMBOLS_KNOW_NO_PROBE = noClasses().that().resideInAPackage("io.xolotl.xol.elf")
-      .should()
-      .dependOnClassesThat().resideInAPackage("io.xolotl.xol");
+  static final ArchRule NO_CIRCLES = slices().matching("io.xolotl.(**)").should().beFreeOfCycles();
+
+  /** The house, from the roof down: docs/engine.md says what lives where. */
+  @ArchTest
+  static final ArchRule ARROWS_POINT_DOWN = layeredArchitecture().consideringOnlyDependenciesInLayers()
+      .layer("api").definedBy("io.xolotl.xol")
+      .layer("site").definedBy("io.xolotl.xol.site")
+      .layer("displacement").definedBy("io.xolotl.xol.displacement")
+      .layer("tracee").definedBy("io.xolotl.xol.tracee")
+      .layer("code").definedBy("io.xolotl.xol.code")
+      .layer("program").definedBy("io.xolotl.xol.program")
+      .layer("elf").definedBy("io.xolotl.xol.elf")
+      .whereLayer("api").mayNotBeAccessedByAnyLayer()
+      .whereLayer("site").mayOnlyBeAccessedByLayers("api")
+      .whereLayer("displacement").mayOnlyBeAccessedByLayers("site", "api")
+      .whereLayer("tracee").mayOnlyBeAccessedByLayers("displacement", "site", "api")
+      .whereLayer("code").mayOnlyBeAccessedByLayers("tracee", "displacement", "site", "api")
+      .whereLayer("program").mayOnlyBeAccessedByLayers("site", "api")
+      .whereLayer("elf").mayOnlyBeAccessedByLayers("program", "site", "api");
+
+  /** Phase, pin and detour of a thread: nobody else may set them. */
+  @ArchTest
+  static final ArchRule ONE_OWNER_OF_PHASE = fields().that().areDeclaredIn(Tracee.class).should().bePrivate();
+
+  /** A pin that is given back in two places is given back twice. */
+  @ArchTest
+  static final ArchRule ONE_PLACE_UNPINS = noClasses().that().areNotAssignableTo(Tracee.class).should()
+      .callMethod(Lease.class, "unpin");
 
   @ArchTest
   static final ArchRule THE_API_SHOWS_NOTHING_INTERNAL = methods().that().arePublic().and()
-      .areDeclaredInClassesThat()
-      .resideInAPackage("io.xolotl.xol").and().areDeclaredInClassesThat().arePublic().should()
-      .notHaveRawReturnType(
-          describe("internal", (JavaClass c) -> c.getPackageName().equals("io.xolotl.xol.elf")))
-      .andShould()
-      .notHaveRawParameterTypes(describe("internal", (List<JavaClass> types) -> types.stream().anyMatch(c -> c
-          .getPackageName().equals("io.xolotl.xol.elf"))));
+      .areDeclaredInClassesThat().resideInAPackage("io.xolotl.xol").and().areDeclaredInClassesThat()
+      .arePublic()
+      .should().notHaveRawReturnType(describe("internal", ArchitectureTest::isInternal))
+      .andShould().notHaveRawParameterTypes(
+          describe("internal",
+              (List<JavaClass> types) -> types.stream().anyMatch(ArchitectureTest::isInternal)));
+
+  private static boolean isInternal(JavaClass c) {
+    return c.getPackageName().startsWith("io.xolotl.xol.");
+  }
 }

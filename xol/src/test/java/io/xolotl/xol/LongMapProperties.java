@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.xol.code.LongMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;

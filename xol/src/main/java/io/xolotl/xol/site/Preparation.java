@@ -1,0 +1,274 @@
+package io.xolotl.xol.site;
+
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Decoding;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
+import io.xolotl.decoder.Refusal;
+import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
+import io.xolotl.decoder.Undecodable;
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.LongMap;
+import io.xolotl.xol.displacement.Displacement;
+import io.xolotl.xol.displacement.Displacements;
+import io.xolotl.xol.site.SiteException.Reason;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes sites, as far as that goes without a change of the program's code: everything that may refuse an
+ * address is here, so that several are registered all or none. Tracer thread only.
+ */
+public final class Preparation {
+
+  /** Bytes of the longest instruction. */
+  static final int LONGEST = 15;
+
+  private final TracedProcess process;
+  private final Sites sites;
+  private final CodeArea area;
+  private final Displacements displacements;
+  private final RestartableSequences sequences;
+
+  public Preparation(TracedProcess process, Sites sites, CodeArea area, RestartableSequences sequences) {
+    this.process = process;
+    this.sites = sites;
+    this.area = area;
+    this.sequences = sequences;
+    displacements = new Displacements(area);
+  }
+
+  /**
+   * Sites for places.
+   *
+   * @param chosen one for each place, in their order
+   * @param fresh those among them that are not installed yet
+   */
+  public record Prepared(List<Site> chosen, List<Site> fresh) {}
+
+  /**
+   * Finds or makes the sites of places, all or none.
+   *
+   * @throws SiteException if one of them cannot be probed
+   * @throws PtraceException SECCOMP if a copy needs memory, and no thread may map any
+   */
+  public Prepared prepare(List<Place> places) {
+    List<MemoryMapping> mappings = process.mappings();
+    var fresh = new LongMap<Site>();
+    var boundaries = new Boundaries(decoder(), sites::programText);
+    var chosen = new ArrayList<Site>(places.size());
+    try {
+      sequences.update(mappings);
+      if (places.stream().anyMatch(place -> !sequences.isFree(place.address()))) {
+        process.threads().forEach(sequences::observe);
+      }
+      for (Place place : places) {
+        sequences.check(place.address());
+        sites.forgetOverwritten(place.address(), mappings);
+        Site known = siteAt(place.address(), fresh);
+        if (known == null) {
+          known = prepare(place, mappings, boundaries, fresh);
+          fresh.put(place.address(), known);
+        } else {
+          checkCompatible(place, known);
+        }
+        chosen.add(known);
+      }
+    } catch (RuntimeException e) {
+      fresh.values().forEach(Site::retire);
+      throw e;
+    }
+    return new Prepared(chosen, fresh.values());
+  }
+
+  private Site prepare(Place place, List<MemoryMapping> mappings, Boundaries boundaries,
+      LongMap<Site> fresh) {
+    long address = place.address();
+    MemoryMapping mapping = checkMapping(address, mappings);
+    byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
+    SignalTrampolines.check(process.abi(), address, code, process.memory());
+    Instruction instruction = decode(address, code, place.policy());
+    boundaries.check(place, instruction);
+    checkNeighbours(instruction, fresh);
+    return displace(instruction, mapping, code, place.policy(), place.technique());
+  }
+
+  /**
+   * Displaces what the program has put behind the breakpoint of a site.
+   *
+   * @param technique how it must be executed; empty to choose
+   * @return what takes the place of that site
+   * @throws SiteException with {@link Reason#CODE_CHANGED} if what is there now cannot be probed
+   */
+  public Site renew(Site stale, RelocationPolicy policy, Optional<Technique> technique,
+      List<MemoryMapping> mappings) {
+    long address = stale.address();
+    try {
+      MemoryMapping mapping = checkMapping(address, mappings);
+      byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
+      SignalTrampolines.check(process.abi(), address, code, process.memory());
+      Instruction instruction = decode(address, code, policy);
+      checkNeighbours(instruction, new LongMap<>());
+      return displace(instruction, mapping, code, policy, technique);
+    } catch (SiteException e) {
+      throw changed(address, e);
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.SECCOMP) {
+        throw e;
+      }
+      throw changed(address, e);
+    }
+  }
+
+  private static SiteException changed(long address, RuntimeException refusal) {
+    return new SiteException(Reason.CODE_CHANGED, address, "the program has changed the code at "
+        + SiteException.hex(address) + ", and the probe is removed: " + refusal.getMessage());
+  }
+
+  private static void checkCompatible(Place place, Site site) {
+    boolean strict = place.policy() == RelocationPolicy.STRICT && site.policy != RelocationPolicy.STRICT
+        && site.instruction.isRipRelative();
+    if (strict || place.technique().isPresent() && place.technique().get() != site.technique()) {
+      throw new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, place.address(),
+          SiteException.hex(place.address()) + " is probed already, " + site.technique() + " under policy "
+              + site.policy + "; all probes at one address share that");
+    }
+  }
+
+  private MemoryMapping checkMapping(long address, List<MemoryMapping> mappings) {
+    MemoryMapping mapping = Text.mappingAt(address, mappings);
+    String where = SiteException.hex(address) + " in process " + process.pid();
+    if (mapping == null) {
+      throw new SiteException(Reason.ADDRESS_NOT_MAPPED, address, "nothing is mapped at " + where);
+    }
+    if (!mapping.isExecutable()) {
+      throw new SiteException(Reason.NOT_EXECUTABLE, address, where + " is not executable memory ("
+          + mapping.permissions() + " " + mapping.path() + ")");
+    }
+    if (mapping.isShared()) {
+      throw new SiteException(Reason.SHARED_MEMORY, address,
+          where + " is memory shared with others, which a breakpoint would reach too");
+    }
+    if (area.contains(address)) {
+      throw new SiteException(Reason.NOT_EXECUTABLE, address,
+          SiteException.hex(address) + " belongs to Xolotl's own slots");
+    }
+    return mapping;
+  }
+
+  /** How many bytes from an address on can be executed, up to the length of the longest instruction. */
+  private static int executableFrom(long address, MemoryMapping mapping, List<MemoryMapping> mappings) {
+    MemoryMapping last = mapping;
+    while (last.end() - address < LONGEST) {
+      MemoryMapping next = Text.mappingAt(last.end(), mappings);
+      if (next == null || !next.isExecutable()) {
+        break;
+      }
+      last = next;
+    }
+    return (int) Math.min(LONGEST, last.end() - address);
+  }
+
+  /**
+   * What is mapped in a process is taken for code of the kind of its program; a hit in other code finds out.
+   */
+  private Decoder decoder() {
+    return Decoder.forThisCpu(switch (process.abi()) {
+      case X86_64 -> MachineMode.LONG_64;
+      case I386 -> MachineMode.COMPAT_32;
+    });
+  }
+
+  private Instruction decode(long address, byte[] code, RelocationPolicy policy) {
+    if (code.length == 0) {
+      throw new SiteException(Reason.UNREADABLE, address,
+          "the code at " + SiteException.hex(address) + " cannot be read");
+    }
+    Decoding decoding = decoder().decode(code, address);
+    return switch (decoding) {
+      case Instruction instruction -> instruction;
+      case Undecodable undecodable -> {
+        if (!(Classification.of(undecodable, policy) instanceof Classification.Refuse(Refusal refusal))) {
+          throw new IllegalStateException("an undecodable instruction is always refused");
+        }
+        throw SiteException.refused(address, "what is there", refusal);
+      }
+    };
+  }
+
+  /** A breakpoint inside another displaced instruction would be copied with it, or be jumped over. */
+  private void checkNeighbours(Instruction instruction, LongMap<Site> fresh) {
+    long address = instruction.address();
+    for (int i = 1; i < LONGEST; i++) {
+      Site before = siteAt(address - i, fresh);
+      if (before != null && before.instruction.length() > i) {
+        throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
+            SiteException.hex(address) + " is in the middle of '" + before.instruction.text() + "' at "
+                + SiteException.hex(before.address()) + ", which is probed");
+      }
+      if (i < instruction.length() && siteAt(address + i, fresh) != null) {
+        throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
+            "'" + instruction.text() + "' at " + SiteException.hex(address)
+                + " reaches over the probed instruction at " + SiteException.hex(address + i));
+      }
+    }
+  }
+
+  private @Nullable Site siteAt(long address, LongMap<Site> fresh) {
+    Site known = sites.at(address);
+    return known == null ? fresh.get(address) : known;
+  }
+
+  /** Decides how an instruction is executed, and takes its slot. */
+  private Site displace(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
+      Optional<Technique> forced) {
+    long address = instruction.address();
+    Classification classification = Classification.of(instruction, policy);
+    if (classification instanceof Classification.Refuse(Refusal refusal)) {
+      throw SiteException.refused(address, instruction.text(), refusal);
+    }
+    Technique natural = Technique.chosenFor(instruction, classification).orElseThrow();
+    Technique technique = forced.orElse(natural);
+    if (!technique.isApplicable(instruction, classification, policy)) {
+      throw notApplicable(instruction, technique, natural);
+    }
+    boolean entersSequence = sequences.startsAt(instruction.nextAddress());
+    if (entersSequence && !RestartableSequences.isReachedFrom(technique, classification)) {
+      throw RestartableSequences.cannotBeEntered(instruction, technique);
+    }
+    Displacement displacement = displacements.of(instruction, classification, technique, policy);
+    if (displacement == null) {
+      throw instruction.isRipRelative() && Classification.ScratchRegister.of(instruction).isEmpty()
+          ? SiteException.refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER)
+          : noSpace(address);
+    }
+    var site = new Site(instruction, mapping, code, policy, classification, displacement);
+    if (displacement.technique() != technique && (forced.isPresent() || entersSequence)) {
+      site.retire();
+      throw forced.isPresent()
+          ? notApplicable(instruction, technique, displacement.technique())
+          : noSpace(address);
+    }
+    site.entersSequence = entersSequence;
+    site.watched = !sequences.isFree(address);
+    return site;
+  }
+
+  private static SiteException notApplicable(Instruction instruction, Technique forced, Technique natural) {
+    return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
+        "'" + instruction.text() + "' at " + SiteException.hex(instruction.address())
+            + " cannot be executed " + forced + "; without being told, the engine uses " + natural);
+  }
+
+  private static SiteException noSpace(long address) {
+    return new SiteException(Reason.NO_XOL_SPACE, address, "there is no unmapped memory within 2 GiB of "
+        + SiteException.hex(address) + " for a copy of the instruction");
+  }
+}

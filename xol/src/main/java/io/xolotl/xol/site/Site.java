@@ -1,0 +1,169 @@
+package io.xolotl.xol.site;
+
+import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.Technique;
+import io.xolotl.ptrace.Abi;
+import io.xolotl.ptrace.MemoryMapping;
+import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.displacement.Displacement;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A probed address: what was there, and how it is executed now. Owned by the tracer thread.
+ */
+public final class Site {
+
+  public final Instruction instruction;
+  /** The instruction and what follows it, as far as it can be executed: 1 to 15 bytes. */
+  final byte[] code;
+  /** The first eight bytes of the code, lowest first. */
+  private final long word;
+  public final RelocationPolicy policy;
+  final Classification classification;
+  public final Displacement displacement;
+
+  /** What was mapped at the address when it was last looked at. */
+  Backing backing;
+
+  /** The breakpoint is in the program's memory. Only {@link Sites} changes it. */
+  boolean installed;
+
+  /** A hit may be in a restartable sequence that is not known: the thread that hits is asked. */
+  boolean watched;
+
+  /** The next instruction is the first of a restartable sequence. */
+  boolean entersSequence;
+
+  private @Nullable Object attachment;
+
+  Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
+      Classification classification, Displacement displacement) {
+    this.instruction = instruction;
+    backing = Backing.of(mapping, instruction.address());
+    this.code = code;
+    word = ByteBuffer.wrap(Arrays.copyOf(code, Long.BYTES)).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    this.policy = policy;
+    this.classification = classification;
+    this.displacement = displacement;
+  }
+
+  public long address() {
+    return instruction.address();
+  }
+
+  public boolean isInstalled() {
+    return installed;
+  }
+
+  /** Returns true if a thread that hits the site must be asked for a restartable sequence. */
+  public boolean isWatched() {
+    return watched;
+  }
+
+  /** What the user of the site has attached, as threads have something attached. */
+  @Nullable
+  public Object attachment() {
+    return attachment;
+  }
+
+  public void attachment(Object replacement) {
+    attachment = replacement;
+  }
+
+  public Technique technique() {
+    return displacement.technique();
+  }
+
+  /** The breakpoint is not in memory, and does not come back. */
+  public void retire() {
+    installed = false;
+    Lease lease = displacement.lease();
+    if (lease != null) {
+      lease.retire();
+    }
+  }
+
+  /**
+   * Returns true if a thread with these registers is in code of the kind that the instruction was decoded as.
+   */
+  public boolean runsIn(Registers registers) {
+    return switch (instruction.mode()) {
+      case LONG_64 -> Abi.X86_64.isOf(registers);
+      case COMPAT_32 -> Abi.I386.isOf(registers);
+    };
+  }
+
+  byte originalByte() {
+    return instruction.bytes()[0];
+  }
+
+  /**
+   * Returns true if bytes at this address hold the site's breakpoint. It is there as long as nobody has
+   * written to the memory or mapped other memory, whose content alone tells then: a program may move its code
+   * to other memory at the same address, with the breakpoint in it.
+   *
+   * @param bytes at least one
+   * @param mapped what is mapped there now
+   */
+  boolean isIn(byte[] bytes, Backing mapped) {
+    if (bytes[0] != Text.INT3) {
+      return false;
+    }
+    boolean sameMemory = mapped.equals(backing);
+    if (sameMemory && !mapped.isAnonymous()) {
+      return true;
+    }
+    int comparable = 0;
+    int equal = 0;
+    for (int i = 1; i < bytes.length; i++) {
+      if (code[i] != Text.INT3) {
+        comparable++;
+        equal += bytes[i] == code[i] ? 1 : 0;
+      }
+    }
+    // Of other anonymous memory that was mapped there meanwhile nothing tells but that no byte is the same,
+    // however the program patches its code; of memory that is other for certain it takes more to believe that
+    // it is the same code.
+    return sameMemory ? equal > 0 || comparable == 0 : equal > 0 && equal >= comparable / 2;
+  }
+
+  /**
+   * Returns true if bytes are this code with a breakpoint in front, and perhaps others behind it. Of memory
+   * that is not the site's own nothing but its content tells what it is.
+   *
+   * @param bytes as many as {@link #code} has, or fewer if they cannot be read
+   */
+  boolean resembles(byte[] bytes) {
+    if (bytes[0] != Text.INT3) {
+      return false;
+    }
+    int equal = 0;
+    for (int i = 1; i < bytes.length; i++) {
+      if (bytes[i] == code[i]) {
+        equal++;
+      } else if (bytes[i] != Text.INT3) {
+        return false;
+      }
+    }
+    return bytes.length == code.length && equal >= bytes.length / 2;
+  }
+
+  /**
+   * Returns true if the instruction behind the breakpoint is still the one that was displaced: the program
+   * may have changed its operand, as inline caches and static calls are changed. One byte is the breakpoint
+   * alone.
+   */
+  public boolean isFresh(TracedThread thread) {
+    int length = instruction.length();
+    return length == 1
+        || length <= Long.BYTES && thread.isText(address(), word, -1L << 8 & -1L >>> Long.SIZE - 8 * length)
+        || thread.process().memory().matches(address() + 1, code, 1, length);
+  }
+}
