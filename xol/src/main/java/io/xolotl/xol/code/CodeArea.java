@@ -1,7 +1,6 @@
 package io.xolotl.xol.code;
 
 import io.xolotl.ptrace.MemoryMapping;
-import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
