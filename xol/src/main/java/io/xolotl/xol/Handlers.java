@@ -68,10 +68,9 @@ final class Handlers {
   /**
    * Hands a hit to the executor.
    *
-   * @param whenReturned done on the tracer thread when the handler has returned
    * @return false if it is refused: the probed program goes on all the same
    */
-  boolean handOver(ProbeHit hit, Probe probe, long number, Runnable whenReturned) {
+  boolean handOver(ProbeHit hit, Probe probe, long number) {
     probe.handlerScheduled();
     hit.handedOver = probe;
     try {
@@ -83,7 +82,7 @@ final class Handlers {
             } finally {
               hit.handedOver = null;
               probe.handlerReturned();
-              returned(whenReturned);
+              returned(hit);
             }
           }));
       return true;
@@ -97,9 +96,9 @@ final class Handlers {
   }
 
   /** On the executor. */
-  private void returned(Runnable whenReturned) {
+  private void returned(ProbeHit hit) {
     try {
-      tracer.execute(whenReturned);
+      tracer.execute(hit.whenReturned());
     } catch (PtraceException e) {
       if (e.reason() != PtraceException.Reason.CLOSED) {
         throw e;

@@ -70,7 +70,7 @@ final class Hits {
     if (thread.attachment() instanceof ProbeHit known) {
       return known;
     }
-    var hit = new ProbeHit(session, thread);
+    var hit = new ProbeHit(session, thread, this::handlerReturned);
     thread.attachment(hit);
     all.add(hit);
     return hit;
@@ -115,7 +115,7 @@ final class Hits {
       switch (probe.context()) {
         case INTERRUPT -> handlers.run(hit, probe, number);
         case TASK -> {
-          if (handlers.handOver(hit, probe, number, () -> handlerReturned(hit))) {
+          if (handlers.handOver(hit, probe, number)) {
             return;
           }
         }

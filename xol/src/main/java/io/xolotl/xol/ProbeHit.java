@@ -10,6 +10,7 @@ import io.xolotl.xol.tracee.Tracee;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,7 @@ public final class ProbeHit {
 
   private final Session session;
   private final Tracee tracee;
+  private final Runnable whenReturned;
   private @Nullable Probe probe;
   private long number;
   private @Nullable VectorState vectorState;
@@ -50,13 +52,24 @@ public final class ProbeHit {
    */
   private final Map<ReturnProbe, Map<Long, ReturnProbe.Call>> calls = new HashMap<>();
 
-  ProbeHit(Session session, TracedThread thread) {
+  /**
+   * What is known of a thread.
+   *
+   * @param whenReturned done on the tracer thread when a handler of it has returned on the executor
+   */
+  ProbeHit(Session session, TracedThread thread, Consumer<ProbeHit> whenReturned) {
     this.session = session;
     tracee = new Tracee(thread);
+    this.whenReturned = () -> whenReturned.accept(this);
   }
 
   Tracee tracee() {
     return tracee;
+  }
+
+  /** Made once, so that no hit pays for it. */
+  Runnable whenReturned() {
+    return whenReturned;
   }
 
   /** A thread has hit a site, with these probes. */
