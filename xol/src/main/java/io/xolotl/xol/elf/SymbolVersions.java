@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * {@code .gnu.version}, names in {@code .gnu.version_d} (of what is defined) and {@code .gnu.version_r} (of
  * what is needed).
  *
- * @see <a href="https://refspecs.linuxfoundation.org/lsb.shtml">Linux Standard Base Core, symbol versioning</a>
+ * @see <a href="https://refspecs.linuxfoundation.org/lsb.shtml">LSB Core, symbol versioning</a>
  */
 final class SymbolVersions {
   private static final int HIDDEN = 0x8000;
