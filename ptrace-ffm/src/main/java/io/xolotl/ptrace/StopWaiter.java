@@ -43,6 +43,12 @@ final class StopWaiter implements AutoCloseable {
   /** After this many looks in vain, one in so many also asks whether the awaited thread can stop at all. */
   private static final int LOOKS = 32;
 
+  /**
+   * Who gets the CPU back from others only after this time shares it with some that do not wait for it, in
+   * nanoseconds.
+   */
+  private static final long CROWDED = 500_000;
+
   /** How many looks are made before others may have the CPU. */
   private static final int LOOKS_BETWEEN_YIELDS = 8;
 
@@ -94,7 +100,9 @@ final class StopWaiter implements AutoCloseable {
    * woken costs more than all that is done for a stop: the kernel puts the thread that goes on onto an idle
    * CPU if there is one, and the tracer's is idle when that stops again, so that each waits for a CPU to wake
    * up. Where nothing comes in time, again and again, it is tried seldom. Between looks it lets others have
-   * the CPU, of whom the next may be the one awaited.
+   * the CPU, of whom the next may be the one awaited. Where these keep it for a time slice of theirs, the
+   * thread sleeps instead: the scheduler lets who wakes up in before who has run, and puts who yields behind
+   * all others (yield_task_fair() in kernel/sched/fair.c).
    */
   private boolean comesSoon() {
     if (spins <= 0 && -spins % SPIN_AGAIN != 0) {
@@ -103,12 +111,16 @@ final class StopWaiter implements AutoCloseable {
     }
     long patience = spins == SPIN_AGAIN ? LONG_SPIN : SPIN;
     long start = System.nanoTime();
+    long now = start;
     do {
+      long before = now;
       Thread.yield();
+      now = System.nanoTime();
+      boolean crowded = now - before > CROWDED;
       for (int i = 0; i < LOOKS_BETWEEN_YIELDS; i++) {
         int stopped = look(-1);
         if (!work.isEmpty() || stopped > 0) {
-          spins = Math.min(Math.max(spins, 0) + 1, SPIN_AGAIN);
+          spins = crowded ? -1 : Math.min(Math.max(spins, 0) + 1, SPIN_AGAIN);
           if (spins == SPIN_AGAIN && stopped > 0) {
             keepCpusAwake(true);
           }
@@ -120,7 +132,11 @@ final class StopWaiter implements AutoCloseable {
           return false;
         }
       }
-    } while (System.nanoTime() - start < patience);
+      if (crowded) {
+        spins = -1;
+        return false;
+      }
+    } while (now - start < patience);
     spins = Math.min(spins, 1) - 1;
     return false;
   }

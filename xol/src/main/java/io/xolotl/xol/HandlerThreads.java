@@ -23,6 +23,15 @@ final class HandlerThreads implements Executor {
   private static final Runnable END = () -> {};
 
   /**
+   * Who gets the CPU back from others only after this time shares it with some that do not wait for it, in
+   * nanoseconds; then the thread sleeps at once, since the scheduler lets who wakes up in before who has run.
+   */
+  private static final long CROWDED = 500_000;
+
+  /** For how many tasks it does so before it looks out again. */
+  private static final int SLEEPS_WHEN_CROWDED = 64;
+
+  /**
    * How long after a task the thread looks out for the next one before it sleeps, in nanoseconds. Where CPUs
    * sleep it takes longer to wake one up for the thread, and another for the program when that one sleeps
    * again. Where they are awake the thread that looks out would only be in the way of the program, which then
@@ -34,7 +43,7 @@ final class HandlerThreads implements Executor {
   private final AtomicBoolean exists = new AtomicBoolean();
 
   /** That thread, if it is free. Who takes it out of here gives it a task. */
-  private final AtomicReference<@Nullable Kept> free = new AtomicReference<>();
+  private final AtomicReference<@Nullable SpareThread> free = new AtomicReference<>();
 
   /** When a task came last that this thread did not get. */
   private volatile long latest = System.nanoTime() - SOON;
@@ -48,9 +57,9 @@ final class HandlerThreads implements Executor {
 
   @Override
   public void execute(Runnable task) {
-    Kept kept = free.getAndSet(null);
-    if (kept != null) {
-      kept.give(task);
+    SpareThread spare = free.getAndSet(null);
+    if (spare != null) {
+      spare.give(task);
       return;
     }
     long now = System.nanoTime();
@@ -60,7 +69,7 @@ final class HandlerThreads implements Executor {
       Thread.ofVirtual().start(task);
       return;
     }
-    var first = new Kept(task);
+    var first = new SpareThread(task);
     try {
       first.thread.start();
     } catch (OutOfMemoryError noMoreThreads) {
@@ -75,31 +84,33 @@ final class HandlerThreads implements Executor {
    * relies on when that is: whoever takes the thread out of {@link #free}, this or a task's sender, has it
    * alone. The thread itself waits without a deadline, for which a timer would be set with each task.
    */
-  private void endWhenIdle(Kept kept) {
+  private void endWhenIdle(SpareThread spare) {
     long before;
     do {
-      before = kept.tasks;
+      before = spare.tasks;
       try {
         Thread.sleep(LINGER);
       } catch (InterruptedException e) {
         throw new AssertionError("nobody else knows this thread", e);
       }
-      if (!kept.thread.isAlive()) {
+      if (!spare.thread.isAlive()) {
         // Of an Error that a task has thrown.
         return;
       }
-    } while (kept.tasks != before || !free.compareAndSet(kept, null));
-    kept.give(END);
+    } while (spare.tasks != before || !free.compareAndSet(spare, null));
+    spare.give(END);
   }
 
-  private final class Kept {
+  private final class SpareThread {
     /** Not virtual: it must let other threads have the CPU, which those cannot. */
     private final Thread thread = Thread.ofPlatform().daemon().name("xolotl-handlers").unstarted(this::run);
     private volatile @Nullable Runnable task;
     /** How many it has done; only the thread itself counts. */
     private volatile long tasks;
+    /** For how many more tasks it does not look out; only the thread itself uses it. */
+    private int sleeps;
 
-    Kept(Runnable first) {
+    SpareThread(Runnable first) {
       task = first;
     }
 
@@ -130,9 +141,18 @@ final class HandlerThreads implements Executor {
 
     private Runnable awaitTask() {
       Runnable next = task;
-      for (long start = System.nanoTime(); next == null; next = task) {
-        if (System.nanoTime() - start < lookout) {
+      long now = System.nanoTime();
+      long end = now + (sleeps == 0 ? lookout : 0);
+      sleeps = Math.max(0, sleeps - 1);
+      for (; next == null; next = task) {
+        if (end - now > 0) {
+          long before = now;
           Thread.yield();
+          now = System.nanoTime();
+          if (now - before > CROWDED) {
+            sleeps = SLEEPS_WHEN_CROWDED;
+            end = now;
+          }
         } else {
           // With the flag, which a handler's friends may set late, no park would last.
           Thread.interrupted();

@@ -64,7 +64,7 @@ final class Emulator {
           if (!isCanonical(target)) {
             yield false;
           }
-          registers.rsp(cut(registers.rsp() + width / 8 + extra, width));
+          registers.rsp(truncate(registers.rsp() + width / 8 + extra, width));
           yield go(registers, target);
         }
         case Emulation.PushRegister(Gpr register, int width) -> {
@@ -128,7 +128,7 @@ final class Emulator {
   }
 
   private static void push(Registers registers, ProcessMemory memory, long value, int width, int stackWidth) {
-    long rsp = cut(registers.rsp() - width / 8, stackWidth);
+    long rsp = truncate(registers.rsp() - width / 8, stackWidth);
     switch (width) {
       case 64 -> memory.writeLong(rsp, value);
       case 32 -> memory.writeInt(rsp, (int) value);
@@ -140,10 +140,10 @@ final class Emulator {
   private static long readWord(ProcessMemory memory, long address, int width) {
     return width == 64
         ? memory.readLong(address)
-        : Integer.toUnsignedLong(memory.readInt(cut(address, width)));
+        : Integer.toUnsignedLong(memory.readInt(truncate(address, width)));
   }
 
-  private static long cut(long value, int width) {
+  private static long truncate(long value, int width) {
     return width == 64 ? value : value & 0xffff_ffffL;
   }
 
@@ -165,7 +165,7 @@ final class Emulator {
 
   private static long read(BranchSource source, Registers registers, ProcessMemory memory, int width) {
     return switch (source) {
-      case BranchSource.Register(Gpr register) -> cut(registers.get(general(register)), width);
+      case BranchSource.Register(Gpr register) -> truncate(registers.get(general(register)), width);
       case BranchSource.Memory operand -> readWord(memory, address(operand, registers), width);
     };
   }
@@ -202,7 +202,7 @@ final class Emulator {
     if (isChecked(registers, registers.rsp(), width / 8)) {
       return false;
     }
-    byte[] image = memory.read(cut(registers.rsp(), stackWidth), width / 8);
+    byte[] image = memory.read(truncate(registers.rsp(), stackWidth), width / 8);
     long value = 0;
     for (int i = 0; i < image.length; i++) {
       value |= (image[i] & 0xffL) << 8 * i;
@@ -214,7 +214,7 @@ final class Emulator {
     }
     long changeable = CF_TO_OF_AND_USER_FLAGS & (width == 16 ? 0xffff : -1L);
     registers.rflags((old & ~changeable | value & changeable) & ~RF_AND_VM);
-    registers.rsp(cut(registers.rsp() + width / 8, stackWidth));
+    registers.rsp(truncate(registers.rsp() + width / 8, stackWidth));
     return true;
   }
 
