@@ -6,6 +6,7 @@ import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.tracee.Tracee;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -42,8 +43,8 @@ final class Errands implements CodeArea.InSomeThread {
    * Runs an errand. Borrowers first: while they run, the thread that created them cannot be stopped. Where
    * seccomp does not allow it in one thread, others are tried.
    *
-   * @throws PtraceException SECCOMP if no thread may
-   * @throws ProbeException PROCESS_GONE if there is no thread
+   * @throws ErrandException if no thread can do it
+   * @throws PtraceException what the errand throws, but for SECCOMP
    */
   @Override
   public long run(ToLongFunction<TracedThread> errand) {
@@ -54,7 +55,7 @@ final class Errands implements CodeArea.InSomeThread {
       List<TracedThread> candidates = allThreads();
       candidates.removeAll(unreachable);
       if (candidates.isEmpty()) {
-        throw last != null ? last : ProbeException.gone(process.pid());
+        throw new ErrandException(last);
       }
       TracedThread candidate = candidates.stream().filter(TracedThread::isAtUserBoundary).findFirst()
           .orElse(candidates.getFirst());

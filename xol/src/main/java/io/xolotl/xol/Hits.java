@@ -28,7 +28,7 @@ import java.util.function.Predicate;
 /**
  * The life of a hit, from top to bottom: a thread has stopped at a breakpoint; whose it is; the handlers run;
  * the displaced instruction is executed, and the thread goes on. Breakpoints stay in memory meanwhile, so
- * that no other thread can pass one unseen. Nothing is allocated on the way.
+ * that no other thread can pass one unseen. In interrupt context nothing is allocated on the way.
  *
  * <p>Owned by the tracer thread, but for {@link #all}.
  */
@@ -216,6 +216,8 @@ final class Hits {
     Detour detour = tracee.detour();
     if (detour.trapped(tracee) == Detour.Progress.DONE) {
       if (hit.site().isWatched()) {
+        // A listener that is told may end the session, and then the trap must not be taken for the program's.
+        tracee.settle(0);
         // In front of a sequence it would be aborted, and come back here, each time.
         session.observeSequence(tracee.thread());
       }

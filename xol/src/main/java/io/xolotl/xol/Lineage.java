@@ -122,7 +122,7 @@ final class Lineage {
     boolean borrows = sharesMemory && !closing().isOver();
     if (borrows) {
       borrowers.add(child);
-    } else if (!sharesMemory && !isCleaned(child, thread)) {
+    } else if (!sharesMemory && !tryToClean(child, thread)) {
       return;
     }
     session.notifyUsers(user -> user.options().processListener().created(user, child.pid()));
@@ -139,7 +139,7 @@ final class Lineage {
    * fork(2): the child has copies of the breakpoints and of the slots. What fails once is tried again; a
    * child that cannot be cleaned is kept stopped.
    */
-  private boolean isCleaned(TracedProcess child, TracedThread thread) {
+  private boolean tryToClean(TracedProcess child, TracedThread thread) {
     try {
       try {
         sites.clean(child, thread);
@@ -182,7 +182,7 @@ final class Lineage {
       if (withProbes) {
         children.forEach((parent, user) -> copyProbes(parent.registrations(), user));
       }
-      children.forEach((parent, user) -> handlers.notified(own,
+      children.forEach((parent, user) -> handlers.notified(session,
           () -> user.options().processListener().followed(parent, user)));
     } finally {
       resumeIfStopped(thread);

@@ -4,6 +4,7 @@ import io.xolotl.decoder.DecoderUnavailableException;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.site.SiteException;
 import java.util.Optional;
@@ -165,6 +166,11 @@ public final class ProbeException extends RuntimeException {
     return new ProbeException(reason, e.errno(), null, null, message, e);
   }
 
+  /** No thread of a process could do what a probe needs to be done in one. */
+  static ProbeException of(ErrandException e, int pid) {
+    return e.last().map(ProbeException::of).orElseGet(() -> gone(pid));
+  }
+
   static ProbeException of(SiteException e) {
     Reason reason = switch (e.reason()) {
       case ADDRESS_NOT_MAPPED -> Reason.ADDRESS_NOT_MAPPED;
@@ -183,7 +189,7 @@ public final class ProbeException extends RuntimeException {
       case UNREADABLE -> Reason.SYSTEM_ERROR;
     };
     return new ProbeException(reason, 0, e.address(), e.refusal().orElse(null),
-        String.valueOf(e.getMessage()), e);
+        String.valueOf(e.getMessage()), null);
   }
 
   static ProbeException of(SymbolException e) {

@@ -4,6 +4,7 @@ import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.program.SupportedProcess;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.Preparation;
@@ -33,7 +34,8 @@ final class ProbeTable {
   private final Preparation preparation;
   private final SequenceGuard sequences;
   private final Handlers handlers;
-  private final BiConsumer<Site, SiteException> end = (site, why) -> end(site, ProbeException.of(why));
+  private final BiConsumer<Site, SiteException> whenInSequence = (site, why) -> end(site,
+      ProbeException.of(why));
 
   ProbeTable(TracedProcess process, Sites sites, Preparation preparation, SequenceGuard sequences,
       Handlers handlers) {
@@ -72,7 +74,7 @@ final class ProbeTable {
         sites.install(prepared.fresh());
       } catch (RuntimeException e) {
         unregister(probes);
-        prepared.fresh().stream().filter(site -> !site.isInstalled()).forEach(Site::retire);
+        sites.discard(prepared.fresh());
         throw e;
       }
     } catch (RuntimeException e) {
@@ -80,7 +82,11 @@ final class ProbeTable {
         throw new ProbeException(ProbeException.Reason.PROCESS_GONE,
             "process " + process.pid() + " has ended");
       }
-      throw e instanceof SiteException refusal ? ProbeException.of(refusal) : e;
+      throw switch (e) {
+        case SiteException refusal -> ProbeException.of(refusal);
+        case ErrandException failure -> ProbeException.of(failure, process.pid());
+        default -> e;
+      };
     }
   }
 
@@ -96,7 +102,7 @@ final class ProbeTable {
       boolean placed = probe.isActive();
       probe.deactivate();
       Site site = placed ? sites.at(probe.address()) : null;
-      if (site != null && isLast(site, probe)) {
+      if (site != null && removeFrom(site, probe)) {
         unused.add(site);
       }
     }
@@ -108,7 +114,7 @@ final class ProbeTable {
   }
 
   /** Takes a probe from a site; returns true if it was the last there. */
-  private static boolean isLast(Site site, Probe probe) {
+  private static boolean removeFrom(Site site, Probe probe) {
     Probe[] known = at(site);
     Probe[] rest = Arrays.stream(known).filter(each -> each != probe).toArray(Probe[]::new);
     site.attachment(rest);
@@ -125,6 +131,8 @@ final class ProbeTable {
     for (Probe probe : at(site)) {
       probe.deactivate();
     }
+    // Where the breakpoint cannot be taken out the site stays, and may get others.
+    site.attachment(NONE);
   }
 
   /** Takes a site out, and tells the users of its probes why. */
@@ -170,8 +178,12 @@ final class ProbeTable {
       return fresh;
     } catch (SiteException e) {
       end(stale, ProbeException.of(e));
-      return null;
+    } catch (ErrandException e) {
+      // It says nothing of the thread that has hit, which must go on.
+      String why = ProbeException.of(e, process.pid()).getMessage();
+      end(stale, ProbeException.of(Preparation.changed(stale.address(), why)));
     }
+    return null;
   }
 
   // Restartable sequences.
@@ -184,12 +196,12 @@ final class ProbeTable {
 
   /** Ends the probes in sequences that have become known. */
   void endInSequences() {
-    sequences.endInSequences(end);
+    sequences.endInSequences(whenInSequence);
   }
 
   /** Returns true if a thread that has hit a site is in a sequence; its probes end, and those around it. */
   boolean endInSequence(TracedThread thread, Site site) {
-    return sequences.endInSequence(thread, site, end);
+    return sequences.endInSequence(thread, site, whenInSequence);
   }
 
   /** The address space is gone: the process has ended or executed another program. */

@@ -8,6 +8,7 @@ import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.Preparation;
 import io.xolotl.xol.site.RestartableSequences;
@@ -237,9 +238,9 @@ final class Session {
         trapAction.learn(thread);
         return 0;
       });
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.SECCOMP) {
-        throw e;
+    } catch (ErrandException e) {
+      if (!e.isForbidden()) {
+        throw ProbeException.of(e, pid());
       }
       throw new ProbeException(ProbeException.Reason.SECCOMP,
           "process " + pid() + " has a handler for SIGTRAP, which a hit could cost it, "

@@ -75,7 +75,7 @@ final class SessionEnd {
           "the session with " + session + " is closing, and waits for this handler");
     }
     var wait = new TaskWait(hits, null);
-    while (!isReachedSoon()) {
+    while (!awaitAWhile()) {
       handlers.look();
       wait.look();
     }
@@ -92,7 +92,7 @@ final class SessionEnd {
    */
   void awaitAtExit(Runnable abandon) {
     var wait = new TaskWait(hits, null);
-    while (!isReachedSoon()) {
+    while (!awaitAWhile()) {
       handlers.look();
       if (wait.look()) {
         abandon.run();
@@ -101,8 +101,8 @@ final class SessionEnd {
     }
   }
 
-  /** Waits a while for the end. */
-  private boolean isReachedSoon() {
+  /** Waits a while for the end; returns true if it is reached. */
+  private boolean awaitAWhile() {
     boolean interrupted = false;
     try {
       while (true) {

@@ -7,6 +7,7 @@ import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.program.Startup;
+import io.xolotl.xol.site.SiteException;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Objects;
@@ -96,8 +97,10 @@ final class Sessions {
       opening.session().hold();
       if (stop == ProbedProcess.LaunchStop.LIBRARIES_LOADED) {
         try {
-          Startup.runToLibraries(launched.threads().getFirst()).ifPresent(why -> {
-            throw new ProbeException(ProbeException.Reason.SYSTEM_ERROR, why);
+          Startup.runToLibraries(launched.threads().getFirst()).ifPresent(address -> {
+            throw new ProbeException(ProbeException.Reason.SYSTEM_ERROR, address,
+                "the dynamic linker of process "
+                    + launched.pid() + " cannot be read at " + SiteException.hex(address));
           });
         } catch (RuntimeException e) {
           // Nobody else knows of it.

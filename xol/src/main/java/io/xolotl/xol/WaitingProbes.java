@@ -1,6 +1,5 @@
 package io.xolotl.xol;
 
-import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.program.DynamicLinker;
@@ -68,11 +67,6 @@ final class WaitingProbes {
         table.register(locator.locate(List.of(probe), new ArrayList<>()));
       } catch (ProbeException e) {
         table.failed(probe, e);
-      } catch (PtraceException e) {
-        if (e.reason() != PtraceException.Reason.SECCOMP) {
-          throw e;
-        }
-        table.failed(probe, ProbeException.of(e));
       } catch (SymbolException e) {
         // Mapped, but without that function: the probe will never be active.
         table.failed(probe, ProbeException.of(e));

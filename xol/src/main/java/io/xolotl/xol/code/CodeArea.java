@@ -36,7 +36,7 @@ public final class CodeArea {
   /** What a rel32 reaches, less a block, so that every slot of a block is in reach if the block is. */
   public static final long REACH = (1L << 31) - (1 << 20);
 
-  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol");
+  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol.ProbedProcess");
 
   private record Block(long base, BitSet used) {
     public boolean contains(long address) {
@@ -71,7 +71,7 @@ public final class CodeArea {
    * @param reach how far from there a new block may be at most; wherever it is then, its slots must suit
    * @param suits whether a slot at an address would do
    * @return the slot, or null if no memory within reach of {@code near} can be had
-   * @throws PtraceException SECCOMP if no thread may map memory
+   * @throws ErrandException if no thread can map memory
    */
   @Nullable
   public Lease take(long near, long reach, LongPredicate suits) {

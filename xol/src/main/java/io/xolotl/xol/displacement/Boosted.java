@@ -33,7 +33,7 @@ record Boosted(Copy copy, Trapped underTrapFlag, SingleStepped whenSignalled) im
 
   /** A thread in front of the jump back is at the next instruction for the program, and is brought there. */
   @Override
-  public boolean hasLeft(Tracee tracee) {
+  public boolean leaveIfThrough(Tracee tracee) {
     tracee.readRegisters();
     long rip = tracee.registers().rip();
     if (rip == copy.end()) {

@@ -17,8 +17,8 @@ import io.xolotl.decoder.Emulation.Return;
 import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
-import io.xolotl.ptrace.PtraceException;
 import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.code.Lease;
 import org.jspecify.annotations.Nullable;
 
@@ -42,7 +42,7 @@ public final class Displacements {
    *     BOOSTED
    * @return null if there is no memory for a copy within reach of the instruction, or of its operand where no
    *     register can stand for rip
-   * @throws PtraceException SECCOMP if the copy needs new memory, and no thread may map any
+   * @throws ErrandException if the copy needs new memory, and no thread can map any
    */
   @Nullable
   public Displacement of(Instruction instruction, Classification classification, Technique technique,
@@ -75,8 +75,8 @@ public final class Displacements {
           ? null
           : new Emulated(effect, instruction,
               effect.changesRip() ? new SingleStepped(copy) : new Trapped(copy), true);
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.SECCOMP) {
+    } catch (ErrandException e) {
+      if (!e.isForbidden()) {
         throw e;
       }
       return new Emulated(effect, instruction, null, true);

@@ -26,17 +26,12 @@ sealed interface OutOfLine extends Displacement, Detour permits Boosted, Trapped
   }
 
   @Override
-  default boolean contains(long rip) {
-    return copy().contains(rip);
-  }
-
-  @Override
   default void resume(Tracee tracee, int signal) {
     tracee.thread().cont(signal);
   }
 
   @Override
-  default boolean hasLeft(Tracee tracee) {
+  default boolean leaveIfThrough(Tracee tracee) {
     return false;
   }
 

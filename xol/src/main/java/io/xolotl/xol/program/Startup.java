@@ -11,7 +11,7 @@ import io.xolotl.ptrace.WaitStatus.Exiting;
 import io.xolotl.ptrace.WaitStatus.GroupStop;
 import io.xolotl.ptrace.WaitStatus.Interrupted;
 import io.xolotl.ptrace.WaitStatus.Other;
-import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * Brings a launched program from its first instruction to where its libraries are ready: the dynamic linker
@@ -36,23 +36,22 @@ public final class Startup {
    * Runs the only thread of a process until its libraries are mapped and relocated.
    *
    * @param thread stopped before its first instruction; stopped on its way to user mode afterwards
-   * @return why that cannot be done; empty if it is
+   * @return where the dynamic linker cannot be read; empty if all is done
    */
-  public static Optional<String> runToLibraries(TracedThread thread) {
+  public static OptionalLong runToLibraries(TracedThread thread) {
     return new Startup(thread).run();
   }
 
-  private Optional<String> run() {
+  private OptionalLong run() {
     if (!linker.exists()) {
       // Linked statically: everything is mapped.
-      return Optional.empty();
+      return OptionalLong.empty();
     }
     long debugState = linker.debugState();
     long stop = debugState == 0 ? linker.entryPoint() : debugState;
     byte[] original = memory.readText(stop, 1);
     if (original.length == 0) {
-      return Optional.of("the dynamic linker of process " + thread.process().pid() + " cannot be read at 0x"
-          + Long.toHexString(stop));
+      return OptionalLong.of(stop);
     }
     memory.writeText(stop, BREAKPOINT);
     runTo(stop);
@@ -66,7 +65,7 @@ public final class Startup {
       runTo(stop);
     }
     memory.writeText(stop, original);
-    return Optional.empty();
+    return OptionalLong.empty();
   }
 
   /** Runs until the breakpoint; signals that arrive on the way are delivered. */

@@ -10,9 +10,9 @@ import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Undecodable;
 import io.xolotl.ptrace.MemoryMapping;
-import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.code.LongMap;
 import io.xolotl.xol.displacement.Displacement;
 import io.xolotl.xol.displacement.Displacements;
@@ -57,7 +57,7 @@ public final class Preparation {
    * Finds or makes the sites of places, all or none.
    *
    * @throws SiteException if one of them cannot be probed
-   * @throws PtraceException SECCOMP if a copy needs memory, and no thread may map any
+   * @throws ErrandException if a copy needs memory, and no thread can map any
    */
   public Prepared prepare(List<Place> places) {
     List<MemoryMapping> mappings = process.mappings();
@@ -82,7 +82,7 @@ public final class Preparation {
         chosen.add(known);
       }
     } catch (RuntimeException e) {
-      fresh.values().forEach(Site::retire);
+      sites.discard(fresh.values());
       throw e;
     }
     return new Prepared(chosen, fresh.values());
@@ -106,6 +106,7 @@ public final class Preparation {
    * @param technique how it must be executed; empty to choose
    * @return what takes the place of that site
    * @throws SiteException with {@link Reason#CODE_CHANGED} if what is there now cannot be probed
+   * @throws ErrandException if a copy needs memory, and no thread can map any
    */
   public Site renew(Site stale, RelocationPolicy policy, Optional<Technique> technique,
       List<MemoryMapping> mappings) {
@@ -118,18 +119,14 @@ public final class Preparation {
       checkNeighbours(instruction, new LongMap<>());
       return displace(instruction, mapping, code, policy, technique);
     } catch (SiteException e) {
-      throw changed(address, e);
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.SECCOMP) {
-        throw e;
-      }
-      throw changed(address, e);
+      throw changed(address, e.getMessage());
     }
   }
 
-  private static SiteException changed(long address, RuntimeException refusal) {
+  /** What is behind the breakpoint now cannot be displaced. */
+  public static SiteException changed(long address, @Nullable String why) {
     return new SiteException(Reason.CODE_CHANGED, address, "the program has changed the code at "
-        + SiteException.hex(address) + ", and the probe is removed: " + refusal.getMessage());
+        + SiteException.hex(address) + ", and the probe is removed: " + why);
   }
 
   private static void checkCompatible(Place place, Site site) {

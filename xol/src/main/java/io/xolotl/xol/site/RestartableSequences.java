@@ -193,13 +193,15 @@ public final class RestartableSequences {
 
   SiteException refusal(RestartableSequence sequence, long address, String consequence) {
     LoadedModule module = modules.moduleAt(sequence.start());
-    return new SiteException(Reason.RESTARTABLE_SEQUENCE, address, hex(address)
-        + " is in the restartable sequence from " + hex(sequence.start()) + " to " + hex(sequence.end())
+    return new SiteException(Reason.RESTARTABLE_SEQUENCE, address, SiteException.hex(address)
+        + " is in the restartable sequence from " + SiteException.hex(sequence.start()) + " to "
+        + SiteException.hex(sequence.end())
         + (module == null ? "" : " of " + module.name())
         + ", which a hit would break without the kernel noticing" + consequence
         + "; probe what is in front of "
-        + hex(sequence.start()) + ", " + hex(sequence.end()) + " or what is behind, or its abort handler at "
-        + hex(sequence.abortHandler()));
+        + SiteException.hex(sequence.start()) + ", " + SiteException.hex(sequence.end())
+        + " or what is behind, or its abort handler at "
+        + SiteException.hex(sequence.abortHandler()));
   }
 
   /**
@@ -216,13 +218,9 @@ public final class RestartableSequences {
   /** The refusal of what would never get into the sequence behind it: see {@link #isReachedFrom}. */
   static SiteException cannotBeEntered(Instruction instruction, Technique technique) {
     return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(), "'" + instruction.text()
-        + "' at " + hex(instruction.address()) + " cannot be executed " + technique
+        + "' at " + SiteException.hex(instruction.address()) + " cannot be executed " + technique
         + ", only BOOSTED: behind it begins a restartable sequence, which the kernel aborts when its "
         + "thread stops there");
-  }
-
-  private static String hex(long address) {
-    return "0x" + Long.toHexString(address);
   }
 
   /** Returns false if a hit at an address, which is in no known sequence, may be in one all the same. */

@@ -81,8 +81,8 @@ public final class Site {
     return displacement.technique();
   }
 
-  /** The breakpoint is not in memory, and does not come back. */
-  public void retire() {
+  /** There is no breakpoint, and there will be none: the slot goes when no thread pins it. */
+  void retire() {
     installed = false;
     Lease lease = displacement.lease();
     if (lease != null) {

@@ -9,7 +9,7 @@ public final class SiteException extends RuntimeException {
 
   private static final long serialVersionUID = 1L;
 
-  /** Why; {@link ProbeException.Reason} of the same name tells more. */
+  /** Why, for programs. */
   public enum Reason {
     ADDRESS_NOT_MAPPED, NOT_EXECUTABLE, SHARED_MEMORY, NOT_AN_INSTRUCTION_BOUNDARY, BOUNDARY_UNVERIFIED,
     BREAKPOINT_EXISTS, INSTRUCTION_REFUSED, CODE_CHANGED, RESTARTABLE_SEQUENCE, SIGNAL_TRAMPOLINE,

@@ -25,12 +25,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Sites {
 
-  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol");
+  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol.ProbedProcess");
 
   private final TracedProcess process;
   private final ProcessMemory memory;
   private final CodeArea area;
-  private final Consumer<Site> over;
+  private final Consumer<Site> whenOver;
 
   private final LongMap<Site> sites = new LongMap<>();
 
@@ -52,13 +52,13 @@ public final class Sites {
    * The sites of a process that has none.
    *
    * @param area where their slots are
-   * @param over is told of each site that nobody can hit any more, before its breakpoint is taken out: its
-   *     memory is unmapped, or it is withdrawn
+   * @param whenOver is told of each site that nobody can hit any more, before its breakpoint is taken out:
+   *     its memory is unmapped, or it is withdrawn
    */
-  public Sites(TracedProcess process, CodeArea area, Consumer<Site> over) {
+  public Sites(TracedProcess process, CodeArea area, Consumer<Site> whenOver) {
     this.process = process;
     this.area = area;
-    this.over = over;
+    this.whenOver = whenOver;
     memory = process.memory();
   }
 
@@ -177,16 +177,25 @@ public final class Sites {
     });
   }
 
-  /** Puts a site in the place of one whose breakpoint is in memory, which serves it from now on. */
+  /** Puts a site in the place of another, whose breakpoint serves it from now on. */
   public void replace(Site stale, Site fresh) {
     sites.put(stale.address(), fresh);
     fresh.installed = true;
     stale.retire();
   }
 
+  /** Gives the slots of sites back that were prepared and not installed. */
+  public void discard(List<Site> fresh) {
+    for (Site site : fresh) {
+      if (!site.installed) {
+        site.retire();
+      }
+    }
+  }
+
   /** Takes sites out that nobody can hit any more, whoever uses them. */
   public void withdraw(List<Site> all) {
-    all.forEach(over);
+    all.forEach(whenOver);
     uninstall(all);
   }
 
@@ -337,7 +346,7 @@ public final class Sites {
       }
     }
     for (Site site : all) {
-      over.accept(site);
+      whenOver.accept(site);
       site.installed = false;
       sites.remove(site.address());
       removed.put(site.address(), site);
@@ -347,7 +356,7 @@ public final class Sites {
   /** The address space is gone: the process has ended or executed another program. */
   public void forgetAll() {
     for (Site site : sites.values()) {
-      over.accept(site);
+      whenOver.accept(site);
       site.installed = false;
       sites.remove(site.address());
     }

@@ -27,7 +27,6 @@ final class Text {
   static final byte INT3 = (byte) 0xcc;
 
   private static final int PAGE_BYTES = 4096;
-  private static final int LONGEST = 15;
 
   private Text() {}
 
@@ -47,7 +46,7 @@ final class Text {
   static void install(ProcessMemory memory, List<Site> sites, Consumer<Site> beforeWrite) {
     forEachPage(sites, (page, span) -> {
       long start = page[0].address();
-      byte[] text = memory.readText(start, span + LONGEST);
+      byte[] text = memory.readText(start, span + Preparation.LONGEST);
       for (Site site : page) {
         checkUnchanged(site, text, (int) (site.address() - start));
       }
@@ -87,7 +86,7 @@ final class Text {
     }
     forEachPage(here, (page, span) -> {
       long start = page[0].address();
-      byte[] text = memory.readText(start, span + LONGEST);
+      byte[] text = memory.readText(start, span + Preparation.LONGEST);
       for (Site site : page) {
         int offset = (int) (site.address() - start);
         Backing mapped = Backing.of(Objects.requireNonNull(mappingAt(site.address(), mappings)),

@@ -35,17 +35,16 @@ public interface Detour {
    */
   void leave(Tracee tracee);
 
-  /** Returns true if an address is that of the copy, or behind it as far as the byte behind its trap. */
-  boolean contains(long rip);
-
   /** Resumes the thread in its copy. */
   void resume(Tracee tracee, int signal);
 
   /**
-   * Returns true if the thread, which has stopped for something else than a breakpoint, has left the copy by
-   * itself. Reads its registers where that is possible; where it is not, the thread is in the copy.
+   * A thread has stopped, and not for a breakpoint: it may have left the copy by itself. Where that is
+   * possible its registers are read, and written if it is done but for the way back.
+   *
+   * @return true if it is out
    */
-  boolean hasLeft(Tracee tracee);
+  boolean leaveIfThrough(Tracee tracee);
 
   /** Returns true if nobody is told when the thread leaves: it may be out by now, until a stop shows it. */
   boolean endsUnseen();

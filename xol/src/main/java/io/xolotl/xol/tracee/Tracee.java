@@ -186,12 +186,14 @@ public final class Tracee {
 
   /** The thread has stopped, and not for a breakpoint: it may be out of its copy. */
   public void leaveIfOutside() {
-    if (isInCopy() && detour().hasLeft(this)) {
+    if (isInCopy() && detour().leaveIfThrough(this)) {
       release();
     }
   }
 
-  /** The thread has stopped for a breakpoint, of which no copy has any whose end is not seen. */
+  /**
+   * The thread has stopped for a breakpoint. A copy that ends unseen has none, so the thread is out of it.
+   */
   public void leaveAtBreakpoint() {
     if (isInCopy() && detour().endsUnseen()) {
       release();

@@ -43,7 +43,7 @@ public final class TrapAction {
   private final TracedProcess process;
   private final ProcessMemory memory;
 
-  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol");
+  private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol.ProbedProcess");
 
   /** The action with the handler, or null if there is none. */
   private byte @Nullable [] action;
