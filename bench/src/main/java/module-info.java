@@ -1,13 +1,11 @@
-/** Benchmarks of the decoder and the probes. */
+/** What a hit costs, beside the kernel's uprobes, a tracer in C and gdb. */
 @org.jspecify.annotations.NullMarked
-@SuppressWarnings("requires-automatic") // JMH has no module descriptor.
+@SuppressWarnings("module") // What it exports to is compiled after this module.
 module io.xolotl.bench {
   requires static transitive org.jspecify;
-  requires io.xolotl.fixtures;
-  requires io.xolotl.xol;
-  requires java.management;
-  requires jdk.management;
-  requires jmh.core;
+  requires io.xolotl.lab;
+  requires transitive io.xolotl.xol;
 
-  opens io.xolotl.bench;
+  exports io.xolotl.bench to
+      io.xolotl.cli;
 }

@@ -2,7 +2,8 @@
 @org.jspecify.annotations.NullMarked
 module io.xolotl.cli {
   requires static transitive org.jspecify;
-  requires io.xolotl.fixtures;
+  requires io.xolotl.bench;
+  requires io.xolotl.lab;
   requires io.xolotl.xol;
   requires info.picocli;
   requires jdk.unsupported; // sun.misc.Signal

@@ -1,18 +1,10 @@
-/**
- * Target programs and the JUnit extension that runs them; the CPU as an oracle, what draws instructions and
- * machine states for it, and a fuzzer. JUnit and jqwik are needed only by those who use the extension or the
- * arbitraries.
- */
+/** Target programs, and the JUnit extension that runs them. */
 @org.jspecify.annotations.NullMarked
 module io.xolotl.fixtures {
   requires static transitive org.jspecify;
-  requires static net.jqwik.api;
-  requires static org.junit.jupiter.api;
-  requires transitive io.xolotl.decoder;
+  requires transitive io.xolotl.lab;
+  requires org.junit.jupiter.api;
+  requires org.opentest4j;
 
   exports io.xolotl.fixtures;
-  exports io.xolotl.fixtures.arbitraries;
-  exports io.xolotl.fixtures.fuzzing;
-  exports io.xolotl.fixtures.generation;
-  exports io.xolotl.fixtures.oracle;
 }

@@ -3,8 +3,8 @@ package io.xolotl.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ProcFs;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
 import io.xolotl.xol.HandlerContext;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

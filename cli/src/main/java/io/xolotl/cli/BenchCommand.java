@@ -1,5 +1,9 @@
 package io.xolotl.cli;
 
+import io.xolotl.bench.HitChart;
+import io.xolotl.bench.HitExperiment;
+import io.xolotl.bench.HitReport;
+import io.xolotl.bench.HitRow;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.nio.ByteBuffer;
@@ -70,9 +74,9 @@ final class BenchCommand implements Callable<Integer> {
       HitReport report = measure(shell, iterations);
       shell.print(out -> {
         if (json) {
-          report.writeJson(out);
+          HitReportFormat.writeJson(report, out);
         } else {
-          report.write(out);
+          HitReportFormat.write(report, out);
         }
       });
       if (file != null) {

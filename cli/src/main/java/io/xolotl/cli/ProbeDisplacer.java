@@ -9,7 +9,7 @@ import io.xolotl.decoder.Classification.ScratchRegister;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.oracle.Displacer;
+import io.xolotl.lab.oracle.Displacer;
 import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;

@@ -6,9 +6,9 @@ import static io.xolotl.fixtures.FixtureProgram.ZOMBIE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.xol.ProbeLocation;
 import java.io.File;
 import java.io.IOException;

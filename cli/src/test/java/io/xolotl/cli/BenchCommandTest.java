@@ -3,6 +3,11 @@ package io.xolotl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.xolotl.bench.HitChart;
+import io.xolotl.bench.HitExperiment;
+import io.xolotl.bench.HitReport;
+import io.xolotl.bench.HitRow;
+import io.xolotl.bench.Quartiles;
 import io.xolotl.decoder.Technique;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -42,7 +47,7 @@ class BenchCommandTest {
         var file = Files.newBufferedWriter(chart)) {
       HitReport report = BenchCommand
           .measure(new Shell(nothing, new PrintWriter(messages, true), () -> false, interruption), 3);
-      report.writeJson(json);
+      HitReportFormat.writeJson(report, json);
       HitChart.write(report, file);
     }
     assertThat(messages.toString()).contains("xolotl: 1 of ", "nop, emulated");
@@ -95,7 +100,7 @@ class BenchCommandTest {
   @Test
   void aTableForPeople() throws IOException {
     var out = new StringWriter();
-    report(Optional.of(new HitExperiment.Gdb("mov", 10, TIME, RATIO))).write(out);
+    HitReportFormat.write(report(Optional.of(new HitExperiment.Gdb("mov", 10, TIME, RATIO))), out);
     assertThat(out.toString().lines()).satisfiesExactly(line -> assertThat(line).isEqualTo("a CPU"),
         line -> assertThat(line).contains("10 rounds of 1,000 hits"), line -> assertThat(line).isEmpty(),
         line -> assertThat(line).startsWith("INSTRUCTION"),

@@ -2,13 +2,13 @@ package io.xolotl.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.oracle.Case;
-import io.xolotl.fixtures.oracle.Comparison;
-import io.xolotl.fixtures.oracle.Displacer;
-import io.xolotl.fixtures.oracle.Ending;
-import io.xolotl.fixtures.oracle.MachineState;
-import io.xolotl.fixtures.oracle.Oracle;
-import io.xolotl.fixtures.oracle.Region;
+import io.xolotl.lab.oracle.Case;
+import io.xolotl.lab.oracle.Comparison;
+import io.xolotl.lab.oracle.Displacer;
+import io.xolotl.lab.oracle.Ending;
+import io.xolotl.lab.oracle.MachineState;
+import io.xolotl.lab.oracle.Oracle;
+import io.xolotl.lab.oracle.Region;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;

@@ -3,11 +3,11 @@ package io.xolotl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
-import io.xolotl.fixtures.generation.InstructionGenerator;
-import io.xolotl.fixtures.oracle.Case;
-import io.xolotl.fixtures.oracle.Comparison;
-import io.xolotl.fixtures.oracle.Oracle;
+import io.xolotl.lab.arbitraries.InstructionArbitraries;
+import io.xolotl.lab.generation.InstructionGenerator;
+import io.xolotl.lab.oracle.Case;
+import io.xolotl.lab.oracle.Comparison;
+import io.xolotl.lab.oracle.Oracle;
 import java.util.List;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.ForAll;

@@ -3,8 +3,8 @@ package io.xolotl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.xolotl.fixtures.oracle.Case;
-import io.xolotl.fixtures.oracle.MachineState;
+import io.xolotl.lab.oracle.Case;
+import io.xolotl.lab.oracle.MachineState;
 import org.junit.jupiter.api.Test;
 
 class FuzzCommandTest {

@@ -3,12 +3,12 @@ package io.xolotl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.fuzzing.FuzzReport;
-import io.xolotl.fixtures.fuzzing.Fuzzer;
-import io.xolotl.fixtures.generation.CaseGenerator;
-import io.xolotl.fixtures.generation.InstructionGenerator;
-import io.xolotl.fixtures.oracle.Displacer;
-import io.xolotl.fixtures.oracle.Oracle;
+import io.xolotl.lab.fuzzing.FuzzReport;
+import io.xolotl.lab.fuzzing.Fuzzer;
+import io.xolotl.lab.generation.CaseGenerator;
+import io.xolotl.lab.generation.InstructionGenerator;
+import io.xolotl.lab.oracle.Displacer;
+import io.xolotl.lab.oracle.Oracle;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -3,10 +3,10 @@ package io.xolotl.cli;
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

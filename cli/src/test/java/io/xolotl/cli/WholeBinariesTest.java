@@ -3,6 +3,7 @@ package io.xolotl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.xolotl.bench.KernelUprobes;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
@@ -12,9 +13,8 @@ import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.KernelUprobes;
-import io.xolotl.fixtures.TargetProcess;
 import io.xolotl.fixtures.UnwindRanges;
+import io.xolotl.lab.TargetProcess;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

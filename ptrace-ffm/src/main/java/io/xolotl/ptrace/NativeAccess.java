@@ -12,7 +12,8 @@ final class NativeAccess {
 
   /** All that calls native code, as far as it is there. */
   private static final List<String> MODULES = List.of("io.xolotl.decoder", "io.xolotl.ptrace",
-      "io.xolotl.fixtures");
+      "io.xolotl.lab",
+      "io.xolotl.bench");
 
   private NativeAccess() {}
 

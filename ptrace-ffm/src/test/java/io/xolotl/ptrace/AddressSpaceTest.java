@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.nio.file.Path;
 import java.util.ArrayList;

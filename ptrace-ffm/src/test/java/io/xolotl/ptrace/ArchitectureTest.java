@@ -44,7 +44,7 @@ class ArchitectureTest {
   @Test
   void nothingElseOfTheHouseIsKnown() {
     noClasses().should().dependOnClassesThat().resideInAnyPackage("io.xolotl.decoder..", "io.xolotl.xol..",
-        "io.xolotl.cli..", "io.xolotl.bench..", "io.xolotl.fixtures..").check(CLASSES);
+        "io.xolotl.cli..", "io.xolotl.bench..", "io.xolotl.fixtures..", "io.xolotl.lab..").check(CLASSES);
   }
 
   private static ArchCondition<JavaCodeUnit> notMentionNativeTypes() {

@@ -1,7 +1,7 @@
 package io.xolotl.ptrace;
 
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;

@@ -3,11 +3,11 @@ package io.xolotl.ptrace;
 import static io.xolotl.fixtures.FixtureProgram.I386;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import java.util.HashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;

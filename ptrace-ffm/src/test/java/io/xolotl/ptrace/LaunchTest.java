@@ -3,9 +3,9 @@ package io.xolotl.ptrace;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.ProcFs;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
 import io.xolotl.ptrace.LaunchRequest.Stream;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;

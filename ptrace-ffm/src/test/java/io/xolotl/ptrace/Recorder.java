@@ -1,6 +1,6 @@
 package io.xolotl.ptrace;
 
-import io.xolotl.fixtures.Await;
+import io.xolotl.lab.Await;
 import io.xolotl.ptrace.WaitStatus.Created;
 import io.xolotl.ptrace.WaitStatus.Executed;
 import io.xolotl.ptrace.WaitStatus.Exiting;

@@ -1,7 +1,7 @@
 package io.xolotl.ptrace;
 
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.TargetProcess;
 import java.util.List;
 
 /**

@@ -3,11 +3,11 @@ package io.xolotl.ptrace;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.PtraceException.Reason;
 import java.io.IOException;
 import java.util.ArrayList;

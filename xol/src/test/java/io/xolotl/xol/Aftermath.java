@@ -2,8 +2,8 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ProcFs;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessStatus;
 import java.io.IOException;

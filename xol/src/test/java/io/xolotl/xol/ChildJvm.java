@@ -2,7 +2,7 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
+import io.xolotl.lab.Await;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;

@@ -2,8 +2,8 @@ package io.xolotl.xol;
 
 import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import java.util.List;
 import java.util.Optional;

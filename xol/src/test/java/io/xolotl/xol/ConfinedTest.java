@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;

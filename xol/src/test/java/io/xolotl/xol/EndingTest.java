@@ -3,10 +3,10 @@ package io.xolotl.xol;
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,7 +1,7 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.Await;
+import io.xolotl.lab.Await;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Scanner;

@@ -6,10 +6,10 @@ import static io.xolotl.fixtures.FixtureProgram.SYSBLOCK;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ExitStatus;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ExitStatus;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -4,9 +4,9 @@ import static io.xolotl.fixtures.FixtureProgram.ALTER;
 import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.Register;
 import java.nio.charset.StandardCharsets;
 import java.util.List;

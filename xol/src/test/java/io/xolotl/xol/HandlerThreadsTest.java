@@ -2,7 +2,7 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
+import io.xolotl.lab.Await;
 import io.xolotl.ptrace.IdleCpus;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;

@@ -4,9 +4,9 @@ import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.IdleCpus;
 import java.io.IOException;
 import java.io.UncheckedIOException;

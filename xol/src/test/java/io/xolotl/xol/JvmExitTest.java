@@ -4,8 +4,8 @@ import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;

@@ -3,7 +3,7 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.TargetProcess;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;

@@ -4,10 +4,10 @@ import static io.xolotl.fixtures.FixtureProgram.DLOPENER;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import java.nio.file.Path;
 import java.util.List;

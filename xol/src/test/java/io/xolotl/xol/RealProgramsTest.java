@@ -2,8 +2,8 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import java.nio.file.Files;
 import java.nio.file.Path;

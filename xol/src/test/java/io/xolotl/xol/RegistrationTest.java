@@ -7,9 +7,9 @@ import static io.xolotl.fixtures.FixtureProgram.SLEEPER;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;

@@ -4,7 +4,7 @@ import static io.xolotl.fixtures.FixtureProgram.REMAP;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.TargetProcess;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

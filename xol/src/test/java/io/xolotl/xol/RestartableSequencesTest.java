@@ -7,9 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.RestartableSequence;

@@ -8,7 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.ProbeException.Reason;
 import java.util.ArrayList;

@@ -7,10 +7,10 @@ import static io.xolotl.fixtures.FixtureProgram.SYSCALLS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;

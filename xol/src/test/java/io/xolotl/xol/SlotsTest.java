@@ -2,10 +2,9 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.LabProgram;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.MemoryMapping;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -50,9 +49,13 @@ class SlotsTest {
   }
 
   @Test
-  void neverOverlapAndLeaveNothingBehind(
-      @RunsFixture(FixtureProgram.ORACLE) TargetProcess target)
-      throws Exception {
+  void neverOverlapAndLeaveNothingBehind() throws Exception {
+    try (var target = TargetProcess.start(LabProgram.ORACLE)) {
+      neverOverlapAndLeaveNothingBehind(target);
+    }
+  }
+
+  private static void neverOverlapAndLeaveNothingBehind(TargetProcess target) throws Exception {
     byte[] code = fill(target);
     var random = new Random(20101123);
     Map<Integer, Probe> probes = new HashMap<>();

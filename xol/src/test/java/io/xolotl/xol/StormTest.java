@@ -5,9 +5,9 @@ import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static io.xolotl.fixtures.FixtureProgram.SPAWNER;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;

@@ -3,10 +3,10 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.Await;
 import io.xolotl.fixtures.FixtureProgram;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.IdleCpus;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.TracerAffinity;

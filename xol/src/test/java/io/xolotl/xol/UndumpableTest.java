@@ -4,9 +4,9 @@ import static io.xolotl.fixtures.FixtureProgram.FORKER;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ProcFs;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

@@ -5,10 +5,10 @@ import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.fixtures.Await;
-import io.xolotl.fixtures.ProcFs;
 import io.xolotl.fixtures.RunsFixture;
-import io.xolotl.fixtures.TargetProcess;
+import io.xolotl.lab.Await;
+import io.xolotl.lab.ProcFs;
+import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.Register;
 import java.util.ArrayList;
 import java.util.List;

@@ -9,7 +9,7 @@ import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
-import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
+import io.xolotl.lab.arbitraries.InstructionArbitraries;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.Optional;

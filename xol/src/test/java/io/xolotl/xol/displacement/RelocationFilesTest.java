@@ -16,7 +16,9 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Situations of relocation as data, a file an instruction family; the head of each file explains its lines. */
+/**
+ * Situations of relocation as data, a file an instruction family; the head of each file explains its lines.
+ */
 class RelocationFilesTest {
 
   private static final HexFormat HEX = HexFormat.ofDelimiter(" ");

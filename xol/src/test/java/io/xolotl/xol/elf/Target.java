@@ -1,6 +1,6 @@
 package io.xolotl.xol.elf;
 
-import io.xolotl.fixtures.Await;
+import io.xolotl.lab.Await;
 import io.xolotl.ptrace.MemoryMapping;
 import java.io.BufferedReader;
 import java.io.IOException;

@@ -2,12 +2,12 @@ package io.xolotl.xol.example;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.fixtures.arbitraries.InstructionArbitraries;
-import io.xolotl.fixtures.generation.InstructionGenerator;
-import io.xolotl.fixtures.oracle.Case;
-import io.xolotl.fixtures.oracle.Comparison;
-import io.xolotl.fixtures.oracle.Displacer;
-import io.xolotl.fixtures.oracle.Oracle;
+import io.xolotl.lab.arbitraries.InstructionArbitraries;
+import io.xolotl.lab.generation.InstructionGenerator;
+import io.xolotl.lab.oracle.Case;
+import io.xolotl.lab.oracle.Comparison;
+import io.xolotl.lab.oracle.Displacer;
+import io.xolotl.lab.oracle.Oracle;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
 import java.util.List;

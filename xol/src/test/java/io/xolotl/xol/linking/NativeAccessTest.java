@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.fixtures.Await;
+import io.xolotl.lab.Await;
 import io.xolotl.ptrace.Tracer;
 import java.io.File;
 import java.io.IOException;
