@@ -58,7 +58,7 @@ final class ClassifyCommand implements Callable<Integer> {
   private @Nullable Long address;
 
   @Option(names = "--i386",
-      description = "The --hex bytes are 32-bit code. Of a file its header tells.")
+      description = "The --hex bytes are 32-bit code. The header of a file tells what that is.")
   private boolean i386;
 
   @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class,

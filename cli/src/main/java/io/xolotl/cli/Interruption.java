@@ -46,7 +46,7 @@ final class Interruption {
       try {
         handle(name, number -> signalled(128 + number, say, exit));
       } catch (ReflectiveOperationException e) {
-        // Of a JVM without the class, or started with -Xrs.
+        // The JVM lacks the class, or was started with -Xrs.
         say.accept("SIG" + name + " cannot be caught, and will lose the results: " + e);
       }
     }

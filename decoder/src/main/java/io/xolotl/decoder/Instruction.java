@@ -30,7 +30,7 @@ public final class Instruction implements Decoding {
   private final long low;
   private final long high;
   private final long attributes;
-  /** Of a relative branch or a RIP-relative operand; an instruction never has both. */
+  /** The displacement of a relative branch or a RIP-relative operand; an instruction never has both. */
   private final long target;
   private final int flagsRead;
   private final int flagsWritten;
@@ -318,7 +318,7 @@ public final class Instruction implements Decoding {
     return rexW;
   }
 
-  /** Of the legacy encoding. */
+  /** Returns true if the legacy encoding has a REX prefix with B. */
   boolean hasRexB() {
     return prefixOffset >= 0 && encoding == Encoding.LEGACY.ordinal() && (byteAt(prefixOffset) & 1) != 0;
   }

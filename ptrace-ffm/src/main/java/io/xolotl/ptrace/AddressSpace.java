@@ -218,7 +218,7 @@ final class AddressSpace {
       int living = livingThread(id);
       return living == 0 ? Sharing.NO : sharing(s, living);
     }
-    // Of the same program, at least; the kernel has told of those that it has compared.
+    // They run the same program, at least; the kernel has told of those that it has compared.
     return order > 0 || statm.isEmpty() || !code(statm).equals(code) ? Sharing.NO : judge(s, id);
   }
 

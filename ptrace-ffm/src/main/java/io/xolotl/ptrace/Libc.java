@@ -183,8 +183,8 @@ final class Libc {
   }
 
   /**
-   * Of these tests are not asked either: they are made for each process of the machine, which are never as
-   * many.
+   * Tests do not let these fail: they are made for each process of the machine, whose number is never the
+   * same.
    */
   private static long unfailing(MemorySegment state, long number, long a, long b, long c, long d, long e) {
     try {

@@ -15,7 +15,7 @@ import java.nio.file.Path;
  */
 final class ProgramImage {
 
-  /** Of a process that was not looked at yet. */
+  /** A process was not looked at yet. */
   static final ProgramImage UNKNOWN = new ProgramImage(Abi.X86_64, new byte[0]);
 
   private final Abi abi;

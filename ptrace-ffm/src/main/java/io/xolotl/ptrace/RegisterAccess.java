@@ -47,9 +47,9 @@ final class RegisterAccess {
   }
 
   /**
-   * Of a thread in 32-bit code PTRACE_SETREGSET means i386's registers (task_user_regset_view() of the
-   * thread), and PTRACE_SETREGS those of the tracer. The latter sets all, so where one is refused they are
-   * set one by one.
+   * PTRACE_SETREGSET means i386's registers where the thread is in 32-bit code (task_user_regset_view() of
+   * the thread), and PTRACE_SETREGS means those of the tracer. The latter sets all, so where one is refused
+   * they are set one by one.
    */
   private void writeIn32BitCode(Scratch s, Registers registers) {
     registers.storeAll(s.registers);

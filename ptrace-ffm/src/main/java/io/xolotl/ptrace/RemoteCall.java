@@ -195,8 +195,8 @@ final class RemoteCall {
   }
 
   /**
-   * Of a call that seccomp refuses with SIGSYS the step ends all the same, and its trap is queued behind
-   * that.
+   * The step over a call ends all the same where seccomp refuses that with SIGSYS, and its trap is queued
+   * behind the signal.
    */
   private void takeTrapBehind() {
     while (thread.hasPendingTrap()) {

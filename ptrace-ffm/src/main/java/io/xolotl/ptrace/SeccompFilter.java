@@ -172,7 +172,7 @@ final class SeccompFilter {
       case 0x30 -> Integer.divideUnsigned(a, operand);
       case 0x40 -> a | operand;
       case 0x50 -> a & operand;
-      // Of a distance the CPU takes five bits, as Java does.
+      // The CPU takes five bits of a distance, as Java does.
       case 0x60 -> a << operand;
       case 0x70 -> a >>> operand;
       case 0x80 -> -a;

@@ -15,7 +15,7 @@ import java.util.Comparator;
  */
 final class SystemCallSite {
 
-  /** Of the executable memory of one mapping, so much is searched, in bytes. */
+  /** How much of the executable memory of one mapping is searched, in bytes. */
   private static final int MOST_TEXT = 64 << 20;
 
   private final TracedProcess process;

@@ -94,7 +94,7 @@ final class HandlerThreads implements Executor {
         throw new AssertionError("nobody else knows this thread", e);
       }
       if (!spare.thread.isAlive()) {
-        // Of an Error that a task has thrown.
+        // A task has thrown an Error.
         return;
       }
     } while (spare.tasks != before || !free.compareAndSet(spare, null));

@@ -49,7 +49,7 @@ final class Locator {
             FunctionRange function = known.computeIfAbsent(new ProbeLocation.Symbol(module, symbol, 0),
                 s -> symbols.resolve(s.module(), s.symbol()).function());
             long address = function.start() + offset;
-            // Of a stripped library only a call shows where the implementation of an IFUNC is: it starts an
+            // Only a call shows where the implementation of an IFUNC of a stripped library is: it starts an
             // instruction.
             Optional<FunctionRange> around = functionAround(address).or(() -> Optional.of(function)
                 .filter(f -> Long.compareUnsigned(address - f.start(), f.size()) < 0));

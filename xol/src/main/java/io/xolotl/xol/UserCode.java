@@ -85,7 +85,7 @@ final class UserCode {
    */
   private volatile long state;
 
-  // Of the run in state. Written before that, and after the end of the run before.
+  // What belongs to the run in state: written before that, and after the end of the run before.
   private Kind kind = Kind.HANDLER;
   private @Nullable Object subject;
   private @Nullable Thread thread;
@@ -174,7 +174,7 @@ final class UserCode {
         return false;
       }
       boolean said = due > GIVEN_UP;
-      // Of what was said before, by whichever waiter, people hear at once what it means for the exit.
+      // People hear at once what that which was said before, by whichever waiter, means for the exit.
       boolean news = said && exiting && !saidAtExit;
       if (run() != run || now - since < due && !news) {
         return said && run() == run;

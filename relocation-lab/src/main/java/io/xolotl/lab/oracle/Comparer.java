@@ -77,7 +77,7 @@ final class Comparer {
   }
 
   /**
-   * Of an instruction that was displaced the CPU remembers the address of the copy. Behind another
+   * The CPU remembers the address of the copy where an instruction was displaced. Behind another
    * instruction some CPUs remember nothing, if there was a context switch in between.
    */
   private LastX87 comparedOfLastX87(long address) {

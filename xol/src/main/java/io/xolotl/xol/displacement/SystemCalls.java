@@ -15,7 +15,7 @@ public final class SystemCalls {
 
   private SystemCalls() {}
 
-  /** Of all int n only int 0x80 of 32-bit code is displaced. */
+  /** The only int n that is displaced is int 0x80 of 32-bit code. */
   public static boolean isSystemCall(Instruction instruction) {
     return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
   }

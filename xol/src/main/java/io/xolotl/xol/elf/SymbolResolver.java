@@ -206,7 +206,7 @@ public final class SymbolResolver {
   }
 
   /**
-   * Finds the function around an address. Of nested functions the innermost wins; a symbol without a size
+   * Finds the function around an address. The innermost of nested functions wins; a symbol without a size
    * reaches to the next symbol, or the end of its section, but never wins over a function with a size.
    *
    * @param address an address in the process, unsigned

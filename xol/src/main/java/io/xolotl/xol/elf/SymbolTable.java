@@ -184,7 +184,7 @@ final class SymbolTable {
   }
 
   /**
-   * Finds the function that a symbol stands for. Of several symbols of that name the one of the default
+   * Finds the function that a symbol stands for. Where several symbols have that name, the one of the default
    * version wins, then those without a version, and of these the global and weak ones; what is left must be
    * at one address.
    *

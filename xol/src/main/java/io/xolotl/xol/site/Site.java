@@ -128,15 +128,15 @@ public final class Site {
         equal += bytes[i] == code[i] ? 1 : 0;
       }
     }
-    // Of other anonymous memory that was mapped there meanwhile nothing tells but that no byte is the same,
-    // however the program patches its code; of memory that is other for certain it takes more to believe that
-    // it is the same code.
+    // Nothing tells that other anonymous memory was mapped there meanwhile but that no byte is the same,
+    // however the program patches its code. Where the memory is other for certain, it takes more to believe
+    // that it holds the same code.
     return sameMemory ? equal > 0 || comparable == 0 : equal > 0 && equal >= comparable / 2;
   }
 
   /**
-   * Returns true if bytes are this code with a breakpoint in front, and perhaps others behind it. Of memory
-   * that is not the site's own nothing but its content tells what it is.
+   * Returns true if bytes are this code with a breakpoint in front, and perhaps others behind it. Only its
+   * content tells what memory is that is not the site's own.
    *
    * @param bytes as many as {@link #code} has, or fewer if they cannot be read
    */

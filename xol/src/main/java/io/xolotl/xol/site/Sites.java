@@ -324,7 +324,7 @@ public final class Sites {
         throw e;
       }
       if (!childKeepsSlots) {
-        // Of one: a server may have thousands.
+        // Said of one: a server may have thousands.
         childKeepsSlots = true;
         area.sayThatItStays(child + " and others that process " + process.pid() + " creates", e);
       }
