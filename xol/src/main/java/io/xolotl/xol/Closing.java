@@ -4,6 +4,7 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.SiteException;
 import io.xolotl.xol.site.Sites;
 import io.xolotl.xol.tracee.Tracee;
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * then every thread is stopped, brought out of its copy and let go. What fails keeps nothing else from being
  * undone. Tracer thread, but for {@link #takeFailure}.
  */
+@TracerThread
 final class Closing {
 
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());

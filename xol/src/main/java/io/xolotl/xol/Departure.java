@@ -14,6 +14,7 @@ import io.xolotl.ptrace.WaitStatus.GroupStop;
 import io.xolotl.ptrace.WaitStatus.Interrupted;
 import io.xolotl.ptrace.WaitStatus.Other;
 import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.Sites;
 import io.xolotl.xol.tracee.HeldSignals;
 import io.xolotl.xol.tracee.InterruptedCalls;
@@ -36,6 +37,7 @@ import org.jspecify.annotations.Nullable;
  * thread ends. What fails with a thread is tried again once; the first failure that remains is thrown when
  * all that can be done is done.
  */
+@TracerThread
 final class Departure {
 
   private final TracedProcess process;

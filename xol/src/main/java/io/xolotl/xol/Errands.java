@@ -7,6 +7,7 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -19,6 +20,7 @@ import java.util.function.ToLongFunction;
  * Does something, a system call mostly, in some thread of the process that is stopped on its way to user
  * mode: in one that is stopped anyway, or else in one that is interrupted for it. Tracer thread only.
  */
+@TracerThread
 final class Errands implements CodeArea.InSomeThread {
 
   private final Tracer tracer;

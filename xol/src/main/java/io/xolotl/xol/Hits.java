@@ -9,6 +9,7 @@ import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.SystemCalls;
 import io.xolotl.xol.site.Site;
 import io.xolotl.xol.site.SiteException;
@@ -32,6 +33,7 @@ import java.util.function.Predicate;
  *
  * <p>Owned by the tracer thread, but for {@link #all}.
  */
+@TracerThread
 final class Hits {
 
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());

@@ -10,6 +10,7 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.Copy;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.SiteException;
@@ -27,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * Who comes from the process and who shares its memory: threads, children of fork and vfork, siblings; and
  * what becomes of all of them when it executes a program, or ends. Tracer thread only.
  */
+@TracerThread
 final class Lineage {
 
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());

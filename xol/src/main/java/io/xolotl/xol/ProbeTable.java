@@ -5,6 +5,7 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.ErrandException;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.program.SupportedProcess;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.Preparation;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * Which probes are at a site: an array that is attached to it, copied when it changes, since a hit goes
  * through the probes that it found. Tracer thread only.
  */
+@TracerThread
 final class ProbeTable {
 
   private static final Probe[] NONE = {};

@@ -8,6 +8,7 @@ import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.HeldSignals;
 import io.xolotl.xol.tracee.InterruptedCalls;
 import io.xolotl.xol.tracee.Tracee;
@@ -17,6 +18,7 @@ import java.util.List;
  * What the threads of the process do, as the tracer reports it: decides whose each stop is, and hands it on.
  * Tracer thread only.
  */
+@TracerThread
 final class Stops implements TraceHandler {
 
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());

@@ -1,6 +1,7 @@
 package io.xolotl.xol;
 
 import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.program.DynamicLinker;
 import java.util.ArrayList;
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * Probes whose module is not mapped yet. While there are any the session probes the function that the dynamic
  * linker calls for debuggers at each change to its list of libraries. Tracer thread only.
  */
+@TracerThread
 final class WaitingProbes {
 
   private final TracedProcess process;

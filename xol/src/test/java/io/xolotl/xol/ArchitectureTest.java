@@ -13,8 +13,10 @@ import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 import java.util.List;
+import java.util.Set;
 
 /** Which way the arrows point. */
 @AnalyzeClasses(packages = "io.xolotl", importOptions = ImportOption.DoNotIncludeTests.class)
@@ -65,6 +67,27 @@ class ArchitectureTest {
   @ArchTest
   static final ArchRule ONE_PLACE_UNPINS = noClasses().that().areNotAssignableTo(Tracee.class).should()
       .callMethod(Lease.class, "unpin");
+
+  /**
+   * Those that hand work to the tracer thread, each in a way of its own: Session and Sessions by call, the
+   * others are handed over with a hit, or are used by the tracer thread and by others (see their comments).
+   */
+  private static final Set<String> HAND_OVER = Set.of("Session", "Sessions", "ExitHook", "ProbeHit", "Probe",
+      "Handlers");
+
+  @ArchTest
+  static final ArchRule THE_TRACER_THREAD_HAS_ITS_CLASSES_ALONE = noClasses().that()
+      .areNotAnnotatedWith(TracerThread.class)
+      .and(describe("hand nothing over", ArchitectureTest::handsNothingOver))
+      .should().accessClassesThat().areAnnotatedWith(TracerThread.class);
+
+  private static boolean handsNothingOver(JavaClass c) {
+    JavaClass outer = c;
+    while (outer.getEnclosingClass().isPresent()) {
+      outer = outer.getEnclosingClass().get();
+    }
+    return !outer.isAnnotatedWith(TracerThread.class) && !HAND_OVER.contains(outer.getSimpleName());
+  }
 
   @ArchTest
   static final ArchRule THE_API_SHOWS_NOTHING_INTERNAL = methods().that().arePublic().and()

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * <p>It consists of blocks, each mapped as near as possible to the code that first needed it; a slot belongs
  * to one {@link Lease} for as long as any thread can be in it. Owned by the tracer thread.
  */
+@TracerThread
 public final class CodeArea {
 
   /** Room for the longest instruction, the trap behind it, and a jump back to anywhere. */

@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
  * it, so it is freed when its tenant has retired it and no thread pins it any more: whichever comes last.
  * Owned by the tracer thread.
  */
+@TracerThread
 public final class Lease {
 
   private final CodeArea area;

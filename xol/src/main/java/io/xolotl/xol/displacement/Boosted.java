@@ -1,6 +1,7 @@
 package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.Technique;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 
 /**
@@ -12,6 +13,7 @@ import io.xolotl.xol.tracee.Tracee;
  *     the jump
  * @param whenSignalled the same for a thread that must stop behind the copy, to receive a signal
  */
+@TracerThread
 record Boosted(Copy copy, Trapped underTrapFlag, SingleStepped whenSignalled) implements OutOfLine {
 
   @Override

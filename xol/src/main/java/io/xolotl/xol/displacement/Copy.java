@@ -22,6 +22,7 @@ import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Detour;
 import io.xolotl.xol.tracee.Tracee;
 import java.nio.ByteBuffer;
@@ -33,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  * return address, rcx after a system call, the address of a fault. So whoever comes out of it has that put
  * right, and gets the scratch register's own value back. Tracer thread only.
  */
+@TracerThread
 public final class Copy {
 
   private static final long TF = 0x100;

@@ -2,6 +2,7 @@ package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.Technique;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 import org.jspecify.annotations.Nullable;
 
@@ -9,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  * How the displaced instruction of one site is executed. One object a site, used by any number of threads at
  * once: what belongs to a thread is in its {@link Tracee}. Tracer thread only.
  */
+@TracerThread
 public sealed interface Displacement permits Emulated, OutOfLine {
 
   /** What has become of a thread that was to execute the instruction. */

@@ -20,12 +20,14 @@ import io.xolotl.decoder.Technique;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Makes the displacement of an instruction: finds a slot from which its copy works, and writes the copy.
  * Tracer thread only.
  */
+@TracerThread
 public final class Displacements {
 
   private final CodeArea area;

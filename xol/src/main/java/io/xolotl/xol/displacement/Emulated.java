@@ -5,6 +5,7 @@ import io.xolotl.decoder.Instruction;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 import org.jspecify.annotations.Nullable;
 
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param fallback a copy for those cases; null if the instruction has none, or none could be had
  * @param wantsFallback whether there would be a copy if memory for it could be had
  */
+@TracerThread
 record Emulated(Emulation effect, Instruction instruction, @Nullable OutOfLine fallback,
     boolean wantsFallback) implements Displacement {
 

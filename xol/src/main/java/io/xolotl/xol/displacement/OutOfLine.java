@@ -2,10 +2,12 @@ package io.xolotl.xol.displacement;
 
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Detour;
 import io.xolotl.xol.tracee.Tracee;
 
 /** A displacement that has a thread execute a copy, from which it must be brought out again. */
+@TracerThread
 sealed interface OutOfLine extends Displacement, Detour permits Boosted, Trapped, SingleStepped {
 
   Copy copy();

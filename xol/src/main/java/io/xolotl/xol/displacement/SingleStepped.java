@@ -1,6 +1,7 @@
 package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.Technique;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 
 /**
@@ -9,6 +10,7 @@ import io.xolotl.xol.tracee.Tracee;
  *
  * @param copy of any instruction
  */
+@TracerThread
 record SingleStepped(Copy copy) implements OutOfLine {
 
   @Override

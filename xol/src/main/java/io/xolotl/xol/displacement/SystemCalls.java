@@ -4,9 +4,11 @@ import io.xolotl.decoder.Instruction;
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 
 /** What is special about displaced system calls. */
+@TracerThread
 public final class SystemCalls {
 
   private static final long TF = 0x100;

@@ -3,6 +3,7 @@ package io.xolotl.xol.site;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.site.SiteException.Reason;
 import java.util.BitSet;
@@ -14,6 +15,7 @@ import java.util.Optional;
  * Where the instructions of functions start: each function is decoded from its start, once for all probes
  * that are registered together, and only as far as they reach. Tracer thread only.
  */
+@TracerThread
 final class Boundaries {
 
   /** Reads code without our breakpoints. */

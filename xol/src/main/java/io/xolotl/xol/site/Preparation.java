@@ -14,6 +14,7 @@ import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.code.LongMap;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.Displacement;
 import io.xolotl.xol.displacement.Displacements;
 import io.xolotl.xol.site.SiteException.Reason;
@@ -26,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * Makes sites, as far as that goes without a change of the program's code: everything that may refuse an
  * address is here, so that several are registered all or none. Tracer thread only.
  */
+@TracerThread
 public final class Preparation {
 
   /** Bytes of the longest instruction. */

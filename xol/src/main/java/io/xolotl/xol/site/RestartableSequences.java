@@ -11,6 +11,7 @@ import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.RestartableSequence;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.elf.LoadedModule;
 import io.xolotl.xol.elf.LoadedSection;
 import io.xolotl.xol.elf.SymbolResolver;
@@ -42,6 +43,7 @@ import org.jspecify.annotations.Nullable;
  * <p>All that is read here is the program's to write. A record counts if its sequence lies in executable
  * memory. Owned by the tracer thread.
  */
+@TracerThread
 public final class RestartableSequences {
 
   private static final String SECTION = "__rseq_cs";

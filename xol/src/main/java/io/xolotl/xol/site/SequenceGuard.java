@@ -2,6 +2,7 @@ package io.xolotl.xol.site;
 
 import io.xolotl.ptrace.RestartableSequence;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.code.TracerThread;
 import java.util.function.BiConsumer;
 
 /**
@@ -9,6 +10,7 @@ import java.util.function.BiConsumer;
  * lists these all, so that some show only when a thread is in one. See {@link RestartableSequences}. Tracer
  * thread only.
  */
+@TracerThread
 public final class SequenceGuard {
 
   private static final String REMOVED = "; the probe is removed";

@@ -9,6 +9,7 @@ import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.Displacement;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A probed address: what was there, and how it is executed now. Owned by the tracer thread.
  */
+@TracerThread
 public final class Site {
 
   public final Instruction instruction;

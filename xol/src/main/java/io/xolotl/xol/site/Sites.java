@@ -8,6 +8,7 @@ import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.LongMap;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.SiteException.Reason;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Invariant: a site is in {@link #sites} exactly while its breakpoint is in memory.
  */
+@TracerThread
 public final class Sites {
 
   private static final System.Logger LOGGER = System.getLogger("io.xolotl.xol.ProbedProcess");

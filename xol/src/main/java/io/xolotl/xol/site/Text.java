@@ -3,6 +3,7 @@ package io.xolotl.xol.site;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.SiteException.Reason;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * either the one or the other byte, and what the program writes beside it between our read and our write is
  * not lost.
  */
+@TracerThread
 final class Text {
 
   static final byte INT3 = (byte) 0xcc;

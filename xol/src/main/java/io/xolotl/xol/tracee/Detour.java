@@ -1,6 +1,7 @@
 package io.xolotl.xol.tracee;
 
 import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.xol.code.TracerThread;
 
 /**
  * Where a thread is while it is away from the program's code: in a copy. The program must never see that, so
@@ -10,6 +11,7 @@ import io.xolotl.ptrace.ProcessMemory;
  * <p>{@link #trapped} (if done), {@link #faulted} and {@link #leave} end with {@link Tracee#release}, when
  * the registers are written: where one fails the thread is in its copy still.
  */
+@TracerThread
 public interface Detour {
 
   /** How far a displaced instruction has got. */

@@ -3,6 +3,7 @@ package io.xolotl.xol.tracee;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.code.TracerThread;
 import java.util.ArrayDeque;
 import java.util.Iterator;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * first that was held takes the place of the trap that ends the displaced instruction; for each further one
  * the signal is sent again, and its origin put back when it arrives. Owned by the tracer thread.
  */
+@TracerThread
 public final class HeldSignals {
 
   private final TracedThread thread;

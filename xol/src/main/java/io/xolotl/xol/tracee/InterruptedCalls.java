@@ -5,6 +5,7 @@ import io.xolotl.ptrace.ProcessStatus;
 import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
+import io.xolotl.xol.code.TracerThread;
 
 /**
  * System calls that return EINTR when a tracer stops their thread.
@@ -15,6 +16,7 @@ import io.xolotl.ptrace.Signals;
  * calls made again that the kernel would restart by restart_syscall(2), where seccomp does not let the
  * program make that.
  */
+@TracerThread
 public final class InterruptedCalls {
 
   private static final int EINTR = -4;

@@ -8,6 +8,7 @@ import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.Lease;
+import io.xolotl.xol.code.TracerThread;
 import java.util.ArrayDeque;
 import java.util.EnumSet;
 import java.util.Objects;
@@ -27,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * HANDLING: then {@link #registers} belong to the handler, and pass to the executor's thread and back through
  * its queue and the tracer's.
  */
+@TracerThread
 public final class Tracee {
 
   private enum Phase {

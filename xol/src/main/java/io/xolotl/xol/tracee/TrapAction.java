@@ -8,6 +8,7 @@ import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.xol.code.TracerThread;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.function.LongConsumer;
@@ -26,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * before it ever gets one, is not noticed. Neither can the handler of a process that has entered a sandbox
  * since (seccomp(2)) be put back, which is said then.
  */
+@TracerThread
 public final class TrapAction {
 
   private static final int SIGSET_BYTES = 8;
