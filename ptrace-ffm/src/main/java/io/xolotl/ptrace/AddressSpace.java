@@ -27,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * that calls for one: that costs microseconds.
  *
  * <p>Tracer thread only.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 final class AddressSpace {
 

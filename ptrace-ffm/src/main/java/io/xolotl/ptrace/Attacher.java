@@ -15,6 +15,8 @@ import java.util.function.Consumer;
  * passes are made likewise until none is left.
  *
  * <p>Tracer thread only.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 final class Attacher {
 

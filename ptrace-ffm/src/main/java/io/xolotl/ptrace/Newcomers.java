@@ -16,6 +16,8 @@ import java.util.Objects;
  * or until its creator has ended.
  *
  * <p>Tracer thread only.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 final class Newcomers {
 

@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
  * another thread reports that has got the same id since.
  *
  * <p>Tracer thread only.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 final class ReportQueue {
 

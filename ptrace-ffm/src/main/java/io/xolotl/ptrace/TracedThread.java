@@ -15,6 +15,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Tracer thread only. Any request can throw {@link ThreadGoneException}: a
  * stopped thread can be killed at any moment.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 public final class TracedThread {
 

@@ -23,6 +23,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Who owns what: the {@link WorkQueue} is shared; {@link StopWaiter}, {@link ReportQueue},
  * {@link Tracees} and {@link Newcomers}, and every {@link TracedProcess} and {@link TracedThread}, belong to
  * the tracer thread.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 public final class Tracer implements AutoCloseable {
 

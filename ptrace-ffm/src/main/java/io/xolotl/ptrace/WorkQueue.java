@@ -16,6 +16,8 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <p>Any thread adds, wakes and closes. Everything else, and every write of {@link #waiting}, is the tracer
  * thread's.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 final class WorkQueue {
 

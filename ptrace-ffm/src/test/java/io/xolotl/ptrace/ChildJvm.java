@@ -1,5 +1,6 @@
 package io.xolotl.ptrace;
 
+import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.lab.Await;
 import io.xolotl.lab.TargetProcess;
 import java.io.IOException;
@@ -26,9 +27,13 @@ final class ChildJvm {
    * @return the lines of its output
    */
   static List<String> run(List<String> wrapper, List<String> options, Class<?> main, String... arguments) {
-    String fixtures = TargetProcess.class.getProtectionDomain().getCodeSource().getLocation().getPath();
+    String fixtures = origin(FixtureProgram.class) + ":" + origin(TargetProcess.class);
     return run(wrapper, options, classes(Tracer.class) + ":" + classes(main) + ":" + fixtures, main,
         arguments);
+  }
+
+  private static String origin(Class<?> type) {
+    return type.getProtectionDomain().getCodeSource().getLocation().getPath();
   }
 
   /** The same with classes from elsewhere. */

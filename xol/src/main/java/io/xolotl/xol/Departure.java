@@ -36,6 +36,8 @@ import org.jspecify.annotations.Nullable;
  * <p>A thread that cannot be stopped (state D) or is gone is left out: the kernel detaches it when the tracer
  * thread ends. What fails with a thread is tried again once; the first failure that remains is thrown when
  * all that can be done is done.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 final class Departure {

@@ -32,6 +32,8 @@ import java.util.function.Predicate;
  * that no other thread can pass one unseen. In interrupt context nothing is allocated on the way.
  *
  * <p>Owned by the tracer thread, but for {@link #all}.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 final class Hits {

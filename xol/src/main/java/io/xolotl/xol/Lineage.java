@@ -27,6 +27,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Who comes from the process and who shares its memory: threads, children of fork and vfork, siblings; and
  * what becomes of all of them when it executes a program, or ends. Tracer thread only.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 final class Lineage {

@@ -17,6 +17,8 @@ import java.util.List;
 /**
  * What the threads of the process do, as the tracer reports it: decides whose each stop is, and hands it on.
  * Tracer thread only.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 final class Stops implements TraceHandler {

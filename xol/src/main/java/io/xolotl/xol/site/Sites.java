@@ -23,6 +23,8 @@ import org.jspecify.annotations.Nullable;
  * been. Owned by the tracer thread.
  *
  * <p>Invariant: a site is in {@link #sites} exactly while its breakpoint is in memory.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 public final class Sites {

@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Only the signal of a signal-delivery-stop can be replaced (ptrace_signal() in kernel/signal.c). So the
  * first that was held takes the place of the trap that ends the displaced instruction; for each further one
  * the signal is sent again, and its origin put back when it arrives. Owned by the tracer thread.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 public final class HeldSignals {

@@ -15,6 +15,8 @@ import io.xolotl.xol.code.TracerThread;
  * consumed nothing in those cases, so the call is simply made again. A time-out of it starts anew. So are
  * calls made again that the kernel would restart by restart_syscall(2), where seccomp does not let the
  * program make that.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 public final class InterruptedCalls {

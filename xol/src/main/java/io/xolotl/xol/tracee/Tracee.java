@@ -27,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Nobody else changes phase, pin and detour. Owned by the tracer thread, except while the phase is
  * HANDLING: then {@link #registers} belong to the handler, and pass to the executor's thread and back through
  * its queue and the tracer's.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 public final class Tracee {

@@ -26,6 +26,8 @@ import org.jspecify.annotations.Nullable;
  * program that removes its handler after that, or installs one and traps of ours come with SIGTRAP blocked
  * before it ever gets one, is not noticed. Neither can the handler of a process that has entered a sandbox
  * since (seccomp(2)) be put back, which is said then.
+ *
+ * <p>The races that are answered here are in {@code docs/races.md}.
  */
 @TracerThread
 public final class TrapAction {
