@@ -142,7 +142,7 @@ public final class Preparation {
   }
 
   private MemoryMapping checkMapping(long address, List<MemoryMapping> mappings) {
-    MemoryMapping mapping = Text.mappingAt(address, mappings);
+    MemoryMapping mapping = Breakpoints.mappingAt(address, mappings);
     String where = SiteException.hex(address) + " in process " + process.pid();
     if (mapping == null) {
       throw new SiteException(Reason.ADDRESS_NOT_MAPPED, address, "nothing is mapped at " + where);
@@ -166,7 +166,7 @@ public final class Preparation {
   private static int executableFrom(long address, MemoryMapping mapping, List<MemoryMapping> mappings) {
     MemoryMapping last = mapping;
     while (last.end() - address < LONGEST) {
-      MemoryMapping next = Text.mappingAt(last.end(), mappings);
+      MemoryMapping next = Breakpoints.mappingAt(last.end(), mappings);
       if (next == null || !next.isExecutable()) {
         break;
       }

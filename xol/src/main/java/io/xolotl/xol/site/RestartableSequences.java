@@ -234,7 +234,7 @@ public final class RestartableSequences {
     if (before == null || !before.contains(address)) {
       LoadedModule module = modules.moduleAt(address);
       lastFree = module != null && free.computeIfAbsent(module.start(), start -> examine(module, address));
-      lastMapping = Text.mappingAt(address, mappings);
+      lastMapping = Breakpoints.mappingAt(address, mappings);
     }
     return lastFree;
   }

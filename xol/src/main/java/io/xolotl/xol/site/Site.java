@@ -115,7 +115,7 @@ public final class Site {
    * @param mapped what is mapped there now
    */
   boolean isIn(byte[] bytes, Backing mapped) {
-    if (bytes[0] != Text.INT3) {
+    if (bytes[0] != Breakpoints.INT3) {
       return false;
     }
     boolean sameMemory = mapped.equals(backing);
@@ -125,7 +125,7 @@ public final class Site {
     int comparable = 0;
     int equal = 0;
     for (int i = 1; i < bytes.length; i++) {
-      if (code[i] != Text.INT3) {
+      if (code[i] != Breakpoints.INT3) {
         comparable++;
         equal += bytes[i] == code[i] ? 1 : 0;
       }
@@ -143,14 +143,14 @@ public final class Site {
    * @param bytes as many as {@link #code} has, or fewer if they cannot be read
    */
   boolean resembles(byte[] bytes) {
-    if (bytes[0] != Text.INT3) {
+    if (bytes[0] != Breakpoints.INT3) {
       return false;
     }
     int equal = 0;
     for (int i = 1; i < bytes.length; i++) {
       if (bytes[i] == code[i]) {
         equal++;
-      } else if (bytes[i] != Text.INT3) {
+      } else if (bytes[i] != Breakpoints.INT3) {
         return false;
       }
     }

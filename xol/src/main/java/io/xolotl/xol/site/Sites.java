@@ -80,7 +80,7 @@ public final class Sites {
   byte[] programText(long address, int length) {
     byte[] code = memory.readText(address, length);
     for (int i = 0; i < code.length; i++) {
-      if (code[i] == Text.INT3) {
+      if (code[i] == Breakpoints.INT3) {
         Site site = sites.get(address + i);
         if (site != null) {
           code[i] = site.originalByte();
@@ -104,12 +104,12 @@ public final class Sites {
       return false;
     }
     TracedProcess home = thread.process();
-    if (!Text.isBreakpointAt(home.memory(), address)) {
+    if (!Breakpoints.isAt(home.memory(), address)) {
       return true;
     }
-    MemoryMapping mapping = Text.mappingAt(address, mappingsOf(home));
+    MemoryMapping mapping = Breakpoints.mappingAt(address, mappingsOf(home));
     return mapping != null && !Backing.of(mapping, address).equals(site.backing)
-        && restore(home, List.of(site)).isEmpty() && !Text.isBreakpointAt(home.memory(), address);
+        && restore(home, List.of(site)).isEmpty() && !Breakpoints.isAt(home.memory(), address);
   }
 
   /**
@@ -118,7 +118,7 @@ public final class Sites {
    */
   public boolean wasMovedTo(long address) {
     retireUnmapped();
-    return !Text.isBreakpointAt(memory, address);
+    return !Breakpoints.isAt(memory, address);
   }
 
   // Sites whose memory has changed.
@@ -149,7 +149,7 @@ public final class Sites {
    * next look tells.
    */
   public boolean isIntact(Site site, List<MemoryMapping> mappings) {
-    MemoryMapping mapping = Text.mappingAt(site.address(), mappings);
+    MemoryMapping mapping = Breakpoints.mappingAt(site.address(), mappings);
     if (mapping == null) {
       return false;
     }
@@ -173,7 +173,7 @@ public final class Sites {
    * @throws SiteException if the program has changed its code meanwhile; some may be in then
    */
   public void install(List<Site> fresh) {
-    Text.install(memory, fresh, site -> {
+    Breakpoints.install(memory, fresh, site -> {
       // In the map first: from the moment the byte is written any thread may stop there.
       sites.put(site.address(), site);
       site.installed = true;
@@ -241,7 +241,8 @@ public final class Sites {
     List<Site> rest = leaving;
     for (int look = 0; look < 2 && !rest.isEmpty(); look++) {
       try {
-        rest = Text.remove(target.memory(), rest, mappingsOf(target), address -> sites.get(address) != null);
+        rest = Breakpoints.remove(target.memory(), rest, mappingsOf(target),
+            address -> sites.get(address) != null);
       } catch (PtraceException e) {
         // What cannot be read is not gone.
         obstacle = e;
@@ -301,7 +302,7 @@ public final class Sites {
   private List<Site> suspects(List<MemoryMapping> mappings) {
     var suspects = new ArrayList<Site>();
     for (Site site : removed.values()) {
-      MemoryMapping mapping = Text.mappingAt(site.address(), mappings);
+      MemoryMapping mapping = Breakpoints.mappingAt(site.address(), mappings);
       if (mapping != null
           && (last.contains(site) || !Backing.of(mapping, site.address()).equals(site.backing))) {
         suspects.add(site);

@@ -24,15 +24,15 @@ import org.jspecify.annotations.Nullable;
  * not lost.
  */
 @TracerThread
-final class Text {
+final class Breakpoints {
 
   static final byte INT3 = (byte) 0xcc;
 
   private static final int PAGE_BYTES = 4096;
 
-  private Text() {}
+  private Breakpoints() {}
 
-  static boolean isBreakpointAt(ProcessMemory memory, long address) {
+  static boolean isAt(ProcessMemory memory, long address) {
     byte[] now = memory.readText(address, 1);
     return now.length == 1 && now[0] == INT3;
   }
