@@ -9,7 +9,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  * Native memory for one call of Zydis at a time.
  *
  * <p>Whoever {@linkplain #take takes} one owns it alone until giving it back, in a finally block. It is not
- * tied to a thread, so that a million virtual threads need no more of them than run at the same time, and one
+ * tied to a thread, so that a million virtual threads need only as many as run at the same time, and one
  * may even be moved to another carrier in between. Those that find no place in the pool are left to the
  * garbage collector.
  */

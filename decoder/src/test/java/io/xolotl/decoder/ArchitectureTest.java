@@ -20,8 +20,8 @@ class ArchitectureTest {
 
   private static final String GENERATED = "io.xolotl.decoder.zydis..";
 
-  private static final String NATIVE_LAYER = ".*\\.(Zydis\\w+|NativeInstruction|NativeOperand|Decoder|CodeCursor|"
-      + "Instruction)(\\$.*)?";
+  private static final String NATIVE_LAYER = ".*\\.(Zydis\\w+|NativeInstruction|NativeOperand|Decoder|"
+      + "CodeCursor|Instruction)(\\$.*)?";
 
   private static final JavaClasses CLASSES = new ClassFileImporter()
       .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS).importPackages("io.xolotl.decoder");

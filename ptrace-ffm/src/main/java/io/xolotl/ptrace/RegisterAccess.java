@@ -6,7 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
  * Reads and writes the registers of one thread. Which request sets them depends on the kind of code that the
  * thread is in, and a request that sets all is refused for values which programs may have.
  *
- * <p>So it is remembered what kind of code the registers told of last, and no more registers are set than
+ * <p>So the kind of code that the registers told of last is remembered, and only those registers are set that
  * were changed.
  *
  * <p>Tracer thread only; the thread is stopped.

@@ -43,7 +43,7 @@ public final class TracedProcess {
     attacher = new Attacher(this);
     systemCallSite = new SystemCallSite(this);
     mapper = new RemoteMapper(this);
-    // The handler keeps the process, and asks for no more than its id and memory before that is attached to.
+    // The handler keeps the process, and asks only for its id and memory before that is attached to.
     dispatcher = new StopDispatcher(this, handlers.apply(this));
     tracer.tracees().add(this);
   }

@@ -67,7 +67,7 @@ final class WorkQueue {
     return new PtraceException(Reason.CLOSED, "the tracer is closed");
   }
 
-  /** Takes no more tasks; those that are there, and one that does nothing, are still to be done. */
+  /** Refuses tasks from now on; those that are there, and one that does nothing, are still to be done. */
   void close() {
     synchronized (tasks) {
       if (!closed) {

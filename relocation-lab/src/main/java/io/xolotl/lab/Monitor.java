@@ -26,7 +26,7 @@ final class Monitor {
     return value.get();
   }
 
-  /** Waits for a condition, and tells whether it came true in time. */
+  /** Waits for a condition; returns true if it came true in time. */
   synchronized boolean await(BooleanSupplier condition, Duration atMost) throws InterruptedException {
     long deadline = System.nanoTime() + atMost.toNanos();
     while (!condition.getAsBoolean()) {
