@@ -60,7 +60,7 @@ final class CliProcess implements AutoCloseable {
       throws IOException {
     Path directory = Files.createTempDirectory("xolotl-cli");
     // A shell that runs the tests in the background lets them ignore SIGINT, and their children too.
-    var command = new ArrayList<>(List.of("env", "--default-signal=INT"));
+    var command = new ArrayList<>(List.of("env", "--default-signal=INT,HUP"));
     command.addAll(prefix);
     command.addAll(
         List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC",

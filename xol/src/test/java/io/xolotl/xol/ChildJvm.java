@@ -22,9 +22,9 @@ import java.util.stream.Stream;
 record ChildJvm(Process process, BufferedReader output) implements AutoCloseable {
 
   static ChildJvm start(Class<?> main, String... arguments) throws IOException {
-    // A shell that runs the tests in the background lets them ignore SIGINT, and their children too.
+    // Tests in the background of a shell ignore SIGINT, and under nohup SIGHUP; so would their children.
     var command = new ArrayList<>(
-        List.of("env", "--default-signal=INT",
+        List.of("env", "--default-signal=INT,HUP",
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp",
             classPath(),
