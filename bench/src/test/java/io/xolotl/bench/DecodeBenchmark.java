@@ -2,6 +2,7 @@ package io.xolotl.bench;
 
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.CodeCursor;
+import io.xolotl.decoder.CpuVendor;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Instruction;
@@ -10,6 +11,7 @@ import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.FixtureProgram;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -26,13 +28,15 @@ import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Time to decode and to classify one instruction, over the instructions of a compiled program.
+ * Time to decode and to classify one instruction, over the instructions of a compiled program, beside Zydis
+ * in C and called through FFM.
  *
- * <p>Run: {@code bench/jmh DecodeBenchmark -prof gc}. The control is
- * {@link #copyBytes}, which only touches the bytes.
+ * <p>Run: {@code bench/jmh DecodeBenchmark -prof gc} after {@code mvn verify}, which stages Zydis. The
+ * control is {@link #copyBytes}, which only touches the bytes.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -44,6 +48,8 @@ public class DecodeBenchmark {
 
   /** Instructions a call: more than branch predictors learn by heart. */
   static final int INSTRUCTIONS = 4_096;
+  /** How often the program in C does them for a command, so that the command costs nothing. */
+  static final int ROUNDS = 64;
 
   private byte[] code = {};
   private final int[] offsets = new int[INSTRUCTIONS];
@@ -51,14 +57,35 @@ public class DecodeBenchmark {
   private List<Classification.ScratchRegister> copies = List.of();
   private Decoder decoder = Decoder.forThisCpu();
   private @Nullable CodeCursor cursor;
+  private @Nullable CodeCursor zydisCursor;
+  private @Nullable ZydisLoop zydisLoop;
 
-  /** Finds the instructions. */
+  /** Finds the instructions, and starts what they are compared with. */
   @Setup
-  public void findInstructions() throws IOException {
+  public void start() throws IOException {
+    Path library = ZydisLoop.library();
+    findInstructions();
+    zydisCursor = decoder.with(Decoder.Implementation.ZYDIS).cursor(code, 0);
+    zydisLoop = ZydisLoop.start(library, FixtureProgram.STATIC.path(), offset(), INSTRUCTIONS,
+        decoder.vendor() == CpuVendor.AMD);
+  }
+
+  /** Ends the program in C. */
+  @TearDown
+  public void stop() {
+    loop().close();
+  }
+
+  /** The program in C, once it was started. */
+  ZydisLoop loop() {
+    return Objects.requireNonNull(zydisLoop);
+  }
+
+  void findInstructions() throws IOException {
     decoder = Decoder.forThisCpu();
     code = Files.readAllBytes(FixtureProgram.STATIC.path());
     cursor = decoder.cursor(code, 0);
-    int offset = start();
+    int offset = offset();
     for (int i = 0; i < INSTRUCTIONS;) {
       Decoding decoding = decoder.decode(code, offset, Math.min(15, code.length - offset), offset);
       if (decoding instanceof Instruction) {
@@ -108,6 +135,26 @@ public class DecodeBenchmark {
   @OperationsPerInvocation(INSTRUCTIONS)
   public long cursor() {
     CodeCursor own = Objects.requireNonNull(cursor);
+    long sum = 0;
+    for (int offset : offsets) {
+      own.moveTo(offset);
+      sum += own.length();
+    }
+    return sum;
+  }
+
+  /** Zydis in C decodes, without operands; the result is the sum of the lengths. */
+  @Benchmark
+  @OperationsPerInvocation(INSTRUCTIONS * ROUNDS)
+  public long zydisInC() {
+    return loop().run(ZydisLoop.Work.DECODE, ROUNDS).lengths();
+  }
+
+  /** Zydis called through FFM decodes, without operands; the result is the sum of the lengths. */
+  @Benchmark
+  @OperationsPerInvocation(INSTRUCTIONS)
+  public long zydisThroughFfm() {
+    CodeCursor own = Objects.requireNonNull(zydisCursor);
     long sum = 0;
     for (int offset : offsets) {
       own.moveTo(offset);
@@ -169,7 +216,7 @@ public class DecodeBenchmark {
   }
 
   /** Where the first instruction is in the file. */
-  static int start() {
+  static int offset() {
     return (int) (FixtureProgram.STATIC.symbol("work") & 0xfffff);
   }
 

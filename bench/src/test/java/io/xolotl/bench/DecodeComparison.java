@@ -1,25 +1,18 @@
 package io.xolotl.bench;
 
 import com.sun.management.ThreadMXBean;
-import io.xolotl.decoder.CpuVendor;
-import io.xolotl.decoder.Decoder;
-import io.xolotl.fixtures.FixtureProgram;
-import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.function.LongSupplier;
 import java.util.stream.LongStream;
 
 /**
- * Compares decoding with the same Zydis called from C, in one run: for each round of a program in C a round
- * here, so that both meet the same CPU at the same clock. All times are times on a CPU, which others that
- * want it do not lengthen. Prints the time of an instruction, medians of all rounds; the ratio to C, with its
- * quartiles; and what is allocated.
+ * Compares decoding with Zydis called from C and through FFM, in one run: for each round of a program in C a
+ * round here, so that both meet the same CPU at the same clock. All times are times on a CPU, which others
+ * that want it do not lengthen. Prints the time of an instruction, medians of all rounds; the ratio to C,
+ * with its quartiles; and what is allocated.
  *
  * <p>Run: {@code taskset -c 0 bench/jmh io.xolotl.bench.DecodeComparison}. The control is C itself. Without
  * {@code taskset} C and Java may meet CPUs of different speed: on a virtual machine they share their cores
@@ -71,37 +64,22 @@ public final class DecodeComparison {
    */
   static Result[] compare(int warmUpRounds, int rounds) throws IOException {
     var benchmark = new DecodeBenchmark();
-    benchmark.findInstructions();
-    try (ZydisLoop c = startLoop()) {
+    benchmark.start();
+    try {
+      ZydisLoop c = benchmark.loop();
       LongSupplier control = () -> fromC(c, ZydisLoop.Work.DECODE, benchmark);
       return new Result[]{
           compare("C: decode operands", control, () -> fromC(c, ZydisLoop.Work.OPERANDS, benchmark),
               warmUpRounds,
               rounds),
+          compare("FFM: decode", control, () -> here(benchmark::zydisThroughFfm), warmUpRounds, rounds),
           compare("cursor: decode", control, () -> here(benchmark::cursor), warmUpRounds, rounds),
           compare("cursor: classify", control, () -> here(benchmark::cursorOutcome), warmUpRounds, rounds),
           compare("decode", control, () -> here(benchmark::decode), warmUpRounds, rounds),
           compare("decode operands", control, () -> here(benchmark::decodeOperands), warmUpRounds, rounds),
           compare("classify", control, () -> here(benchmark::classify), warmUpRounds, rounds)};
-    }
-  }
-
-  /** With the library that the decoder itself has loaded from its jar. */
-  private static ZydisLoop startLoop() throws IOException {
-    // Only its owner can look into it (mode 0700), so nobody else can replace what the program loads.
-    Path directory = Files.createTempDirectory("xolotl-bench-");
-    Path library = directory.resolve("libZydis.so");
-    try (InputStream packed = Decoder.class.getResourceAsStream("linux-x86-64/libZydis.so")) {
-      if (packed == null) {
-        throw new FileNotFoundException("the decoder's jar has no libZydis.so");
-      }
-      Files.copy(packed, library);
-      return ZydisLoop.start(library, FixtureProgram.STATIC.path(), DecodeBenchmark.start(),
-          DecodeBenchmark.INSTRUCTIONS, Decoder.forThisCpu().vendor() == CpuVendor.AMD);
     } finally {
-      // Loaded, it lives on without a name.
-      Files.deleteIfExists(library);
-      Files.delete(directory);
+      benchmark.stop();
     }
   }
 

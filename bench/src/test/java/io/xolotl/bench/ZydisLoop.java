@@ -2,8 +2,10 @@ package io.xolotl.bench;
 
 import io.xolotl.lab.TargetProcess;
 import java.net.URI;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * A program in C that decodes instructions with Zydis, over and over: what its functions cost where nothing
@@ -12,6 +14,9 @@ import java.util.List;
  * <p>Instances may be used by any thread, one at a time.
  */
 public final class ZydisLoop implements AutoCloseable {
+
+  private static final String PROPERTY = "xolotl.zydis.library";
+  private static final String STAGED = "decoder/target/zydis/io/xolotl/zydis/linux-x86-64/libZydis.so";
 
   /** What it does with each instruction. */
   public enum Work {
@@ -88,6 +93,27 @@ public final class ZydisLoop implements AutoCloseable {
   @Override
   public void close() {
     process.close();
+  }
+
+  /**
+   * The library that the build of the decoder has staged, or {@code -Dxolotl.zydis.library=PATH}, which is
+   * set for all of this JVM.
+   *
+   * @throws IllegalStateException if there is none
+   */
+  static Path library() {
+    String given = System.getProperty(PROPERTY);
+    Path library = Stream.of(given == null ? "" : given, STAGED, "../" + STAGED).map(Path::of)
+        .filter(Files::isRegularFile).findFirst()
+        .orElseThrow(() -> new IllegalStateException("there is no Zydis: mvn verify stages it where it can"))
+        .toAbsolutePath();
+    System.setProperty(PROPERTY, library.toString());
+    return library;
+  }
+
+  /** Returns true if there is one. */
+  static boolean isStaged() {
+    return Files.isRegularFile(Path.of("..", STAGED));
   }
 
   /** Built with the tests. */

@@ -65,7 +65,7 @@ final class CliProcess implements AutoCloseable {
     command.addAll(
         List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
-            "--enable-native-access=io.xolotl.decoder,io.xolotl.ptrace,io.xolotl.lab,io.xolotl.bench",
+            "--enable-native-access=io.xolotl.ptrace,io.xolotl.lab,io.xolotl.bench",
             "--illegal-native-access=deny", "--module-path", modulePath, "--module",
             "io.xolotl.cli/io.xolotl.cli.Main"));
     command.addAll(List.of(args));

@@ -145,7 +145,7 @@ class WholeBinariesTest {
           ? "1 %x %x".formatted(bytes[at + 1] & 3, bytes[at + 2])
           : "%x %x %x".formatted(bytes[at + 1] & 0x1f, bytes[at + 2] & 0x83, bytes[at + 3]);
       case EVEX -> "%x %x %x".formatted(bytes[at + 1] & 7, bytes[at + 2] & 0x83, bytes[at + 4]);
-      case XOP, THREE_DNOW, MVEX -> HexFormat.of().formatHex(bytes);
+      case XOP, THREE_DNOW -> HexFormat.of().formatHex(bytes);
     };
   }
 

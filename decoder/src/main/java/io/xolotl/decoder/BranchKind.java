@@ -1,7 +1,7 @@
 package io.xolotl.decoder;
 
 /**
- * Whether and how an instruction changes the flow of control. The order is that of {@code ZydisBranchType}.
+ * Whether and how an instruction changes the flow of control. The order is that of the numbers in the tables.
  */
 public enum BranchKind {
   /** No branch; system calls, interrupts and {@code iret} count as none. */

@@ -38,15 +38,32 @@ final class Classifier {
   private Classifier() {}
 
   static Classification classify(Instruction instruction, RelocationPolicy policy) {
-    if (instruction.encoding() == Encoding.MVEX) {
-      return new Refuse(Refusal.MVEX);
-    }
     return switch (instruction.rule()) {
       case Rule.Simple simple -> classify(simple, instruction, policy);
       case Rule.JumpIf(Condition condition) ->
         branch(instruction, () -> new Emulation.ConditionalJump(condition, instruction.target()));
       case Rule.LoopIf(LoopKind kind) -> loop(instruction, kind);
       case Rule.Never(Refusal reason) -> new Refuse(reason);
+    };
+  }
+
+  /**
+   * Returns true if the outcome is not the same for all instructions of a form, those with an operand
+   * relative to rip apart from the others: where a register, a number, or a prefix decides that the form does
+   * not tell. What is relative to eip is asked about each time.
+   */
+  static boolean looksBeyondForm(Instruction instruction) {
+    return switch (instruction.rule()) {
+      case Rule.Simple simple -> switch (simple) {
+        case NOP -> instruction.isModrmRegister();
+        case MOVE -> instruction.opcode() == MOVE_TO_SEGMENT;
+        case JUMP, CALL, RETURN -> instruction.hasOperandSizePrefix();
+        case PAUSE, INTERRUPT -> true;
+        case COPY, PUSH, POP, PUSH_FLAGS, POP_FLAGS, LOAD_ADDRESS, SYSCALL -> false;
+      };
+      case Rule.JumpIf _ -> instruction.hasOperandSizePrefix();
+      case Rule.LoopIf _ -> true;
+      case Rule.Never _ -> false;
     };
   }
 
@@ -217,7 +234,6 @@ final class Classifier {
         }
         case XOP -> bytes[prefix + 1] |= 0x20;
         case EVEX -> bytes[prefix + 1] |= 0x60;
-        case MVEX -> throw new AssertionError(instruction);
       }
     }
     return bytes;

@@ -1,61 +1,99 @@
 package io.xolotl.decoder;
 
-import io.xolotl.decoder.zydis.Zydis;
-
-import java.lang.foreign.Arena;
+import io.xolotl.decoder.DecoderUnavailableException.Reason;
+import io.xolotl.decoder.backend.Backend;
+import io.xolotl.decoder.backend.Layout;
+import io.xolotl.decoder.backend.Names;
+import io.xolotl.decoder.tables.TableBackend;
 import java.lang.foreign.MemorySegment;
-import java.lang.ref.Reference;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Turns bytes into instructions, as Zydis understands them.
+ * Turns bytes into instructions, as Zydis understands them: by tables that it was asked for when they were
+ * built. No native code is called, unless {@link Implementation#ZYDIS} is asked for.
  *
- * <p>Immutable; any number of threads, virtual ones too, may use one at the same time. Decoding allocates
- * nothing but its result.
+ * <p>Immutable; any number of threads, virtual ones too, may use one at the same time.
  */
 public final class Decoder {
 
-  private static final class Holder {
-    static final Decoder LONG_64 = of(MachineMode.LONG_64, CpuVendor.ofThisCpu(), false);
-    static final Decoder COMPAT_32 = of(MachineMode.COMPAT_32, CpuVendor.ofThisCpu(), false);
+  /**
+   * Who decodes. {@code -Dxolotl.decoder=zydis} makes the other one the default of a JVM; both understand
+   * every instruction alike, and tests compare them.
+   */
+  public enum Implementation {
+    /** Tables, in Java alone: the default. */
+    TABLES,
+    /**
+     * The library Zydis 4, which the tables were made from: to check them, and to compare speeds. It needs
+     * the library, from the optional artifact or of the system, and a JVM that permits this module native
+     * access.
+     */
+    ZYDIS;
+
+    /** The system property that names the default. */
+    public static final String PROPERTY = "xolotl.decoder";
+
+    private static Implementation byDefault() {
+      String name = System.getProperty(PROPERTY, "");
+      return switch (name.toLowerCase(Locale.ROOT)) {
+        case "", "tables" -> TABLES;
+        case "zydis" -> ZYDIS;
+        default -> throw new DecoderUnavailableException(Reason.NO_SUCH_IMPLEMENTATION,
+            "-D" + PROPERTY + "=" + name + " names no decoder: it is tables or zydis", null);
+      };
+    }
   }
+
+  /** One byte more than an instruction may have, so that too long differs from truncated. */
+  private static final int WINDOW = Layout.MAX_LENGTH + 1;
+
+  private record Key(MachineMode mode, Implementation implementation) {}
+
+  /** Not in initializers, where a failure would come as an error, and only once as itself. */
+  private static final Map<Key, Decoder> FOR_THIS_CPU = new ConcurrentHashMap<>();
 
   private final MachineMode mode;
   private final CpuVendor vendor;
   private final boolean mpx;
-  private final ZydisTables tables;
-  private final MemorySegment zydis;
+  private final Implementation implementation;
+  private final Backend backend;
 
-  private Decoder(MachineMode mode, CpuVendor vendor, boolean mpx, ZydisTables tables) {
+  // Made when first asked for; each is safely published even by a race, as all in it is final or final
+  // enough: an element of an array that another thread has not seen yet is found out again.
+  private @Nullable List<Register> registers;
+  private @Nullable Outcomes outcomes;
+  private final @Nullable Rule[] rules;
+
+  private Decoder(MachineMode mode, CpuVendor vendor, boolean mpx, Implementation implementation) {
     this.mode = mode;
     this.vendor = vendor;
     this.mpx = mpx;
-    this.tables = tables;
-    zydis = Arena.ofAuto().allocate(ZydisStructs.DECODER_SIZE, 8);
-    ZydisTables.requireSuccess(switch (mode) {
-      case LONG_64 ->
-        Zydis.ZydisDecoderInit(zydis, Zydis.ZYDIS_MACHINE_MODE_LONG_64(), Zydis.ZYDIS_STACK_WIDTH_64());
-      case COMPAT_32 ->
-        Zydis.ZydisDecoderInit(zydis, Zydis.ZYDIS_MACHINE_MODE_LONG_COMPAT_32(),
-            Zydis.ZYDIS_STACK_WIDTH_32());
-    });
-    enable(Zydis.ZYDIS_DECODER_MODE_AMD_BRANCHES(), vendor == CpuVendor.AMD);
-    enable(Zydis.ZYDIS_DECODER_MODE_MPX(), mpx);
-  }
-
-  private void enable(int zydisMode, boolean enabled) {
-    ZydisTables.requireSuccess(Zydis.ZydisDecoderEnableMode(zydis, zydisMode, (byte) (enabled ? 1 : 0)));
+    this.implementation = implementation;
+    boolean mode64 = mode == MachineMode.LONG_64;
+    boolean amd = vendor == CpuVendor.AMD;
+    backend = switch (implementation) {
+      case TABLES -> TableBackend.of(mode64, amd, mpx);
+      case ZYDIS -> Reference.of(mode64, amd, mpx);
+    };
+    rules = new Rule[backend.names().mnemonics().size()];
   }
 
   /**
    * Returns the decoder for 64-bit code that agrees best with the CPU this program runs on.
    *
-   * @throws DecoderUnavailableException if Zydis cannot be used
+   * @throws DecoderUnavailableException if the system property names an implementation that cannot be used
    */
   public static Decoder forThisCpu() {
     return forThisCpu(MachineMode.LONG_64);
@@ -65,15 +103,11 @@ public final class Decoder {
    * Returns the decoder that agrees best with the CPU this program runs on.
    *
    * @param mode what the bytes are code for
-   * @throws DecoderUnavailableException if Zydis cannot be used
+   * @throws DecoderUnavailableException if the system property names an implementation that cannot be used
    */
   public static Decoder forThisCpu(MachineMode mode) {
-    // Asked first so that a failure comes as itself, not as an error in an initializer.
-    ZydisLibrary.tables();
-    return switch (mode) {
-      case LONG_64 -> Holder.LONG_64;
-      case COMPAT_32 -> Holder.COMPAT_32;
-    };
+    return FOR_THIS_CPU.computeIfAbsent(new Key(mode, Implementation.byDefault()),
+        key -> new Decoder(key.mode(), CpuVendor.ofThisCpu(), false, key.implementation()));
   }
 
   /**
@@ -82,10 +116,25 @@ public final class Decoder {
    * @param mode what the bytes are code for
    * @param vendor who made the CPU that would execute them
    * @param mpx decode Intel MPX; without it its instructions are nops, as on all CPUs sold since 2019
-   * @throws DecoderUnavailableException if Zydis cannot be used
+   * @throws DecoderUnavailableException if the system property names an implementation that cannot be used
    */
   public static Decoder of(MachineMode mode, CpuVendor vendor, boolean mpx) {
-    return new Decoder(mode, vendor, mpx, ZydisLibrary.tables());
+    return new Decoder(mode, vendor, mpx, Implementation.byDefault());
+  }
+
+  /**
+   * Returns a decoder that reads the same code, by a given implementation.
+   *
+   * @param other who decodes
+   * @throws DecoderUnavailableException if it cannot be used
+   */
+  public Decoder with(Implementation other) {
+    return other == implementation ? this : new Decoder(mode, vendor, mpx, other);
+  }
+
+  /** Returns who decodes. */
+  public Implementation implementation() {
+    return implementation;
   }
 
   /** Returns what the bytes are code for. */
@@ -115,14 +164,10 @@ public final class Decoder {
    */
   public Decoding decode(byte[] bytes, int offset, int length, long address) {
     Objects.checkFromIndexSize(offset, length, bytes.length);
-    int available = Math.min(length, Scratch.INPUT_SIZE);
-    Scratch scratch = Scratch.take();
-    try {
-      scratch.load(bytes, offset, available);
-      return decode(scratch, available, address);
-    } finally {
-      scratch.giveBack();
-    }
+    long layout = backend.parse(bytes, offset, offset + length);
+    return layout < 0
+        ? undecodable(bytes, offset, length, address, layout)
+        : new Instruction(this, bytes, offset, layout, address);
   }
 
   /**
@@ -149,14 +194,17 @@ public final class Decoder {
    */
   public Decoding decode(MemorySegment segment, long offset, long address) {
     Objects.checkFromToIndex(offset, segment.byteSize(), segment.byteSize());
-    int available = (int) Math.min(segment.byteSize() - offset, Scratch.INPUT_SIZE);
-    Scratch scratch = Scratch.take();
-    try {
-      scratch.load(segment, offset, available);
-      return decode(scratch, available, address);
-    } finally {
-      scratch.giveBack();
-    }
+    return decode(head(segment, offset, new byte[WINDOW]), 0, available(segment, offset), address);
+  }
+
+  /** Copies as many bytes as decide about an instruction. */
+  private static byte[] head(MemorySegment segment, long offset, byte[] window) {
+    MemorySegment.copy(segment, ValueLayout.JAVA_BYTE, offset, window, 0, available(segment, offset));
+    return window;
+  }
+
+  private static int available(MemorySegment segment, long offset) {
+    return (int) Math.min(segment.byteSize() - offset, WINDOW);
   }
 
   /**
@@ -205,9 +253,10 @@ public final class Decoder {
    *
    * @param code the code, which is copied
    * @param address where its first byte is, or will be, in the process
+   * @throws IllegalStateException if it has 2 GiB or more
    */
   public CodeCursor cursor(MemorySegment code, long address) {
-    return new CodeCursor(this, code, address);
+    return new CodeCursor(this, code.toArray(ValueLayout.JAVA_BYTE), address);
   }
 
   /**
@@ -217,13 +266,14 @@ public final class Decoder {
    * @param address where its first byte is, or will be, in the process
    */
   public CodeCursor cursor(byte[] code, long address) {
-    return cursor(MemorySegment.ofArray(code), address);
+    return new CodeCursor(this, code.clone(), address);
   }
 
   private final class Sweep extends Spliterators.AbstractSpliterator<Decoding> {
 
     private final MemorySegment code;
     private final long start;
+    private final byte[] window = new byte[WINDOW];
     private long offset;
 
     Sweep(MemorySegment code, long start) {
@@ -237,99 +287,85 @@ public final class Decoder {
       if (offset == code.byteSize()) {
         return false;
       }
-      Decoding decoding = decode(code, offset, start + offset);
+      Decoding decoding = decode(head(code, offset, window), 0, available(code, offset), start + offset);
       offset += decoding.length();
       action.accept(decoding);
       return true;
     }
   }
 
-  ZydisTables tables() {
-    return tables;
+  Backend backend() {
+    return backend;
   }
 
-  private Decoding decode(Scratch scratch, int available, long address) {
-    int status = decodeInstruction(scratch, available);
-    return status < 0
-        ? undecodable(scratch, available, address, status)
-        : new Instruction(this, scratch, address);
+  Names names() {
+    return backend.names();
   }
 
-  // Each call of Zydis has a method of its own: several hot ones in one method cost one of them its inlining.
-
-  private int decodeInstruction(Scratch scratch, int available) {
-    try {
-      return ZydisCalls.decodeInstruction(zydis.address(), scratch.context.address(), scratch.input.address(),
-          available, scratch.instruction.address());
-    } finally {
-      Reference.reachabilityFence(this);
+  /** By number; 0 stands for none. */
+  List<Register> registers() {
+    List<Register> known = registers;
+    if (known == null) {
+      known = names().registers().stream().map(r -> new Register(r.name(), r.width(),
+          r.general() < 0 ? Optional.empty() : Optional.of(Gpr.of(r.general())))).toList();
+      registers = known;
     }
+    return known;
   }
 
-  /** Address of Zydis' own decoder, which is there as long as this object. */
-  long address() {
-    return zydis.address();
-  }
-
-  /** Decodes an instruction once more, with its operands; all of the scratch is filled. */
-  void decodeOperands(Scratch scratch, Instruction instruction) {
-    instruction.loadInto(scratch);
-    ZydisTables.requireSuccess(decodeInstruction(scratch, instruction.length()));
-    ZydisTables.requireSuccess(decodeOperands(scratch));
-    NativeOperand.correctBase(scratch);
-  }
-
-  private int decodeOperands(Scratch scratch) {
-    try {
-      return ZydisCalls.decodeOperands(zydis.address(), scratch.context.address(),
-          scratch.instruction.address(),
-          scratch.operands.address(), scratch.instructionByte(ZydisStructs.OPERAND_COUNT));
-    } finally {
-      Reference.reachabilityFence(this);
+  Outcomes outcomes() {
+    Outcomes known = outcomes;
+    if (known == null) {
+      known = new Outcomes(this);
+      outcomes = known;
     }
+    return known;
   }
 
-  private Undecodable undecodable(Scratch scratch, int available, long address, int status) {
+  Rule rule(int mnemonic) {
+    Rule rule = rules[mnemonic];
+    if (rule == null) {
+      rule = Rule.of(names().mnemonics().get(mnemonic));
+      rules[mnemonic] = rule;
+    }
+    return rule;
+  }
+
+  private Undecodable undecodable(byte[] code, int offset, int available, long address, long status) {
     Undecodable.Reason reason;
-    if (status == Zydis.ZYDIS_STATUS_NO_MORE_DATA()) {
+    if (status == Layout.TRUNCATED) {
       reason = Undecodable.Reason.TRUNCATED;
-    } else if (status == Zydis.ZYDIS_STATUS_INSTRUCTION_TOO_LONG()) {
+    } else if (status == Layout.TOO_LONG) {
       reason = Undecodable.Reason.TOO_LONG;
     } else {
-      reason = mode == MachineMode.LONG_64 ? reasonInvalid(scratch, available) : Undecodable.Reason.INVALID;
+      reason = mode == MachineMode.LONG_64
+          ? reasonInvalid(code, offset, offset + available)
+          : Undecodable.Reason.INVALID;
     }
-    return new Undecodable(address, available == 0 ? -1 : scratch.inputByte(0), reason);
+    return new Undecodable(address, available == 0 ? -1 : code[offset] & 0xff, reason);
   }
 
   /**
-   * Recognizes prefixes that Zydis 4 does not know, in bytes that it called invalid: the REX2 of APX, and an
-   * EVEX with the bits that APX uses (Intel APX specification, 3.1) or without the one that tells EVEX from
-   * MVEX.
+   * Recognizes prefixes of what the decoder does not know, in bytes that it called invalid: the REX2 of APX,
+   * and an EVEX with the bits that APX uses (Intel APX specification, 3.1) or without the one that tells EVEX
+   * from MVEX, the encoding of Knights Corner.
    */
-  private static Undecodable.Reason reasonInvalid(Scratch scratch, int available) {
-    int i = 0;
-    while (i < available && isLegacyPrefix(scratch.inputByte(i))) {
+  private static Undecodable.Reason reasonInvalid(byte[] code, int offset, int end) {
+    int i = offset;
+    while (i < end && TableBackend.isPrefix(code[i] & 0xff)) {
       i++;
     }
-    if (i < available && scratch.inputByte(i) == 0xd5) {
+    if (i < end && code[i] == (byte) 0xd5) {
       return Undecodable.Reason.APX;
     }
-    if (i + 2 < available && scratch.inputByte(i) == 0x62) {
-      if ((scratch.inputByte(i + 2) & 0x04) == 0) {
+    if (i + 2 < end && code[i] == 0x62) {
+      if ((code[i + 2] & 0x04) == 0) {
         return Undecodable.Reason.MVEX;
       }
-      int map = scratch.inputByte(i + 1) & 0x07;
-      if (map == 4 || (scratch.inputByte(i + 1) & 0x08) != 0) {
+      if ((code[i + 1] & 0x07) == 4 || (code[i + 1] & 0x08) != 0) {
         return Undecodable.Reason.APX;
       }
     }
     return Undecodable.Reason.INVALID;
-  }
-
-  static boolean isLegacyPrefix(int b) {
-    return switch (b) {
-      case 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3 -> true;
-      default -> false;
-    };
   }
 }

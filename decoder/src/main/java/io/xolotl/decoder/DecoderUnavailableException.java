@@ -2,14 +2,19 @@ package io.xolotl.decoder;
 
 import org.jspecify.annotations.Nullable;
 
-/** Thrown by the first use of a {@link Decoder}, and every later one, if Zydis cannot be used. */
+/**
+ * Thrown if the implementation that was asked for cannot be used. The {@linkplain
+ * Decoder.Implementation#TABLES tables}, which are the default, always can.
+ */
 public final class DecoderUnavailableException extends RuntimeException {
 
   /** What went wrong. */
   public enum Reason {
+    /** The property {@code xolotl.decoder} names none. */
+    NO_SUCH_IMPLEMENTATION,
     /** The JVM was not started with native access for this module. */
     NATIVE_ACCESS_DENIED,
-    /** There is no library: not at the given path, not in the jar, not in the system. */
+    /** There is no library of Zydis: not at the given path, not in a jar, not in the system. */
     LIBRARY_NOT_FOUND,
     /** There is a file, but the dynamic linker does not accept it. */
     NOT_LOADABLE,
@@ -28,14 +33,6 @@ public final class DecoderUnavailableException extends RuntimeException {
   DecoderUnavailableException(Reason reason, String message, @Nullable Throwable cause) {
     super(message, cause);
     this.reason = reason;
-  }
-
-  /**
-   * The same with the stack of the caller; an exception that is thrown twice misleads whoever reads its
-   * stack.
-   */
-  DecoderUnavailableException again() {
-    return new DecoderUnavailableException(reason, String.valueOf(getMessage()), this);
   }
 
   /** Returns what went wrong; the message says what to do about it. */

@@ -1,8 +1,6 @@
 package io.xolotl.decoder;
 
-/** How an instruction is encoded. The order is that of {@code ZydisInstructionEncoding}. */
+/** How an instruction is encoded. */
 public enum Encoding {
-  LEGACY, THREE_DNOW, XOP, VEX, EVEX,
-  /** The encoding of the first Xeon Phi, Knights Corner. */
-  MVEX
+  LEGACY, THREE_DNOW, XOP, VEX, EVEX
 }

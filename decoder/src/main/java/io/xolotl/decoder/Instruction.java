@@ -1,9 +1,12 @@
 package io.xolotl.decoder;
 
-import io.xolotl.decoder.zydis.Zydis;
-
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import io.xolotl.decoder.backend.Form;
+import io.xolotl.decoder.backend.Layout;
+import io.xolotl.decoder.backend.RawOperand;
+import io.xolotl.decoder.tables.TableBackend;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -19,81 +22,49 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Instruction implements Decoding {
 
-  private static final List<Encoding> ENCODINGS = List.of(Encoding.values());
+  private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class,
+      ByteOrder.LITTLE_ENDIAN);
   private static final List<BranchKind> BRANCH_KINDS = List.of(BranchKind.values());
-  /** The prefixes that Zydis reports only where they repeat a string instruction. */
-  private static final long REPEATED = Zydis.ZYDIS_ATTRIB_HAS_REP() | Zydis.ZYDIS_ATTRIB_HAS_REPE()
-      | Zydis.ZYDIS_ATTRIB_HAS_REPNE();
+  private static final int REPEATED = Form.REP | Form.REPE | Form.REPNE;
+  private static final int XOP_FIRST_MAP = 9;
+  private static final int THREE_DNOW_MAP = 8;
 
   private final Decoder decoder;
   private final long address;
+  // The bytes, the first of them lowest.
   private final long low;
   private final long high;
-  private final long attributes;
-  /** The displacement of a relative branch or a RIP-relative operand; an instruction never has both. */
-  private final long target;
-  private final int flagsRead;
-  private final int flagsWritten;
-  private final short mnemonic;
-  private final short category;
-  private final short isaSet;
-  private final byte length;
-  private final byte encoding;
-  private final byte opcodeMap;
-  private final byte opcode;
-  private final byte operandWidth;
-  private final byte addressWidth;
-  private final byte branchKind;
-  private final byte modrmReg;
-  private final byte modrmOffset;
-  /** Of REX, XOP, VEX or EVEX; -1 if there is none. */
-  private final byte prefixOffset;
-  private final byte displacementOffset;
-  private final byte immediateOffset;
-  private final boolean rexW;
-  private final boolean ripRelative;
-  private final boolean relativeBranch;
+  private final long layout;
+  private final Form form;
 
   /** Decoded when first asked for; safely published even by a race. */
   private @Nullable OperandList operands;
 
-  /** Takes over what was decoded before the scratch is used again. */
-  Instruction(Decoder decoder, Scratch scratch, long address) {
+  Instruction(Decoder decoder, byte[] code, int offset, long layout, long address) {
     this.decoder = decoder;
     this.address = address;
-    length = scratch.instructionByte(ZydisStructs.LENGTH);
-    low = scratch.input.get(ValueLayout.JAVA_LONG, 0) & lowMask(length);
-    high = scratch.input.get(ValueLayout.JAVA_LONG, 8) & lowMask(length - 8);
-    attributes = scratch.instructionLong(ZydisStructs.ATTRIBUTES);
-    mnemonic = (short) scratch.instructionInt(ZydisStructs.MNEMONIC);
-    category = (short) scratch.instructionInt(ZydisStructs.CATEGORY);
-    isaSet = (short) scratch.instructionInt(ZydisStructs.ISA_SET);
-    encoding = (byte) scratch.instructionInt(ZydisStructs.ENCODING);
-    opcodeMap = (byte) scratch.instructionInt(ZydisStructs.OPCODE_MAP);
-    opcode = scratch.instructionByte(ZydisStructs.OPCODE);
-    operandWidth = scratch.instructionByte(ZydisStructs.OPERAND_WIDTH);
-    addressWidth = scratch.instructionByte(ZydisStructs.ADDRESS_WIDTH);
-    branchKind = (byte) scratch.instructionInt(ZydisStructs.BRANCH_TYPE);
+    this.layout = layout;
+    form = decoder.backend().form(code, offset, layout);
+    int length = Layout.length(layout);
+    if (offset <= code.length - Layout.MAX_LENGTH - 1) {
+      low = (long) LONG.get(code, offset) & lowMask(length);
+      high = (long) LONG.get(code, offset + 8) & lowMask(length - 8);
+    } else {
+      low = bytes(code, offset, Math.min(length, 8));
+      high = bytes(code, offset + 8, length - 8);
+    }
+  }
 
-    modrmReg = scratch.instructionByte(ZydisStructs.MODRM_REG);
-    modrmOffset = NativeInstruction.modrmOffset(scratch);
-    displacementOffset = NativeInstruction.displacementOffset(scratch);
-    immediateOffset = NativeInstruction.immediateOffset(scratch);
-    prefixOffset = NativeInstruction.prefixOffset(scratch);
-    rexW = NativeInstruction.hasRexW(scratch);
-    ripRelative = NativeInstruction.isRipRelative(scratch);
-    relativeBranch = NativeInstruction.isRelativeBranch(scratch);
-    target = NativeInstruction.target(scratch, address + length, decoder.mode());
-    flagsRead = NativeInstruction.flagsRead(scratch);
-    flagsWritten = NativeInstruction.flagsWritten(scratch);
+  private static long bytes(byte[] code, int offset, int count) {
+    long bytes = 0;
+    for (int i = 0; i < count; i++) {
+      bytes |= (code[offset + i] & 0xffL) << 8 * i;
+    }
+    return bytes;
   }
 
   private static long lowMask(int bytes) {
     return bytes <= 0 ? 0 : bytes >= 8 ? -1 : (1L << bytes * 8) - 1;
-  }
-
-  private boolean has(long attribute) {
-    return (attributes & attribute) != 0;
   }
 
   @Override
@@ -104,18 +75,18 @@ public final class Instruction implements Decoding {
   /** Returns the number of bytes, 1 to 15. */
   @Override
   public int length() {
-    return length;
+    return Layout.length(layout);
   }
 
   /** Returns the address behind the instruction, from which relative operands count. */
   public long nextAddress() {
-    return address + length;
+    return address + length();
   }
 
   @Override
   public byte[] bytes() {
-    byte[] bytes = new byte[length];
-    for (int i = 0; i < length; i++) {
+    byte[] bytes = new byte[length()];
+    for (int i = 0; i < bytes.length; i++) {
       bytes[i] = (byte) byteAt(i);
     }
     return bytes;
@@ -128,12 +99,12 @@ public final class Instruction implements Decoding {
 
   /** Returns Zydis' name in lower case: {@code jnz}, not {@code jne}. */
   public String mnemonic() {
-    return decoder.tables().mnemonics().get(mnemonic);
+    return decoder.names().mnemonics().get(form.mnemonic());
   }
 
   /** Returns Zydis' category in lower case, for instance {@code cond_br}. */
   public String category() {
-    return decoder.tables().categories().get(category);
+    return decoder.names().categories().get(form.category());
   }
 
   /**
@@ -141,27 +112,43 @@ public final class Instruction implements Decoding {
    * {@code avx512f_512}.
    */
   public String isaSet() {
-    return decoder.tables().isaSets().get(isaSet);
+    return decoder.names().isaSets().get(form.isaSet());
   }
 
   /** Returns how the instruction is encoded. */
   public Encoding encoding() {
-    return ENCODINGS.get(encoding);
+    int space = Layout.space(layout);
+    return space < Layout.THREE_DNOW
+        ? Encoding.LEGACY
+        : space < Layout.XOP
+            ? Encoding.THREE_DNOW
+            : space < Layout.VEX ? Encoding.XOP : space < Layout.EVEX ? Encoding.VEX : Encoding.EVEX;
   }
 
   /** Returns whether it branches, and how far. */
   public BranchKind branchKind() {
-    return BRANCH_KINDS.get(branchKind);
+    return BRANCH_KINDS.get(form.branchKind());
   }
 
   /** Returns the absolute target of a relative branch, also of {@code xbegin}. */
   public OptionalLong branchTarget() {
-    return relativeBranch ? OptionalLong.of(target) : OptionalLong.empty();
+    return isRelativeBranch() ? OptionalLong.of(target()) : OptionalLong.empty();
   }
 
   /** Returns true if it has an operand relative to rip, or to eip. */
   public boolean isRipRelative() {
-    return ripRelative;
+    return isRipRelative(decoder.mode(), layout, modrm());
+  }
+
+  private static boolean isRipRelative(MachineMode mode, long layout, int modrm) {
+    // mod 0 with rm 5 (Intel SDM, volume 2, table 2-7); some encodings have registers there all the same.
+    return mode == MachineMode.LONG_64 && Layout.modrmOffset(layout) != 0 && (modrm & 0xc7) == 0x05
+        && Layout.displacementSize(layout) != 0;
+  }
+
+  /** The same of an instruction that is in some code. */
+  static boolean isRipRelative(MachineMode mode, byte[] code, int offset, long layout) {
+    return isRipRelative(mode, layout, code[offset + Layout.modrmOffset(layout)]);
   }
 
   /**
@@ -169,7 +156,7 @@ public final class Instruction implements Decoding {
    * then.
    */
   public OptionalLong ripRelativeTarget() {
-    return ripRelative ? OptionalLong.of(target) : OptionalLong.empty();
+    return isRipRelative() ? OptionalLong.of(target()) : OptionalLong.empty();
   }
 
   /**
@@ -177,7 +164,7 @@ public final class Instruction implements Decoding {
    * others.
    */
   public OptionalInt displacementOffset() {
-    return displacementOffset < 0 ? OptionalInt.empty() : OptionalInt.of(displacementOffset);
+    return offset(Layout.displacementOffset(layout));
   }
 
   /**
@@ -185,17 +172,21 @@ public final class Instruction implements Decoding {
    * displacement.
    */
   public OptionalInt immediateOffset() {
-    return immediateOffset < 0 ? OptionalInt.empty() : OptionalInt.of(immediateOffset);
+    return offset(Layout.immediateOffset(layout));
+  }
+
+  private static OptionalInt offset(int offset) {
+    return offset == 0 ? OptionalInt.empty() : OptionalInt.of(offset);
   }
 
   /** Returns how many bits an address has: 64, 32, or 16 in 32-bit code. */
   public int addressSize() {
-    return addressWidth;
+    return Layout.addressSize(layout);
   }
 
   /** Returns how many bits an operand has, as the prefixes say: 8 to 64. */
   public int operandSize() {
-    return operandWidth;
+    return form.operandWidth();
   }
 
   /**
@@ -203,12 +194,12 @@ public final class Instruction implements Decoding {
    * middle.
    */
   public boolean isRepeated() {
-    return has(REPEATED);
+    return form.has(REPEATED);
   }
 
   /** Returns true if a lock prefix is in effect. */
   public boolean isLocked() {
-    return has(Zydis.ZYDIS_ATTRIB_HAS_LOCK());
+    return form.has(Form.LOCK);
   }
 
   /**
@@ -216,17 +207,17 @@ public final class Instruction implements Decoding {
    * IOPL.
    */
   public boolean isPrivileged() {
-    return has(Zydis.ZYDIS_ATTRIB_IS_PRIVILEGED());
+    return form.has(Form.PRIVILEGED);
   }
 
   /** Returns the bits of rflags that the instruction tests. */
   public long flagsRead() {
-    return flagsRead;
+    return form.flagsRead();
   }
 
   /** Returns the bits of rflags that the instruction changes, clears, sets, or leaves undefined. */
   public long flagsWritten() {
-    return flagsWritten;
+    return form.flagsWritten();
   }
 
   /** Returns all operands: first those of the text in the text's order, then the hidden ones. */
@@ -237,7 +228,7 @@ public final class Instruction implements Decoding {
   private OperandList operandList() {
     OperandList known = operands;
     if (known == null) {
-      known = OperandList.of(decoder, this);
+      known = OperandList.of(decoder, rawOperands());
       operands = known;
     }
     return known;
@@ -263,24 +254,13 @@ public final class Instruction implements Decoding {
 
   /** Returns the instruction in Intel syntax, with absolute addresses. */
   public String text() {
-    Scratch scratch = Scratch.take();
-    try {
-      decoder.decodeOperands(scratch, this);
-      ZydisTables.requireSuccess(Zydis.ZydisFormatterFormatInstruction(decoder.tables().formatter(),
-          scratch.instruction, scratch.operands, scratch.instructionByte(ZydisStructs.OPERAND_COUNT),
-          scratch.text,
-          scratch.text.byteSize(), address, MemorySegment.NULL));
-      return scratch.text.getString(0);
-    } finally {
-      scratch.giveBack();
-    }
+    return decoder.backend().text(bytes(), 0, layout, address);
   }
 
   @Override
   public boolean equals(@Nullable Object other) {
-    return other instanceof Instruction that && address == that.address && length == that.length
-        && low == that.low
-        && high == that.high && decoder.mode() == that.decoder.mode()
+    return other instanceof Instruction that && address == that.address && length() == that.length()
+        && low == that.low && high == that.high && decoder.mode() == that.decoder.mode()
         && decoder.vendor() == that.decoder.vendor()
         && decoder.mpx() == that.decoder.mpx();
   }
@@ -298,40 +278,75 @@ public final class Instruction implements Decoding {
   // What the rules need beyond the API.
 
   Rule rule() {
-    return decoder.tables().rules().get(mnemonic);
+    return decoder.rule(form.mnemonic());
   }
 
   /** The target of a relative branch or of a RIP-relative operand. */
   long target() {
-    return target;
+    if (isRipRelative()) {
+      return cut(nextAddress() + signed(Layout.displacementOffset(layout), Layout.displacementSize(layout)),
+          addressSize());
+    }
+    if (isRelativeBranch()) {
+      // The displacement of a branch is the last thing in it.
+      int start = Layout.immediateOffset(layout);
+      return cut(nextAddress() + signed(start, length() - start), branchWidth());
+    }
+    return 0;
+  }
+
+  /**
+   * How many bits of rip a relative branch writes; xbegin, which is none by Zydis, says 32 but means them
+   * all.
+   */
+  private int branchWidth() {
+    return form.branchKind() != 0 && form.operandWidth() == 16 ? 16 : mode().widthBits();
+  }
+
+  private static long cut(long value, int bits) {
+    return bits == 64 ? value : value & (1L << bits) - 1;
+  }
+
+  private long signed(int start, int size) {
+    long value = 0;
+    for (int i = 0; i < size; i++) {
+      value |= (long) byteAt(start + i) << 8 * i;
+    }
+    return value << 64 - 8 * size >> 64 - 8 * size;
   }
 
   boolean isRelativeBranch() {
-    return relativeBranch;
+    return form.relativeImmediate();
   }
 
   boolean hasOperandSizePrefix() {
-    return has(Zydis.ZYDIS_ATTRIB_HAS_OPERANDSIZE());
+    return form.has(Form.OPERAND_SIZE);
   }
 
+  /** Returns true if the legacy encoding has a REX prefix with W. */
   boolean hasRexW() {
-    return rexW;
+    return (rex() & 8) != 0;
   }
 
   /** Returns true if the legacy encoding has a REX prefix with B. */
   boolean hasRexB() {
-    return prefixOffset >= 0 && encoding == Encoding.LEGACY.ordinal() && (byteAt(prefixOffset) & 1) != 0;
+    return (rex() & 1) != 0;
+  }
+
+  private int rex() {
+    int prefix = prefixOffset();
+    return prefix >= 0 && encoding() == Encoding.LEGACY ? byteAt(prefix) : 0;
   }
 
   /** Returns true if there is a prefix f2 or f3, which Zydis does not report where it means nothing. */
   boolean hasRepeatPrefix() {
-    for (int i = 0; i < length; i++) {
+    for (int i = 0; i < length(); i++) {
       int prefix = byteAt(i);
       if (prefix == 0xf2 || prefix == 0xf3) {
         return true;
       }
       // Also a REX that another prefix follows, which makes it void.
-      if (!Decoder.isLegacyPrefix(prefix) && (prefix & 0xf0) != 0x40) {
+      if (!TableBackend.isPrefix(prefix) && (prefix & 0xf0) != 0x40) {
         return false;
       }
     }
@@ -344,33 +359,47 @@ public final class Instruction implements Decoding {
 
   /** Opcode map in the upper byte, opcode in the lower, as Zydis understood them. */
   int opcode() {
-    return opcodeMap << 8 | Byte.toUnsignedInt(opcode);
+    int space = Layout.space(layout);
+    int map = switch (encoding()) {
+      case LEGACY -> space;
+      case THREE_DNOW -> THREE_DNOW_MAP;
+      case XOP -> space - Layout.XOP + XOP_FIRST_MAP;
+      case VEX -> space - Layout.VEX;
+      case EVEX -> space - Layout.EVEX;
+    };
+    return map << 8 | byteAt(Layout.opcodeOffset(layout));
   }
 
   /** Returns true if the modrm byte, if there is one, names a register for its second operand. */
   boolean isModrmRegister() {
-    return modrmOffset >= 0 && byteAt(modrmOffset) >= 0xc0;
+    return Layout.modrmOffset(layout) != 0 && modrm() >= 0xc0;
   }
 
+  private int modrm() {
+    return byteAt(Layout.modrmOffset(layout));
+  }
+
+  /** The reg of the modrm byte, without what extends it. */
   int modrmReg() {
-    return modrmReg;
+    return modrm() >> 3 & 7;
   }
 
   int modrmOffset() {
-    return modrmOffset;
+    return Layout.modrmOffset(layout);
   }
 
+  /** Where REX, XOP, VEX or EVEX is; -1 if there is none. */
   int prefixOffset() {
-    return prefixOffset;
+    return Layout.prefixOffset(layout);
   }
 
-  void loadInto(Scratch scratch) {
-    scratch.load(low, high);
-  }
-
-  /** One bit for each general register of which a part is used. Allocates nothing. */
+  /** One bit for each general register of which a part is used. */
   int gprMask() {
-    return OperandList.gprMask(decoder, this);
+    return decoder.backend().generalMask(bytes(), 0, layout);
+  }
+
+  List<RawOperand> rawOperands() {
+    return decoder.backend().operands(bytes(), 0, layout);
   }
 
   /** The first operand of the text, which every instruction that is asked for it has. */

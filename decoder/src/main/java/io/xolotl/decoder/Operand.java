@@ -5,7 +5,7 @@ import java.util.Optional;
 /** One operand of an instruction, whether or not the assembly text shows it. */
 public sealed interface Operand {
 
-  /** How an operand shows. The order is that of {@code ZydisOperandVisibility}, without its zero. */
+  /** How an operand shows. The order is that of the numbers of the back ends. */
   enum Visibility {
     /** In the text and in the encoding. */
     EXPLICIT,

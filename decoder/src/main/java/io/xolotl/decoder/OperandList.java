@@ -1,57 +1,60 @@
 package io.xolotl.decoder;
 
-import java.util.ArrayList;
+import io.xolotl.decoder.backend.RawOperand;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
- * The operands of one instruction, and what follows from them. Most instructions are never asked for any, and
- * to decode them takes Zydis another call.
+ * The operands of one instruction, and what follows from them. Most instructions are never asked for any.
  *
  * <p>So they are not part of the {@link Instruction}, which decodes them when first asked, and keeps them
- * here. What only needs to know which general registers there are asks {@link #gprMask}, which keeps nothing.
+ * here. What only needs to know which general registers there are asks {@link Instruction#gprMask}.
  *
  * <p>Immutable, and safe to use from any thread: one is safely published even by a race, as everything in it
  * is final; at worst two threads decode the same.
  */
 final class OperandList {
 
+  private static final List<Operand.Visibility> VISIBILITIES = List.of(Operand.Visibility.values());
+  // Always, or under a condition.
+  private static final int READ = 1 | 4;
+  private static final int WRITTEN = 2 | 8;
+
   private final List<Operand> operands;
 
   private OperandList(List<Operand> operands) {
-    this.operands = List.copyOf(operands);
+    this.operands = operands;
   }
 
-  static OperandList of(Decoder decoder, Instruction instruction) {
-    Scratch scratch = Scratch.take();
-    try {
-      decoder.decodeOperands(scratch, instruction);
-      var decoded = new ArrayList<Operand>();
-      int count = scratch.instructionByte(ZydisStructs.OPERAND_COUNT);
-      for (int i = 0; i < count; i++) {
-        decoded.add(NativeOperand.read(scratch.operands, i, decoder.tables()));
-      }
-      return new OperandList(decoded);
-    } finally {
-      scratch.giveBack();
+  static OperandList of(Decoder decoder, List<RawOperand> operands) {
+    var all = new Operand[operands.size()];
+    for (int i = 0; i < all.length; i++) {
+      all[i] = operand(decoder.registers(), operands.get(i));
     }
+    return new OperandList(List.of(all));
   }
 
-  /** One bit for each general register of which a part is used. Allocates nothing. */
-  static int gprMask(Decoder decoder, Instruction instruction) {
-    Scratch scratch = Scratch.take();
-    try {
-      decoder.decodeOperands(scratch, instruction);
-      int mask = 0;
-      int count = scratch.instructionByte(ZydisStructs.OPERAND_COUNT);
-      for (int i = 0; i < count; i++) {
-        mask |= NativeOperand.gprMask(scratch.operands, i, decoder.tables());
-      }
-      return mask;
-    } finally {
-      scratch.giveBack();
-    }
+  private static Operand operand(List<Register> registers, RawOperand raw) {
+    int width = raw.width();
+    var visibility = VISIBILITIES.get(raw.visibility() - 1);
+    boolean read = (raw.actions() & READ) != 0;
+    boolean written = (raw.actions() & WRITTEN) != 0;
+    return switch (raw.kind()) {
+      case RawOperand.REGISTER ->
+        new Operand.OfRegister(registers.get(raw.register()), width, visibility, read, written);
+      case RawOperand.MEMORY -> new Operand.OfMemory(registers.get(raw.segment()),
+          register(registers, raw.base()), register(registers, raw.index()), raw.scale(), raw.displacement(),
+          raw.memoryKind() == RawOperand.ADDRESS_ONLY, width, visibility, read, written);
+      case RawOperand.POINTER ->
+        new Operand.OfFarPointer(raw.selector(), (int) raw.value(), width, visibility);
+      default -> new Operand.OfImmediate(raw.value(), raw.relative(), width, visibility);
+    };
+  }
+
+  private static Optional<Register> register(List<Register> registers, int number) {
+    return number == 0 ? Optional.empty() : Optional.of(registers.get(number));
   }
 
   List<Operand> all() {

@@ -2,6 +2,8 @@ package io.xolotl.decoder;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.backend.Layout;
+import io.xolotl.decoder.reference.WithZydis;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
@@ -17,10 +19,13 @@ import net.jqwik.api.From;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.Tuple;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.lifecycle.AddLifecycleHook;
 import net.jqwik.api.statistics.Statistics;
 import net.jqwik.api.statistics.StatisticsReport;
 
 /** What holds for all bytes. The seeds are fixed, so that every run tests the same. */
+@AddLifecycleHook(WithZydis.class)
 class ClassificationProperties {
 
   private static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class,
@@ -80,6 +85,51 @@ class ClassificationProperties {
     }
   }
 
+  /** Some byte leads on, and then another, until there is an instruction. */
+  @Property(tries = 20_000, seed = "8", maxDiscardRatio = 20)
+  void whatIsTruncatedCanBeContinued(@ForAll @From("code") byte[] code,
+      @ForAll @IntRange(max = 14) int length, @ForAll @From("decoders") Decoder any) {
+    // Zydis' own answer depends on the order in which it looks.
+    Decoder decoder = any.with(Decoder.Implementation.TABLES);
+    byte[] bytes = Arrays.copyOf(code, Layout.MAX_LENGTH);
+    int end = length;
+    Assume.that(isTruncated(decoder.decode(bytes, 0, end, 0)));
+    while (isTruncated(decoder.decode(bytes, 0, end, 0))) {
+      assertThat(end).isLessThan(Layout.MAX_LENGTH);
+      assertThat(leadsOn(decoder, bytes, end)).isTrue();
+      end++;
+    }
+    assertThat(decoder.decode(bytes, 0, end, 0)).isInstanceOf(Instruction.class);
+  }
+
+  /** What is refused for another reason than its end is refused with any byte behind it. */
+  @Property(tries = 20_000, seed = "9", maxDiscardRatio = 20)
+  void whatIsRefusedStaysRefused(@ForAll @From("code") byte[] code, @ForAll @IntRange(max = 14) int length,
+      @ForAll @From("decoders") Decoder any) {
+    Decoder decoder = any.with(Decoder.Implementation.TABLES);
+    byte[] bytes = Arrays.copyOf(code, Layout.MAX_LENGTH);
+    Decoding decoding = decoder.decode(bytes, 0, length, 0);
+    Assume.that(decoding instanceof Undecodable && !isTruncated(decoding));
+    assertThat(leadsOn(decoder, bytes, length)).isFalse();
+  }
+
+  private static boolean isTruncated(Decoding decoding) {
+    return decoding instanceof Undecodable undecodable
+        && undecodable.reason() == Undecodable.Reason.TRUNCATED;
+  }
+
+  /** Puts the first byte there that leads to an instruction, or on the way to one. */
+  private static boolean leadsOn(Decoder decoder, byte[] bytes, int end) {
+    for (int next = 0; next < 256; next++) {
+      bytes[end] = (byte) next;
+      Decoding decoding = decoder.decode(bytes, 0, end + 1, 0);
+      if (decoding instanceof Instruction || isTruncated(decoding)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   @Property(tries = 100_000, seed = "4", maxDiscardRatio = 20)
   void displacementIsWhereItIsSaidToBe(@ForAll @From("relative") byte[] code, @ForAll long address) {
     Assume.that(DECODER.classify(code, 0, code.length, address,
@@ -135,13 +185,13 @@ class ClassificationProperties {
   private static Operand withBase(Operand operand, Gpr scratch, Instruction copy) {
     if (operand instanceof Operand.OfMemory m && m.base().isPresent()
         && m.base().get().name().endsWith("ip")) {
-      Register base = ZydisLibrary.tables().registers().stream()
+      Register base = DECODER.registers().stream()
           .filter(r -> r.gpr().equals(Optional.of(scratch)) && r.widthBits() == copy.addressSize())
           .findFirst()
           .orElseThrow();
       // rbp as a base makes ss the default segment, which has base 0 as ds has.
       Register segment = scratch == Gpr.RBP && m.segment().name().equals("ds")
-          ? ZydisLibrary.tables().registers().stream().filter(r -> r.name().equals("ss")).findFirst()
+          ? DECODER.registers().stream().filter(r -> r.name().equals("ss")).findFirst()
               .orElseThrow()
           : m.segment();
       return new Operand.OfMemory(segment, Optional.of(base), m.index(), m.scale(), m.displacement(),

@@ -2,12 +2,15 @@ package io.xolotl.decoder;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.xolotl.decoder.reference.WithZydis;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 
+@ExtendWith(WithZydis.class)
 class InstructionTest {
 
   private static final long CF = 1;
@@ -130,8 +133,7 @@ class InstructionTest {
   @Test
   void noBaseUnderAnAddressSizePrefixIsNoR13() {
     Instruction mov = instruction("67 41 8b 04 25 44 33 22 11");
-    // Zydis 4.0 prints leading zeros, 4.1 does not.
-    assertThat(mov.text()).matches("mov eax, \\[0x0*11223344\\]");
+    assertThat(mov.text()).isEqualTo("mov eax, [0x11223344]");
     assertThat(mov.uses(Gpr.R13)).isFalse();
     assertThat(mov.operands().get(1)).isInstanceOfSatisfying(Operand.OfMemory.class, memory -> {
       assertThat(memory.base()).isEmpty();

@@ -4,16 +4,13 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether this module may call native code. {@code io.xolotl.decoder} has the same class: neither module
- * knows the other, and whoever lacks the flag for both must not be told of one first and of the other at the
- * next attempt.
+ * Whether this module may call native code. Whoever lacks the flag for more than one module must not be told
+ * of one first and of the other at the next attempt.
  */
 final class NativeAccess {
 
   /** All that calls native code, as far as it is there. */
-  private static final List<String> MODULES = List.of("io.xolotl.decoder", "io.xolotl.ptrace",
-      "io.xolotl.lab",
-      "io.xolotl.bench");
+  private static final List<String> MODULES = List.of("io.xolotl.ptrace", "io.xolotl.lab", "io.xolotl.bench");
 
   private NativeAccess() {}
 

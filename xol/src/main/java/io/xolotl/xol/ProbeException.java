@@ -208,7 +208,7 @@ public final class ProbeException extends RuntimeException {
   static ProbeException of(DecoderUnavailableException e) {
     Reason reason = switch (e.reason()) {
       case NATIVE_ACCESS_DENIED -> Reason.NATIVE_ACCESS_DENIED;
-      case LIBRARY_NOT_FOUND, NOT_LOADABLE, NOT_ZYDIS, WRONG_VERSION, WRONG_LAYOUT ->
+      case NO_SUCH_IMPLEMENTATION, LIBRARY_NOT_FOUND, NOT_LOADABLE, NOT_ZYDIS, WRONG_VERSION, WRONG_LAYOUT ->
         Reason.DECODER_UNAVAILABLE;
     };
     return new ProbeException(reason, 0, null, null, String.valueOf(e.getMessage()), e);

@@ -42,7 +42,7 @@ class ExamplesTest {
 
   private static TargetProcess run(String example, Object... arguments) {
     var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "--enable-native-access=io.xolotl.decoder,io.xolotl.ptrace", "--illegal-native-access=deny",
+        "--enable-native-access=io.xolotl.ptrace", "--illegal-native-access=deny",
         "-p", System.getProperty("jdk.module.path"), "--add-modules", "io.xolotl.xol",
         EXAMPLES.resolve(example + ".java").toString()));
     Arrays.stream(arguments).map(Object::toString).forEach(command::add);
@@ -97,7 +97,7 @@ class ExamplesTest {
   void eachIsShortSaysHowToRunItAndCompilesWithoutWarnings(Path source) throws Exception {
     assertThat(Files.readAllLines(source)).hasSizeLessThan(80);
     assertThat(source).content().contains("""
-         * java --enable-native-access=io.xolotl.decoder,io.xolotl.ptrace -p cli/target/lib \
+         * java --enable-native-access=io.xolotl.ptrace -p cli/target/lib \
         --add-modules io.xolotl.xol \\
          *     examples/%s\s""".formatted(source.getFileName()));
 

@@ -1,0 +1,44 @@
+package io.xolotl.decoder.reference;
+
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Compares the tables with Zydis on random strings, in all variants of both modes, for as long as one likes.
+ * Exit status 1 if anything was different.
+ */
+final class CompareTables {
+
+  private CompareTables() {}
+
+  /** Arguments: how many strings for a variant, and a seed. */
+  public static void main(String[] arguments) {
+    long count = Long.parseLong(arguments[0].replace("_", ""));
+    long seed = arguments.length > 1 ? Long.parseLong(arguments[1]) : 1;
+    boolean different = false;
+    for (int variant = 0; variant < 8; variant++) {
+      boolean mode64 = (variant & 4) == 0;
+      boolean amd = (variant & 1) != 0;
+      boolean mpx = (variant & 2) != 0;
+      long start = System.nanoTime();
+      Comparison comparison = random(mode64, amd, mpx, true, count, seed + variant);
+      System.out.printf("%d-bit%s%s: %,d equal, %,d refused by both, %,d different; %d s%n", mode64 ? 64 : 32,
+          amd ? ", AMD" : "", mpx ? ", MPX" : "", comparison.equal(), comparison.refused(),
+          comparison.different(), TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start));
+      comparison.differences().forEach((what, where) -> System.out.println("  " + what + "  " + where));
+      different |= comparison.different() > 0;
+    }
+    System.exit(different ? 1 : 0);
+  }
+
+  /** Compares random strings. */
+  static Comparison random(boolean mode64, boolean amd, boolean mpx, boolean withText, long count,
+      long seed) {
+    var comparison = new Comparison(mode64, amd, mpx, withText);
+    var random = new RandomCode(seed);
+    byte[] code = new byte[RandomCode.SIZE];
+    for (long i = 0; i < count; i++) {
+      comparison.compare(code, 0, random.fill(code));
+    }
+    return comparison;
+  }
+}
