@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -17,6 +18,8 @@ final class InstructionFile {
 
   static final List<String> NAMES = List.of("rip_relative", "vex_evex_xop", "branches", "stack", "nops",
       "strings", "system", "copies", "undecodable", "compat_32", "mpx");
+
+  private static final String SITUATION = "== ";
 
   /** Who reads the bytes of a line. */
   enum Reader {
@@ -34,33 +37,61 @@ final class InstructionFile {
     }
   }
 
-  record Line(Reader reader, String assembly, byte[] bytes, String underFull, String underStrict) {
+  record Line(String situation, Reader reader, String assembly, byte[] bytes, String underFull,
+      String underStrict) {
     @Override
     public String toString() {
-      return assembly + " for " + reader;
+      return situation + ": " + assembly + " for " + reader;
     }
   }
 
   private InstructionFile() {}
 
   static List<Line> read(String name) {
+    return parse(name, text(name + ".txt"));
+  }
+
+  /** Reads strictly: a line that is lost or named by another situation would still pass its test. */
+  static List<Line> parse(String name, String file) {
     var lines = new ArrayList<Line>();
+    var situations = new HashSet<String>();
+    String situation = "";
     String assembly = "";
-    for (String text : text(name + ".txt").split("\n")) {
-      if (text.startsWith("#")) {
+    int linesBefore = 0;
+    for (String text : file.split("\n")) {
+      if (text.startsWith(SITUATION)) {
+        check(situation.isEmpty() || lines.size() > linesBefore, name, situation, "has no lines");
+        situation = text.substring(SITUATION.length()).strip();
+        check(situations.add(situation), name, situation, "is there twice");
+        assembly = "";
+        linesBefore = lines.size();
+      } else if (text.startsWith("#")) {
         assembly = text.substring(1).strip();
       } else if (!text.isBlank()) {
-        String[] fields = text.split(" \\| ");
-        String[] words = fields[0].split(" ", 2);
-        boolean named = words[0].length() > 2;
-        byte[] bytes = HexFormat.ofDelimiter(" ").parseHex(named ? words[1] : fields[0]);
-        List<Reader> readers = named ? readers(words[0]) : List.of(Reader.AMD, Reader.INTEL);
-        for (Reader reader : readers) {
-          lines.add(new Line(reader, assembly, bytes, fields[1], fields[fields.length - 1]));
-        }
+        check(!situation.isEmpty(), name, text, "is under no situation");
+        check(!assembly.isEmpty(), name, text, "is under no assembly");
+        lines.addAll(lines(situation, assembly, text));
       }
     }
+    check(lines.size() > linesBefore, name, situation, "has no lines");
     return lines;
+  }
+
+  private static void check(boolean condition, String name, String what, String failure) {
+    if (!condition) {
+      throw new IllegalArgumentException(name + ": \"" + what + "\" " + failure);
+    }
+  }
+
+  private static List<Line> lines(String situation, String assembly, String text) {
+    String[] fields = text.split(" \\| ");
+    String[] words = fields[0].split(" ", 2);
+    boolean named = words[0].length() > 2;
+    byte[] bytes = HexFormat.ofDelimiter(" ").parseHex(named ? words[1] : fields[0]);
+    List<Reader> readers = named ? readers(words[0]) : List.of(Reader.AMD, Reader.INTEL);
+    return readers.stream()
+        .map(reader -> new Line(situation, reader, assembly, bytes, fields[1], fields[fields.length - 1]))
+        .toList();
   }
 
   static List<Line> readAll() {

@@ -1,11 +1,13 @@
 package io.xolotl.decoder;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.xolotl.decoder.InstructionFile.Line;
 import io.xolotl.decoder.reference.WithZydis;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -15,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** The rules of relocation, a line of data for each case. */
+/** The rules of relocation as data: files of one instruction family each, in which situations have names. */
 @ExtendWith(WithZydis.class)
 class InstructionFilesTest {
 
@@ -36,6 +38,22 @@ class InstructionFilesTest {
         .isEqualTo(line.underFull());
     assertThat(Rendering.of(decoding, Classification.of(decoding, RelocationPolicy.STRICT))).as("STRICT")
         .isEqualTo(line.underStrict());
+  }
+
+  @Test
+  void aLineHasASituationAndASituationHasLines() {
+    String line = "# nop\n90 | emulate nop\n";
+    assertThat(InstructionFile.parse("file", "# head\n\n== one\n" + line + "\n== other\n" + line))
+        .extracting(Line::toString).containsExactly("one: nop for AMD", "one: nop for INTEL",
+            "other: nop for AMD", "other: nop for INTEL");
+    Map.of(
+        line, "file: \"90 | emulate nop\" is under no situation",
+        "# head\n== one\n90 | emulate nop\n", "file: \"90 | emulate nop\" is under no assembly",
+        "== one\n== other\n" + line, "file: \"one\" has no lines",
+        "== one\n" + line + "== other\n", "file: \"other\" has no lines",
+        "== one\n" + line + "== one\n" + line, "file: \"one\" is there twice")
+        .forEach((file, failure) -> assertThatIllegalArgumentException()
+            .isThrownBy(() -> InstructionFile.parse("file", file)).withMessage(failure));
   }
 
   @Test
