@@ -204,8 +204,8 @@ public final class KernelUprobes {
       return switch (errno) {
         case ENOTSUPP, ENOEXEC -> new Refused(errno);
         case EPERM, EACCES ->
-          new Unavailable("this user may not have the kernel's uprobes: run as root or with CAP_PERFMON");
-        case ENOSYS -> new Unavailable("there is no perf_event_open(2) here");
+          new Unavailable("this user may not use the kernel's uprobes: run as root or with CAP_PERFMON");
+        case ENOSYS -> new Unavailable("this kernel has no perf_event_open(2)");
         default -> throw failure("a uprobe at offset 0x" + Long.toHexString(offset) + " of " + file, errno);
       };
     }

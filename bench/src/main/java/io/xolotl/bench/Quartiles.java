@@ -25,7 +25,7 @@ public record Quartiles(double lower, double median, double upper) {
    */
   public static Quartiles ofPairs(double[] one, double[] other, DoubleBinaryOperator operation) {
     if (one.length != other.length) {
-      throw new IllegalArgumentException("pairs need as many of one as of the other");
+      throw new IllegalArgumentException("the arrays of a pair have different lengths");
     }
     return of(
         IntStream.range(0, one.length).mapToDouble(i -> operation.applyAsDouble(one[i], other[i])).toArray());

@@ -34,11 +34,12 @@ import picocli.CommandLine.Spec;
         + "in C.",
     customSynopsis = "xolotl bench [--iterations N] [--json] [--chart FILE.svg]",
     footer = {"",
-        "A program executes one instruction N times: without a probe, with a handler in interrupt context,",
-        "and in task context; for each kind of instruction and each technique. With the same instruction, in",
-        "the same rounds, the kernel's uprobe is measured, where this user may have it, and a minimal tracer",
-        "in C that makes the same stops. Leave the machine alone meanwhile. Ctrl-C or SIGTERM end it with",
-        "the results that are complete."})
+        "A program executes one instruction N times without a probe, with a handler in interrupt "
+            + "context, and with one in task context, for each kind of instruction and each technique. The "
+            + "kernel's uprobe, if this user may use it, and a minimal tracer in C that makes the same stops "
+            + "are measured with the same instruction in the same rounds. Run nothing else on the machine "
+            + "meanwhile. Ctrl-C or SIGTERM ends the command, which then prints the results that are "
+            + "complete."})
 final class BenchCommand implements Callable<Integer> {
 
   /** Without a probe fewer take hardly longer than it takes to read the clock. */
@@ -149,7 +150,7 @@ final class BenchCommand implements Callable<Integer> {
   private static Optional<HitExperiment.Gdb> measure(Shell shell, HitExperiment experiment,
       List<HitRow> rows) {
     experiment.kernelUnavailable()
-        .ifPresent(reason -> shell.say("no comparison with the kernel's uprobes: " + reason));
+        .ifPresent(reason -> shell.say("the kernel's uprobes are not measured: " + reason));
     List<HitExperiment.Subject> subjects = experiment.subjects();
     shell.say("warming up");
     experiment.warmUp(subjects);

@@ -58,7 +58,7 @@ final class ClassifyCommand implements Callable<Integer> {
   private @Nullable Long address;
 
   @Option(names = "--i386",
-      description = "The --hex bytes are 32-bit code. The header of a file tells what that is.")
+      description = "The --hex bytes are 32-bit code. The header of a FILE says which code it has.")
   private boolean i386;
 
   @Option(names = "--policy", paramLabel = "POLICY", converter = ProbeOptions.PolicyConverter.class,
@@ -92,7 +92,7 @@ final class ClassifyCommand implements Callable<Integer> {
     }
     if (file == null ? summary : address != null || i386) {
       throw new ParameterException(command.commandLine(),
-          "--summary goes with FILE[:SYMBOL], and --address and --i386 with --hex");
+          "--summary needs FILE[:SYMBOL]; --address and --i386 need --hex");
     }
     Input input = hex != null
         ? new Input(i386 ? MachineMode.COMPAT_32 : MachineMode.LONG_64,
@@ -182,7 +182,7 @@ final class ClassifyCommand implements Callable<Integer> {
     public Bytes convert(String value) {
       String digits = value.replaceAll("\\s", "");
       if (digits.isEmpty() || digits.length() % 2 != 0 || !digits.chars().allMatch(HexFormat::isHexDigit)) {
-        throw new TypeConversionException("'" + value + "' is no row of bytes such as 488b0510000000");
+        throw new TypeConversionException("'" + value + "' is no sequence of bytes such as 488b0510000000");
       }
       return new Bytes(HexFormat.of().parseHex(digits));
     }

@@ -22,8 +22,8 @@ import picocli.CommandLine.ParentCommand;
         "xolotl count -p PID -e LOCATION... [OPTIONS]",
         "       xolotl count -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
     footer = {"",
-        "Ends with the process, after --for, or by Ctrl-C or SIGTERM, and then prints its table. A table on",
-        "a terminal is refreshed meanwhile, unless a launched program may be writing there."})
+        "Ends when the process ends, after --for, or by Ctrl-C or SIGTERM, and then prints its table. "
+            + "A table on a terminal is refreshed meanwhile, unless a launched program may write there too."})
 final class CountCommand implements Callable<Integer> {
   private static final Duration REFRESH = Duration.ofMillis(500);
 

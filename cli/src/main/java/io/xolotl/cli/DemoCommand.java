@@ -72,9 +72,9 @@ final class DemoCommand implements Callable<Integer> {
     Files.write(unsorted, Arrays.asList(lines));
     shell.print(out -> out.write(String.format(Locale.ROOT,
         """
-            sort(1) sorts %,d lines with several threads. Meanwhile each of its calls of some libc
-            functions stops it, lets a Java handler look at the arguments, executes the instruction under
-            the breakpoint elsewhere, and goes on.
+            sort(1) sorts %,d lines with several threads. Breakpoints are inserted in some functions of
+            libc. A thread that hits one is stopped, a Java handler reads its arguments, the instruction
+            under the breakpoint is executed elsewhere, and the thread runs on.
 
             """,
         LINES)));
@@ -109,7 +109,7 @@ final class DemoCommand implements Callable<Integer> {
     }
     shell.print(table::write);
     if (shell.interruption().isRequested() && session.exitStatus().orElse(-1) != 0) {
-      shell.say("the demo was ended before sort was done");
+      shell.say("the demo was interrupted before sort had finished");
       return;
     }
     check(session, sorted, lines);

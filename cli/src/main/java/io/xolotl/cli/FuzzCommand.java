@@ -38,14 +38,14 @@ import picocli.CommandLine.TypeConversionException;
 /** Compares instructions that are executed in place and displaced. */
 @Command(name = "fuzz", mixinStandardHelpOptions = true, sortOptions = false,
     description = "Executes random instructions in their place and displaced, by each technique, and "
-        + "tells what differs.",
+        + "shows what differs.",
     customSynopsis = {
         "xolotl fuzz [--seconds N | --cases N] [--seed S] [--mnemonic M]... [--technique T]... [--json]",
         "       xolotl fuzz --case TOKEN [--technique T]... [--json]"},
     footer = {"",
-        "Ends after --seconds, --cases, or by Ctrl-C or SIGTERM, and then prints its table. Exit status 1 if",
-        "anything differs; each difference is shown with the simplest case that has it and a command that",
-        "repeats it."})
+        "Ends after --seconds or --cases, or by Ctrl-C or SIGTERM, and then prints its table. The exit "
+            + "status is 1 if anything differs; each difference is shown with the simplest case that has it "
+            + "and a command that repeats it."})
 final class FuzzCommand implements Callable<Integer> {
   private static final int SECONDS = 10;
   private static final int LONGEST_SEQUENCE = 4;
@@ -82,7 +82,7 @@ final class FuzzCommand implements Callable<Integer> {
   private List<Technique> techniques = List.of(Technique.values());
 
   @Option(names = "--case", paramLabel = "TOKEN", converter = CaseConverter.class,
-      description = "Execute this case only, which a difference has named.")
+      description = "Execute only this case; a difference is shown with the TOKEN of its case.")
   private @Nullable Case repeated;
 
   @Option(names = "--json",
@@ -98,7 +98,8 @@ final class FuzzCommand implements Callable<Integer> {
       throw new ParameterException(command.commandLine(), "Give either --seconds or --cases");
     }
     if (repeated != null && (seconds != null || cases != null || seed != null || !mnemonics.isEmpty())) {
-      throw new ParameterException(command.commandLine(), "--case goes with --technique and --json only");
+      throw new ParameterException(command.commandLine(),
+          "--case can be combined only with --technique and --json");
     }
     Shell shell = xolotl.shell();
     try (Oracle oracle = Oracle.start()) {
@@ -166,7 +167,8 @@ final class FuzzCommand implements Callable<Integer> {
     }
     shown = report.elapsed().toNanos();
     String progress = String.format(Locale.ROOT,
-        "%,d cases, %,d executed displaced (%,.0f a second), %,d mnemonics, %,d differences", report.cases(),
+        "%,d cases, %,d executed displaced (%,.0f per second), %,d mnemonics, %,d differences",
+        report.cases(),
         report.executed(), perSecond(report.executed(), report), report.mnemonics(), report.differences());
     if (terminal) {
       shell.messages().print(ERASE_LINE + progress);
@@ -199,7 +201,8 @@ final class FuzzCommand implements Callable<Integer> {
     }
     row(out, "all", report.cases(), report.executed(), report.refused(), report.differences());
     out.write(
-        String.format(Locale.ROOT, "%n%d mnemonics, %.0f executions a second, seed %d%n", report.mnemonics(),
+        String.format(Locale.ROOT, "%n%d mnemonics, %.0f executions per second, seed %d%n",
+            report.mnemonics(),
             perSecond(report.executed(), report), report.seed()));
   }
 
@@ -250,7 +253,7 @@ final class FuzzCommand implements Callable<Integer> {
           case Comparison.NotDisplaced(_, var refusal) ->
             results.put(technique, "not displaced: " + refusal.reason());
           case Comparison.Unrepeatable(_, var endings) ->
-            results.put(technique, "not the same twice in place: " + endings);
+            results.put(technique, "results in place differ from each other: " + endings);
           case Comparison.Different different -> differences.put(technique, different);
         }
       });

@@ -19,7 +19,7 @@ final class HitReportFormat {
   /** Writes a table for people. */
   static void write(HitReport report, Writer out) throws IOException {
     out.write(String.format(Locale.ROOT,
-        "%s%nmedians of %d rounds of %,d hits; µs a hit; ratios are within a round%n%n",
+        "%s%nmedians of %d rounds of %,d hits; µs per hit; ratios are within a round%n%n",
         report.machine(), report.rounds(), report.hitsPerRound()));
     line(out, "INSTRUCTION", "TECHNIQUE", "CONTEXT", "µs/HIT", "QUARTILES", "OVERHEAD", "KERNEL", "RATIO",
         "C LOOP",
@@ -33,8 +33,8 @@ final class HitReportFormat {
     if (report.gdb().isPresent()) {
       HitExperiment.Gdb g = report.gdb().get();
       out.write(String.format(Locale.ROOT,
-          "%nA breakpoint of gdb on %s with a Python stop that returns False: %s µs a hit, %.1f times that "
-              + "of a probe in interrupt context.%n",
+          "%nA breakpoint of gdb on %s, whose Python stop returns False, takes %s µs per hit: %.1f times as "
+              + "long as a probe in interrupt context.%n",
           g.instruction(), micros(g.nanos()), g.ratio().median()));
     }
   }

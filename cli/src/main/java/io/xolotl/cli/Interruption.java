@@ -47,7 +47,7 @@ final class Interruption {
         handle(name, number -> signalled(128 + number, say, exit));
       } catch (ReflectiveOperationException e) {
         // The JVM lacks the class, or was started with -Xrs.
-        say.accept("SIG" + name + " cannot be caught, and will lose the results: " + e);
+        say.accept("SIG" + name + " cannot be caught and would lose the results: " + e);
       }
     }
   }
@@ -79,10 +79,11 @@ final class Interruption {
     try {
       ended.get(PATIENCE[earlier], TimeUnit.SECONDS);
     } catch (TimeoutException e) {
-      say.accept("gave up on the results, which take too long; processes are restored");
+      say.accept("the results take too long and are not printed; processes are restored");
       exit.accept(exitStatus);
     } catch (InterruptedException | ExecutionException e) {
-      throw new IllegalStateException("nobody interrupts this thread, or lets the command end so", e);
+      throw new IllegalStateException(
+          "nobody interrupts this thread, and the command ends without an exception", e);
     }
   }
 

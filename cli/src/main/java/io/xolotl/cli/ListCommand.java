@@ -27,7 +27,7 @@ import picocli.CommandLine.ParentCommand;
         "xolotl list -p PID [MODULE[:GLOB]] [--json]",
         "       xolotl list [MODULE[:GLOB]] [--json] -- COMMAND ARGS"},
     footer = {"",
-        "A launched program is ended when its libraries are loaded: none of its code runs."})
+        "A launched program is killed when its libraries are loaded, before any of its code runs."})
 final class ListCommand implements Callable<Integer> {
 
   @ParentCommand
@@ -38,8 +38,8 @@ final class ListCommand implements Callable<Integer> {
   private final TargetOptions target = new TargetOptions();
 
   @Parameters(arity = "0..1", paramLabel = "MODULE[:GLOB]",
-      description = "Show the functions of this module, of which a name matches the glob; * and ? stand "
-          + "for any characters.")
+      description = "Show the functions of this module that have a name which matches GLOB; * stands for "
+          + "any characters, ? for one.")
   private @Nullable String what;
 
   @Option(names = "--json",

@@ -22,13 +22,14 @@ import picocli.CommandLine.TypeConversionException;
 final class ProbeOptions {
 
   @Option(names = "-e", required = true, paramLabel = "LOCATION", converter = LocationConverter.class,
-      description = "Where: MODULE:SYMBOL[+OFFSET] or 0xADDRESS. In the symbol * and ? stand for any "
-          + "characters: every matching function is probed, except those that are refused. May be repeated.")
+      description = "Where to probe: MODULE:SYMBOL[+OFFSET] or 0xADDRESS. SYMBOL may be a pattern, with * "
+          + "for any characters and ? for one: every function that matches is probed, except those that are "
+          + "refused. May be repeated.")
   private List<ProbeLocation> locations = List.of();
 
   @Option(names = "--technique", paramLabel = "TECHNIQUE", converter = TechniqueConverter.class,
-      description = "Execute displaced instructions in this way: emulated, boosted, trapped or "
-          + "single-stepped. Without it, the best is chosen for each.")
+      description = "Execute displaced instructions by this technique: emulated, boosted, trapped or "
+          + "single-stepped (default: the best for each).")
   private @Nullable Technique technique;
 
   @Option(names = "--policy", paramLabel = "POLICY", converter = PolicyConverter.class, defaultValue = "full",
@@ -76,8 +77,8 @@ final class ProbeOptions {
         var accepted = AcceptedProbes.register(process, requests(matching, handlers));
         probes.addAll(accepted.probes());
         if (!accepted.refusals().isEmpty()) {
-          shell.say("skipped " + (matching.size() - accepted.probes().size()) + " of the " + matching.size()
-              + " functions that match " + pattern + ": " + accepted.refusalsText());
+          shell.say((matching.size() - accepted.probes().size()) + " of the " + matching.size()
+              + " functions that match " + pattern + " are not probed: " + accepted.refusalsText());
         }
       }
     }

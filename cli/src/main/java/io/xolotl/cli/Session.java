@@ -115,14 +115,14 @@ final class Session implements AutoCloseable {
   String epilogue() {
     String who = program == null ? "process " + process.pid() : program;
     return !end.isDone() ? lives(who) : switch (end.join()) {
-      case ProcessEnd.Exited(int status) -> who + " ended with exit status " + status;
-      case ProcessEnd.Killed(int signal) -> who + " was ended by signal " + signal;
+      case ProcessEnd.Exited(int status) -> who + " exited with status " + status;
+      case ProcessEnd.Killed(int signal) -> who + " was killed by signal " + signal;
       case ProcessEnd.Detached() -> lives(who);
     };
   }
 
   private @Nullable String lives(String who) {
-    return isLaunched() ? who + " had not ended yet (process " + process.pid() + ")" : null;
+    return isLaunched() ? who + " is still running (process " + process.pid() + ")" : null;
   }
 
   /**

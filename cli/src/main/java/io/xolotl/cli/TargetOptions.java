@@ -17,8 +17,8 @@ final class TargetOptions {
   private CommandSpec command;
 
   @Option(names = {"-p", "--pid"}, paramLabel = "PID", converter = PidConverter.class,
-      description = "The process, which goes on running. Instead, a program to launch and its arguments may "
-          + "stand behind --.")
+      description = "The process, which keeps running. A program to launch and its arguments may be given "
+          + "after -- instead.")
   private @Nullable Integer pid;
 
   /** Attaches or launches. A launched program waits for {@link Session#start}. */
@@ -27,7 +27,7 @@ final class TargetOptions {
     Integer found = pid;
     if ((found == null) == launched.isEmpty()) {
       throw new ParameterException(command.commandLine(), found == null
-          ? "Say which process: -p PID, or -- COMMAND ARGS behind everything else"
+          ? "Give a process: -p PID, or -- COMMAND ARGS after everything else"
           : "Give either -p PID or -- COMMAND, not both");
     }
     if (found == null) {

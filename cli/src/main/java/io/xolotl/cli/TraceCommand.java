@@ -22,10 +22,10 @@ import picocli.CommandLine.ParentCommand;
         "xolotl trace -p PID -e LOCATION... [OPTIONS]",
         "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
     footer = {"",
-        "Ends with the process, after --for, or by Ctrl-C or SIGTERM; all hits until then are printed.",
-        "The process waits for nobody: lines that are not read as fast as they come are left out, which is",
-        "said on standard error, with their number (in the document: lost). With --lossless the process",
-        "waits instead, until the command ends."})
+        "Ends when the process ends, after --for, or by Ctrl-C or SIGTERM; all hits until then are "
+            + "printed. The process does not wait for the reader: lines that are not read as fast as they "
+            + "come are left out, and standard error says how many (in the document: lost). With --lossless "
+            + "the process waits instead, until the command ends."})
 final class TraceCommand implements Callable<Integer> {
   private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
 
@@ -50,7 +50,7 @@ final class TraceCommand implements Callable<Integer> {
   private boolean json;
 
   @Option(names = "--lossless",
-      description = "Leave out no line: let the process wait for whoever reads the output.")
+      description = "Leave out no line: the process waits until the output is read.")
   private boolean lossless;
 
   @Override

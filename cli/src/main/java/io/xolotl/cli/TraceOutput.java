@@ -108,7 +108,7 @@ final class TraceOutput {
       }
       waited = before + System.nanoTime() - begin;
       if (waited >= nextWait) {
-        shell.say("the process has waited for %d s for somebody to read the output (--lossless)"
+        shell.say("the process has waited %d s for the reader of the output (--lossless)"
             .formatted(waited / SECOND));
         nextWait *= 10;
       }
@@ -120,7 +120,7 @@ final class TraceOutput {
     if (lost == nextLoss) {
       nextLoss *= 10;
       shell.say((lost == 1 ? "1 line is" : lost + " lines are")
-          + " left out: nobody reads as fast as they come (with --lossless the process waits)");
+          + " left out, because nobody reads as fast as they come; with --lossless the process waits");
     }
   }
 

@@ -27,11 +27,11 @@ import picocli.CommandLine.UnmatchedArgumentException;
         BenchCommand.class, CommandLine.HelpCommand.class},
     footerHeading = "%nExit status:%n", footer = {
         "  0    done",
-        "  1    refused or failed, or not all could be written; one line on standard error says why",
+        "  1    refused or failed, or not all was written; standard error says why",
         "  2    wrong usage",
-        "  130  ended by Ctrl-C, 143 by SIGTERM, 129 by the end of the terminal; results are printed and the",
-        "       process is restored first",
-        "  141  nobody reads the results any more, as of | head"})
+        "  130  ended by Ctrl-C, 143 by SIGTERM, 129 by the end of the terminal; results",
+        "       are printed and the process is restored first",
+        "  141  the results are no longer read, as with | head"})
 final class Xolotl {
   /** The version that the build gave the module. */
   static final class Version implements IVersionProvider {
@@ -76,7 +76,7 @@ final class Xolotl {
     commandLine.setParameterExceptionHandler((e, _) -> {
       boolean unmatched = e instanceof UnmatchedArgumentException;
       shell.say(sentence(e).replaceAll("\\.$", "")
-          + (unmatched ? " (a program to launch stands behind --)" : "") + "; see: "
+          + (unmatched ? " (a program to launch comes after --)" : "") + "; see: "
           + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
       return WRONG_USAGE;
     });
@@ -106,7 +106,7 @@ final class Xolotl {
   void refuseLaunch(CommandSpec command) {
     if (!launched.isEmpty()) {
       throw new ParameterException(command.commandLine(),
-          "'" + command.name() + "' launches no program of yours");
+          "'" + command.name() + "' cannot launch a program");
     }
   }
 

@@ -120,21 +120,21 @@ class BadInputTest {
   void wrongUsage() {
     assertThat(Cli.run().misused()).contains("Missing required subcommand", "see: xolotl --help");
     assertThat(Cli.run("cuont").misused()).contains("cuont");
-    assertThat(Cli.run("count", "-e", "libc:malloc").misused()).contains("Say which process");
+    assertThat(Cli.run("count", "-e", "libc:malloc").misused()).contains("Give a process");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--", "ls").misused()).contains("not both");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "0").misused()).contains("no process id");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "me").misused()).contains("me");
     assertThat(Cli.run("count", "-p", "1").misused()).contains("Missing required option",
         "see: xolotl count --help");
     assertThat(Cli.run("count", "-e", "malloc", "-p", "1").misused()).contains("neither MODULE:SYMBOL");
-    assertThat(Cli.run("count", "-e", "libc:malloc", "ls", "-l").misused()).contains("stands behind --");
+    assertThat(Cli.run("count", "-e", "libc:malloc", "ls", "-l").misused()).contains("comes after --");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--for", "soon").misused())
         .contains("no duration");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--technique", "magic").misused())
         .contains("none of emulated, boosted, trapped, single-stepped");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--context", "none").misused())
         .contains("none of interrupt, task");
-    assertThat(Cli.run("demo", "--", "ls").misused()).contains("launches no program");
+    assertThat(Cli.run("demo", "--", "ls").misused()).contains("cannot launch a program");
   }
 
   /** Integer.parseInt takes a sign and the digits of every script; a leading zero makes no number octal. */

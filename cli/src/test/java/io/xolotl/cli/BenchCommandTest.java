@@ -110,7 +110,7 @@ class BenchCommandTest {
         line -> assertThat(line)
             .matches("nop +emulated +task +12.35 +12.00-13.00 +12.35 +- +- +12.35 +1.25 +1.25"),
         line -> assertThat(line).isEmpty(),
-        line -> assertThat(line).contains("gdb on mov", "12.35 µs a hit, 1.3 times"));
+        line -> assertThat(line).contains("gdb on mov", "12.35 µs per hit: 1.3 times"));
   }
 
   @Test
@@ -149,6 +149,6 @@ class BenchCommandTest {
   void wrongUsage() {
     assertThat(Cli.run("bench", "--iterations", "999").misused()).contains("'999' is no number from 1000 to");
     assertThat(Cli.run("bench", "--iterations", "many").misused()).contains("'many' is no number");
-    assertThat(Cli.run("bench", "--", "ls").misused()).contains("launches no program");
+    assertThat(Cli.run("bench", "--", "ls").misused()).contains("cannot launch a program");
   }
 }

@@ -89,7 +89,7 @@ class ClassifyCommandTest {
                 + node.get("outcome").textValue() + " " + node.get("reason").textValue())
         .containsExactly("call 0x00000005: emulate null", "pop eax: copy null", "inc eax: copy null",
             "push es: copy null", "int 0x80: fix-up null", "sysenter: refuse SYSENTER");
-    assertThat(Cli.run("classify", "--i386", "/bin/ls").misused()).contains("--i386 with --hex");
+    assertThat(Cli.run("classify", "--i386", "/bin/ls").misused()).contains("--i386 need --hex");
   }
 
   @Test
@@ -127,10 +127,10 @@ class ClassifyCommandTest {
     assertThat(Cli.run("classify").misused()).contains("either --hex BYTES or FILE");
     assertThat(Cli.run("classify", "--hex", "90", "/bin/ls").misused())
         .contains("either --hex BYTES or FILE");
-    assertThat(Cli.run("classify", "--hex", "9").misused()).contains("no row of bytes");
+    assertThat(Cli.run("classify", "--hex", "9").misused()).contains("no sequence of bytes");
     assertThat(Cli.run("classify", "--hex", "90", "--summary").misused())
-        .contains("--summary goes with FILE");
+        .contains("--summary needs FILE");
     assertThat(Cli.run("classify", "--hex", "90", "--address", "nowhere").misused()).contains("no address");
-    assertThat(Cli.run("classify", "--hex", "90", "--", "ls").misused()).contains("launches no program");
+    assertThat(Cli.run("classify", "--hex", "90", "--", "ls").misused()).contains("cannot launch a program");
   }
 }

@@ -60,7 +60,7 @@ class FuzzCommandTest {
     // add rax, rbx
     String token = Case.of(new byte[]{0x48, 0x01, (byte) 0xd8}, MachineState.PLAIN).token();
     Cli run = Cli.run("fuzz", "--case", token).done();
-    assertThat(run.output()).contains("48 01 d8   add rax, rbx", "trapped: the same: came out at",
+    assertThat(run.output()).contains("48 01 d8   add rax, rbx", "trapped: the same: ended at",
         "emulated: not displaced");
     assertThat(Cli.run("fuzz", "--case", token, "--json").done().output())
         .isEqualTo("{\"differences\":[]}\n");
@@ -73,10 +73,10 @@ class FuzzCommandTest {
     assertThat(Cli.run("fuzz", "--cases", "0").misused()).contains("from 1");
     assertThat(Cli.run("fuzz", "--mnemonic", "nonesuch").misused()).contains("no instruction 'nonesuch'");
     assertThat(Cli.run("fuzz", "--technique", "magic").misused()).contains("'magic'");
-    assertThat(Cli.run("fuzz", "--case", "xyz").misused()).contains("stands for no case");
+    assertThat(Cli.run("fuzz", "--case", "xyz").misused()).contains("is not the token of a case");
     assertThat(Cli.run("fuzz", "--case", Case.of(new byte[]{0}, MachineState.PLAIN).token(), "--cases", "1")
         .misused())
-        .contains("--case goes with");
-    assertThat(Cli.run("fuzz", "--", "ls").misused()).contains("launches no program");
+        .contains("--case can be combined only with");
+    assertThat(Cli.run("fuzz", "--", "ls").misused()).contains("cannot launch a program");
   }
 }

@@ -52,6 +52,6 @@ class ListCommandTest {
   void wrongNames() {
     assertThat(Cli.run("list", "libk.so.6", "--", "true").refused()).contains("no module 'libk.so.6'",
         "libc.so.6");
-    assertThat(Cli.run("list").misused()).contains("Say which process");
+    assertThat(Cli.run("list").misused()).contains("Give a process");
   }
 }

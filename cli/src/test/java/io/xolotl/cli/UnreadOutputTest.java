@@ -79,7 +79,7 @@ class UnreadOutputTest {
       // Lines are left out only if the process goes on: the second message needs ten times as many hits.
       Await.until(() -> cli.messages().contains("\nxolotl: 1000 lines are left out"),
           FILLED, () -> "a thousand lines are left out: " + cli.messages());
-      assertThat(cli.messages()).startsWith("xolotl: 1 line is left out: nobody reads");
+      assertThat(cli.messages()).startsWith("xolotl: 1 line is left out, because nobody reads");
       cli.signal(signal);
       Cli result = cli.result();
       assertThat(result.status()).as(result.messages()).isEqualTo(status);
@@ -99,7 +99,7 @@ class UnreadOutputTest {
       @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
     target.send("go");
     try (CliProcess cli = unreadTrace(target, "--lossless")) {
-      Await.until(() -> cli.messages().contains("the process has waited for 1 s for somebody to read"),
+      Await.until(() -> cli.messages().contains("the process has waited 1 s for the reader"),
           FILLED, () -> "a message: " + cli.messages());
       cli.signal(signal);
       Cli result = cli.result();

@@ -143,7 +143,7 @@ final class AddressSpace {
     while (attach(look(true, everybody()), found, interrupting)) {
       if (System.nanoTime() - start > DEADLINE) {
         throw new PtraceException(Reason.ADDRESS_SPACE_SHARED, "processes that share the memory of "
-            + named(process.pid()) + " come and go faster than they can be attached to: try again later");
+            + named(process.pid()) + " are created faster than they can be attached to: try again later");
       }
     }
   }

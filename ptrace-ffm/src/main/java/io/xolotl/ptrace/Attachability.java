@@ -88,7 +88,8 @@ final class Attachability {
         ? "thread " + tracer
         : "process " + holder.tgid() + " (" + holder.name() + ")";
     return new PtraceException(Reason.ALREADY_TRACED, Libc.EPERM,
-        "process " + pid + " is already traced by " + name + ": end that first, Linux allows one tracer");
+        "process " + pid + " is already traced by " + name
+            + ": end that first, since Linux allows one tracer per process");
   }
 
   /**

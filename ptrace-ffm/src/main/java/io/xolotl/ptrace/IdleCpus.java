@@ -7,11 +7,11 @@ import java.nio.file.Path;
 /** What becomes of idle CPUs of this machine while stops follow one another within microseconds. */
 public enum IdleCpus {
 
-  /** They sleep, as ever. */
+  /** They sleep, as without a tracer. */
   SLEEP,
 
   /**
-   * They are kept awake, all of the machine. A thread that stops leaves its CPU idle, and to wake that up
+   * All CPUs of the machine are kept awake. A thread that stops leaves its CPU idle, and to wake that up
    * takes longer than all else that is done for a stop, on a virtual machine twice as long. The kernel is
    * asked for it by holding {@code /dev/cpu_dma_latency} open (Documentation/power/pm_qos_interface.rst), so
    * that the request ends with this process at the latest; a handler on the tracer thread that blocks
@@ -30,8 +30,8 @@ public enum IdleCpus {
   private static final int FEW = 4;
 
   /**
-   * What suits this machine: {@link #AWAKE} where it is a virtual one with at most four CPUs, and this user
-   * may have it.
+   * Returns what suits this machine: {@link #AWAKE} on a virtual machine with at most four CPUs, if this user
+   * may keep them awake.
    */
   public static IdleCpus suitable() {
     try {

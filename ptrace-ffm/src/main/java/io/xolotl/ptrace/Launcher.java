@@ -82,7 +82,7 @@ final class Launcher {
       return process;
     } catch (ThreadGoneException e) {
       kill(tracer, pid);
-      throw failed("its process was killed before it began");
+      throw failed("its process was killed before the program was executed");
     } catch (RuntimeException e) {
       kill(tracer, pid);
       throw e;
@@ -139,7 +139,7 @@ final class Launcher {
         case Executed _ -> {
           TracedThread main = shell.process().executed();
           if (!shell.process().isAccessible()) {
-            throw failed("this user may not read it, and so not trace it either");
+            throw failed("this user may not read it, and therefore not trace it");
           }
           main.finishSystemCall();
           return;
@@ -196,8 +196,8 @@ final class Launcher {
   private PtraceException notExecuted(int errno) {
     String why = switch (errno) {
       case Libc.ENOEXEC ->
-        "it is no program for this machine, and no script either: a script's first line is #! and "
-            + "its interpreter";
+        "it is neither a program for this machine nor a script, whose first line is #! and its "
+            + "interpreter";
       case Libc.ENOENT ->
         "its interpreter, in the first line of a script or the header of a program, does not exist";
       case Libc.EACCES -> "it, or its interpreter, may not be executed";

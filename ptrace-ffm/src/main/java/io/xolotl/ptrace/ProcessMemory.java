@@ -394,7 +394,7 @@ public final class ProcessMemory {
     return new PtraceException(Reason.MEMORY_INACCESSIBLE, Libc.EFAULT, operation + " at 0x"
         + Long.toHexString(address) + " in process " + pid
         + (closed
-            ? ": the process is not traced any more"
+            ? ": the process is no longer traced"
             : ": the memory is not mapped with the permission needed"));
   }
 }

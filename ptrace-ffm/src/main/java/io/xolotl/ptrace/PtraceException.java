@@ -18,9 +18,9 @@ public sealed class PtraceException extends RuntimeException permits ThreadGoneE
     NOT_PERMITTED,
     /** The process is a kernel thread, which has no user memory. */
     KERNEL_THREAD,
-    /** The process has ended and waits for its parent to notice. */
+    /** The process has ended, and its parent has not waited for it yet. */
     ZOMBIE,
-    /** Another debugger or tracer holds the process. */
+    /** Another debugger or tracer traces the process. */
     ALREADY_TRACED,
     /** A process cannot trace itself. */
     OWN_PROCESS,

@@ -114,7 +114,7 @@ final class RemoteCall {
       insist(() -> thread.readRegisters(registers));
       if (registers.rip() != instruction + 2) {
         throw new PtraceException(Reason.REMOTE_CALL_FAILED, "system call " + number + " in " + thread
-            + ": the thread stopped at 0x" + Long.toHexString(registers.rip()) + " instead");
+            + " did not return: the thread is stopped at 0x" + Long.toHexString(registers.rip()));
       }
       return abi.result(registers);
     } finally {

@@ -33,8 +33,8 @@ public record RestartableSequence(long start, long length, long abortHandler) {
   public static final int SIGNATURE = 0x53053053;
 
   /**
-   * A section by the fields of its record; null if the kernel would not take it for one (rseq_get_rseq_cs()
-   * in kernel/rseq.c) but end the program.
+   * Makes a section from the fields of its record; null if the kernel would not accept them, but kill the
+   * program (rseq_get_rseq_cs() in kernel/rseq.c).
    */
   public static @Nullable RestartableSequence of(long start, long length, long abortHandler) {
     return length < 0 || start < 0 || start + length < 0

@@ -47,7 +47,7 @@ final class Seccomp {
         // Every call is allowed.
       }
       case FILTER -> checkFilters(thread, status, registers);
-      case STRICT -> throw refusal(thread, "seccomp's strict mode, which kills for it");
+      case STRICT -> throw refusal(thread, "seccomp's strict mode, which would kill it");
       // SECCOMP_MODE_DEAD, or one that this library does not know.
       default -> throw refusal(thread, "seccomp in mode " + status.seccompMode());
     }
@@ -57,8 +57,8 @@ final class Seccomp {
     List<SeccompFilter> filters = SeccompFilter.of(thread.requests());
     if (filters.isEmpty()) {
       if (!isUnderOursOnly(thread, status)) {
-        throw refusal(thread, "a seccomp filter that this JVM is not under and cannot read, which takes "
-            + "CAP_SYS_ADMIN and no filter of its own");
+        throw refusal(thread, "a seccomp filter that this JVM is not under and cannot read; to read it, run "
+            + "with CAP_SYS_ADMIN and without a filter");
       }
       return;
     }

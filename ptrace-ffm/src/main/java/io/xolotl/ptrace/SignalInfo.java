@@ -14,7 +14,7 @@ import java.util.Arrays;
  */
 public final class SignalInfo {
 
-  /** {@code si_code} of what the kernel itself raised without a closer reason; of int3 among others. */
+  /** {@code si_code} of a signal that the kernel raised without a closer reason, for instance for int3. */
   public static final int SI_KERNEL = 0x80;
   /** {@code si_code} of a single-step (and, since Linux 4.x, of most hardware traps). */
   public static final int TRAP_TRACE = 2;

@@ -25,7 +25,7 @@ public final class Signals {
   public static final int SIGKILL = 9;
   /** Invalid memory access. */
   public static final int SIGSEGV = 11;
-  /** End, please. */
+  /** Request to end. */
   public static final int SIGTERM = 15;
   /** Continue a stopped process. */
   public static final int SIGCONT = 18;

@@ -191,7 +191,7 @@ final class StopWaiter implements AutoCloseable {
       TracedThread thread = round % LOOKS == 0 ? tracees.thread(awaited) : null;
       if (thread != null && thread.process().waitsForChild(thread)) {
         throw new PtraceException(Reason.NOT_STOPPING, "thread " + awaited
-            + " cannot be stopped while its child of vfork has not executed a program");
+            + " cannot be stopped until its child of vfork executes a program or ends");
       }
       if (System.nanoTime() - start > STOP_DEADLINE) {
         throw new PtraceException(Reason.NOT_STOPPING, "thread " + awaited + " has not stopped for "

@@ -10,8 +10,8 @@ import java.util.List;
 public interface TraceHandler {
 
   /**
-   * A thread is about to be asked to stop, for the time of a system call in another; the stop is reported as
-   * others are.
+   * A thread is about to be stopped while a system call is made in another; the stop is reported as others
+   * are.
    *
    * @param thread the thread
    */
@@ -51,12 +51,12 @@ public interface TraceHandler {
    * thread is still inside the system call.
    *
    * @param thread the one thread left; not the object that it was before
-   * @param former all threads that there were, of which no end is reported any more
+   * @param former all threads that there were, whose ends are no longer reported
    */
   void executed(TracedThread thread, List<TracedThread> former);
 
   /**
-   * A thread has ended; no request can be made of it any more.
+   * A thread has ended; no request can be made of it any longer.
    *
    * @param thread the thread
    * @param status how it ended; for the last thread of a process, how the process ended

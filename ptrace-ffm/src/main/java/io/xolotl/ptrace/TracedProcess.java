@@ -97,8 +97,8 @@ public final class TracedProcess {
   }
 
   /**
-   * Attaches to those that have come unseen since (CLONE_UNTRACED), processes and threads of known ones.
-   * Microseconds, as long as few ids of processes were given out on this machine.
+   * Attaches to processes, and threads of known ones, that were created unseen since then (CLONE_UNTRACED).
+   * This takes microseconds, as long as few ids of processes were given out on this machine.
    *
    * @param found as for {@link #attachBorrowers}
    * @param interrupting as for {@link #completeAttach}
@@ -193,7 +193,7 @@ public final class TracedProcess {
     return created;
   }
 
-  /** By which conventions the process's program calls the kernel. */
+  /** The conventions by which the process's program calls the kernel. */
   public Abi abi() {
     return program.abi();
   }
@@ -233,7 +233,7 @@ public final class TracedProcess {
     }
     if (thread.systemCall(abi().prctl(), PR_SET_DUMPABLE, 1) != 0) {
       throw new PtraceException(Reason.NOT_PERMITTED, Libc.EPERM,
-          this + " is not dumpable, and could not be made so");
+          this + " is not dumpable, and could not be made dumpable");
     }
     try {
       memory.open();
@@ -260,7 +260,7 @@ public final class TracedProcess {
     List<MemoryMapping> mappings = memory.mappings();
     if (mappings.isEmpty()) {
       throw new ThreadGoneException(Libc.ESRCH,
-          "process " + pid + " has no memory any more: it has ended");
+          "process " + pid + " has ended: it no longer has memory");
     }
     return mappings;
   }
@@ -333,12 +333,12 @@ public final class TracedProcess {
   }
 
   /**
-   * Lets the process go: all its threads run on untraced, each with the signal that it was about to receive,
-   * or stay stopped if the process is in a group-stop. Processes that it created are processes of their own.
-   * What cannot be stopped (state D), and a main thread that has ended before the others, stays traced until
-   * it ends or the tracer is closed.
+   * Detaches from the process: all its threads run on untraced, each with the signal that it was about to
+   * receive, or stay stopped if the process is in a group-stop. Processes that it created are processes of
+   * their own. What cannot be stopped (state D), and a main thread that has ended before the others, stays
+   * traced until it ends or the tracer is closed.
    *
-   * @throws PtraceException if a thread could not be let go; the others have been
+   * @throws PtraceException if a thread could not be detached; the others have been
    */
   public void detach() {
     attacher.detach();
@@ -350,7 +350,7 @@ public final class TracedProcess {
     memory.close();
   }
 
-  /** Kills a process that was launched, and takes its exit status; nobody is told of its end. */
+  /** Kills a process that was launched, and waits for it; its end is not reported. */
   public void kill() {
     Launcher.kill(tracer, pid);
   }

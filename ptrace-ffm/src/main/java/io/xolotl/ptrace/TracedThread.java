@@ -109,7 +109,7 @@ public final class TracedThread {
     runState.resume(Ptrace.SINGLESTEP, signal);
   }
 
-  /** Leaves the thread in its group-stop until SIGCONT, as job control wants it. */
+  /** Leaves the thread in its group-stop until SIGCONT, as job control requires. */
   public void listen() {
     runState.resume(Ptrace.LISTEN, 0);
   }
@@ -170,8 +170,8 @@ public final class TracedThread {
   }
 
   /**
-   * Lets a trap that {@link #hasPendingTrap} tells of be reported, before the thread executes anything: its
-   * stop is the trap's then.
+   * Lets a {@linkplain #hasPendingTrap pending trap} be reported before the thread executes anything: the
+   * thread is then stopped for the trap.
    */
   public void takePendingTrap() {
     boolean groupStopped = stop() instanceof WaitStatus.GroupStop;
@@ -197,8 +197,8 @@ public final class TracedThread {
   }
 
   /**
-   * Has a signal of job control that the thread is stopped for take its effect now; the thread is then
-   * stopped for nothing, or in the group-stop. The effect is not lasting: whether a stop that a thread has
+   * Lets a signal of job control that the thread is stopped for take effect now; the thread is then stopped
+   * for no signal, or in the group-stop. The effect is not lasting: whether a stop that a thread has
    * received is still to happen, or was undone by a SIGCONT since, the kernel knows at the stop for that
    * signal alone (JOBCTL_STOP_DEQUEUED in kernel/signal.c). Delivered at any later one it would stop a
    * process that nobody continues.
@@ -241,7 +241,7 @@ public final class TracedThread {
    * @param address first address
    * @param expected the bytes, lowest first
    * @param mask of the bits that are compared
-   * @return true if they are as expected; false if they are not, or if that cannot be found out so, as of a
+   * @return true if they are as expected; false if they are not, or if that cannot be found out so, as in a
    *     process that this user may not look into
    */
   public boolean isText(long address, long expected, long mask) {
@@ -263,8 +263,8 @@ public final class TracedThread {
   }
 
   /**
-   * Sets all general registers; of the bases and selectors of segments only those that were set since they
-   * were read, and those before them in the order of {@link Register}. A program may have given them values
+   * Sets all general registers. Bases and selectors of segments are set only up to the last that was set
+   * since they were read, in the order of {@link Register}. A program may have given them values
    * that the CPU takes but putreg() refuses (arch/x86/kernel/ptrace.c): a null selector other than 0, or a
    * base that is no user address.
    *
@@ -353,8 +353,8 @@ public final class TracedThread {
 
   /**
    * The restartable sequence that the thread is in, was in last or is about to enter, by what it has
-   * registered with rseq(2): of a stopped thread as it is now, of one that runs where it was when somebody
-   * last asked while it was stopped. Whether the thread is in it, rip tells.
+   * registered with rseq(2). A stopped thread is looked at as it is now, one that runs as it was when
+   * somebody last asked while it was stopped. The thread is in the sequence if its rip is.
    *
    * @return null if it names none, or the kernel would refuse the one it names
    */

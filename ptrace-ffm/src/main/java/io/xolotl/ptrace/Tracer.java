@@ -105,7 +105,7 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * As {@link #call(Callable)}, for a caller that looks after what holds the tracer thread up.
+   * As {@link #call(Callable)}, for a caller that looks now and then at what delays the tracer thread.
    *
    * @param task what to run
    * @param interval how long the caller waits between two looks
@@ -178,7 +178,7 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * As {@link #close()}, for a caller that looks after what holds the tracer thread up.
+   * As {@link #close()}, for a caller that looks now and then at what delays the tracer thread.
    *
    * @param interval how long the caller waits between two looks
    * @param look what it does then, in its own thread
@@ -279,7 +279,7 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Hands out the stops that were taken from the kernel already, some perhaps while the tracer thread waited
+   * Reports the stops that were taken from the kernel already, some perhaps while the tracer thread waited
    * for something else. Tracer thread only; the main loop does the same when it gets there.
    */
   public void dispatchDeferred() {
@@ -289,8 +289,8 @@ public final class Tracer implements AutoCloseable {
   }
 
   /**
-   * Has the first stops of all threads and processes that are announced handled; they come at once. Tracer
-   * thread only.
+   * Waits until the first stops of all threads and processes that are announced are handled; they come at
+   * once. Tracer thread only.
    *
    * <p>While the child of a vfork has not been handled its creator cannot be stopped, and nobody knows the
    * child.

@@ -57,14 +57,14 @@ public sealed interface WaitStatus {
   record Other(int status) implements Stopped {}
 
   /**
-   * The thread has ended by itself.
+   * The thread has exited.
    *
    * @param status its exit status, 0 to 255
    */
   record Exited(int status) implements Ended {}
 
   /**
-   * The thread was ended by a signal.
+   * The thread was killed by a signal.
    *
    * @param signal number of the signal
    * @param coreDumped whether the kernel wrote a core dump

@@ -275,7 +275,7 @@ class AttachTest {
             .isInstanceOfSatisfying(PtraceException.class,
                 e -> assertThat(e.reason()).isEqualTo(PtraceException.Reason.NOT_STOPPING))
             // And not that it has not stopped for seconds.
-            .hasMessageContaining("while its child of vfork has not executed a program");
+            .hasMessageContaining("until its child of vfork executes a program");
         target.send("");
         target.awaitLine("status 7");
       }

@@ -213,7 +213,7 @@ class ProcessMemoryTest {
     assertInaccessible(() -> memory.readLong(address), "read", address);
     assertInaccessible(() -> memory.writeLong(address, 1), "write", address);
     assertInaccessible(() -> memory.writeText(address, (byte) 1), "write of text", address);
-    assertThatThrownBy(() -> memory.readLong(address)).hasMessageContaining("not traced any more");
+    assertThatThrownBy(() -> memory.readLong(address)).hasMessageContaining("no longer traced");
     target.send("go");
     target.awaitLine("global 100");
   }

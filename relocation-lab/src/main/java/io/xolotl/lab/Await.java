@@ -44,7 +44,8 @@ public final class Await {
         throw new AssertionError("interrupted while waiting for: " + expectation.get());
       }
       if (System.nanoTime() - deadline > 0) {
-        throw new AssertionError("not within " + atMost.toMillis() + " ms: " + expectation.get());
+        throw new AssertionError(
+            "timed out after " + atMost.toMillis() + " ms while waiting for: " + expectation.get());
       }
       LockSupport.parkNanos(POLL_NANOS);
     }

@@ -45,7 +45,7 @@ public interface BundledProgram {
   default long symbol(String name) {
     Long value = symbols().get(name);
     if (value == null) {
-      throw new IllegalArgumentException("no symbol " + name + " in " + path());
+      throw new IllegalArgumentException(path() + " has no symbol " + name);
     }
     return value;
   }

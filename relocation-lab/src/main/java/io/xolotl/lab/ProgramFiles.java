@@ -41,13 +41,13 @@ public final class ProgramFiles {
       URL first = resources.apply("programs/" + any);
       if (first == null) {
         throw new FileNotFoundException(
-            "programs/" + any + "; build it with Maven, which runs src/main/c/build");
+            "programs/" + any + " is missing; build it with Maven, which runs src/main/c/build");
       }
       directory = first.getProtocol().equals("file")
           ? Path.of(URI.create(first.toString())).resolveSibling("")
           : extract(resources, names, optional);
     } catch (IOException e) {
-      throw new UncheckedIOException("no bundled programs", e);
+      throw new UncheckedIOException("the bundled programs cannot be used", e);
     }
   }
 

@@ -228,7 +228,7 @@ public final class TargetProcess implements AutoCloseable {
    */
   public void awaitOk(Duration atMost) {
     if (!awaitLine(line -> line.equals("ok") || line.equals("BAD"), "is a verdict", atMost).equals("ok")) {
-      throw new AssertionError("found itself BAD: " + transcript());
+      throw new AssertionError("the verdict is BAD: " + transcript());
     }
   }
 
@@ -255,7 +255,7 @@ public final class TargetProcess implements AutoCloseable {
       return line;
     } catch (TimeoutException e) {
       throw new AssertionError(
-          "within " + atMost.toMillis() + " ms no line that " + expectation + ", from " + transcript(), e);
+          "no line that " + expectation + " within " + atMost.toMillis() + " ms, from " + transcript(), e);
     } catch (InterruptedException e) {
       throw interrupted(e);
     }
@@ -295,7 +295,7 @@ public final class TargetProcess implements AutoCloseable {
     try {
       ExitStatus status = supervisor.awaitExit(atMost);
       if (status == null) {
-        throw new AssertionError("within " + atMost.toMillis() + " ms no end of " + transcript());
+        throw new AssertionError("still running after " + atMost.toMillis() + " ms: " + transcript());
       }
       return status;
     } catch (InterruptedException e) {
@@ -318,7 +318,8 @@ public final class TargetProcess implements AutoCloseable {
   @Override
   public void close() {
     if (!supervisor.end()) {
-      throw new AssertionError("killed, but its tracer has not waited for it: " + transcript());
+      throw new AssertionError(
+          "the target was killed, but its tracer has not waited for it: " + transcript());
     }
     supervisor.clean();
   }

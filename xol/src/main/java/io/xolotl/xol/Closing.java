@@ -189,7 +189,8 @@ final class Closing {
       try {
         tracee.detour().leaveBehind(tracee.memory());
       } catch (PtraceException e) {
-        LOGGER.log(System.Logger.Level.ERROR, tracee + " stays in its slot", e);
+        LOGGER.log(System.Logger.Level.ERROR,
+            tracee + " could not be given a way out of its slot, which stays mapped", e);
       }
     }
     if (left.isEmpty()) {

@@ -173,7 +173,7 @@ final class Handlers {
     try {
       inUserCode(UserCode.Kind.PROCESS_LISTENER, session, call);
     } catch (Throwable t) {
-      LOGGER.log(System.Logger.Level.ERROR, "a listener failed", t);
+      LOGGER.log(System.Logger.Level.ERROR, UserCode.Kind.PROCESS_LISTENER.of(session) + " failed", t);
     }
   }
 }

@@ -278,8 +278,8 @@ final class Hits {
     sites.withdraw(List.of(site));
     var end = new ProbeException(ProbeException.Reason.SECCOMP, site.address(),
         "'" + site.instruction.text() + "' at " + SiteException.hex(site.address()) + " in " + session
-            + " accesses memory that is not there, or not yet, and the process is under seccomp, so that"
-            + " nothing can be mapped in it to execute a copy: the probe is removed");
+            + " accesses memory that is not mapped (yet), and seccomp allows no memory to be mapped for a"
+            + " copy of it: the probe is removed");
     // When the thread has gone on: a listener may end the session.
     tracer.execute(() -> {
       for (Probe probe : probes) {
@@ -330,8 +330,8 @@ final class Hits {
     long address = hit.site().address();
     handlers.reportError(Objects.requireNonNull(hit.latestProbe()),
         new ProbeException(ProbeException.Reason.SYSTEM_ERROR, address,
-            "what handlers have made of the " + what + " of thread " + hit.tracee().thread().tid() + " at "
-                + SiteException.hex(address) + " is refused, and dropped: " + e.getMessage()));
+            "the " + what + " that handlers have set in thread " + hit.tracee().thread().tid() + " at "
+                + SiteException.hex(address) + " are refused and dropped: " + e.getMessage()));
   }
 
   // For those who wait, and for the end.
@@ -391,7 +391,7 @@ final class Hits {
       // Its end is reported in its turn.
       return;
     } catch (PtraceException e) {
-      LOGGER.log(System.Logger.Level.ERROR, tracee + " could not be put back", e);
+      LOGGER.log(System.Logger.Level.ERROR, tracee + " could not be moved back to the probed instruction", e);
     }
   }
 }

@@ -278,7 +278,7 @@ final class Lineage {
     } catch (PtraceException e) {
       // The process itself goes on all the same.
       LOGGER.log(System.Logger.Level.ERROR,
-          "a process that shared the memory of process " + process.pid() + " could not be let go", e);
+          "a process that shared the memory of process " + process.pid() + " could not be detached", e);
     }
   }
 

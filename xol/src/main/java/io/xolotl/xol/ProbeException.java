@@ -70,7 +70,7 @@ public final class ProbeException extends RuntimeException {
     SHARED_MEMORY,
     /** The address is in the middle of an instruction. */
     NOT_AN_INSTRUCTION_BOUNDARY,
-    /** No symbol tells whether an instruction starts at the address. */
+    /** No symbol shows that an instruction starts at the address. */
     BOUNDARY_UNVERIFIED,
     /** There is a breakpoint instruction at the address that is not ours. */
     BREAKPOINT_EXISTS,
@@ -107,7 +107,7 @@ public final class ProbeException extends RuntimeException {
     SECCOMP,
     /** The session has been closed. */
     CLOSED,
-    /** A breakpoint could not be taken out of memory: the process dies if a thread gets there. */
+    /** A breakpoint could not be removed: the process dies if a thread hits it. */
     BREAKPOINT_LEFT,
     /** The kernel refused an operation for a reason this library does not know. */
     SYSTEM_ERROR

@@ -147,11 +147,11 @@ public final class ProbeHit {
 
   /**
    * An integer argument of the function whose first instruction is probed, by the System V ABI for the code
-   * that the thread is in: of 64-bit code the first six are in registers and the others on the stack, of
+   * that the thread is in. In 64-bit code the first six are in registers and the others on the stack; in
    * 32-bit code all are on the stack (cdecl), and one of 64 bits takes two places.
    *
    * @param index from 0
-   * @return its value; of 32-bit code the lower half, zero-extended
+   * @return its value; in 32-bit code the lower half, zero-extended
    */
   public long argument(int index) {
     return isInRegister(index) ? registers().argument(index) : readWord(stackArgument(index));
@@ -162,7 +162,7 @@ public final class ProbeHit {
    * {@link #argument(int)}.
    *
    * @param index from 0
-   * @param value its new value; of 32-bit code the lower half counts
+   * @param value its new value; in 32-bit code the lower half counts
    */
   public void argument(int index, long value) {
     if (isInRegister(index)) {

@@ -210,7 +210,7 @@ public final class ProbedProcess implements AutoCloseable {
   public void unregister(Collection<Probe> probes) {
     for (Probe probe : probes) {
       if (probe.process() != this) {
-        throw new IllegalArgumentException(probe + " was not registered here");
+        throw new IllegalArgumentException(probe + " was not registered with this object");
       }
     }
     inSession(() -> {

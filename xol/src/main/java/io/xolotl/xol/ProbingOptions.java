@@ -6,7 +6,7 @@ import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
 
 /**
- * How a user of a process wants to be served.
+ * What a user of a process chooses: where handlers run, who is told what, and what happens to children.
  *
  * @param taskExecutor runs handlers in {@link HandlerContext#TASK}; it must not run them in the thread that
  *     hands them over. A handler that is waited for for a second is
@@ -28,10 +28,11 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
   private static final ProcessListener NOBODY = new ProcessListener() {};
 
   /**
-   * A virtual thread a hit, and one thread that is kept ready while hits follow one another quickly; errors
-   * to {@link System.Logger}, for each probe and class of them the first with its stack trace, and then, as
-   * they become ten times as many, their number; children detached and nobody told of them; the tracer free,
-   * and idle CPUs as {@linkplain IdleCpus#suitable suits} the machine.
+   * The defaults. Each hit gets a virtual thread; one thread is kept ready while hits follow one another
+   * quickly. Errors are logged to {@link System.Logger}: the first of each probe and class with its stack
+   * trace, then their number whenever there are ten times as many. Children are detached, and nobody is told
+   * of them. The tracer thread runs on any CPU, and idle CPUs are treated as {@linkplain IdleCpus#suitable
+   * suits} the machine.
    */
   public static ProbingOptions defaults() {
     IdleCpus idleCpus = IdleCpus.suitable();

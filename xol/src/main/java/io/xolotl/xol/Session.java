@@ -243,8 +243,8 @@ final class Session {
         throw ProbeException.of(e, pid());
       }
       throw new ProbeException(ProbeException.Reason.SECCOMP,
-          "process " + pid() + " has a handler for SIGTRAP, which a hit could cost it, "
-              + "and which cannot be put back: " + e.getMessage());
+          "process " + pid() + " has a handler for SIGTRAP, which it could lose at a hit, "
+              + "and which could not be restored: " + e.getMessage());
     }
   }
 

@@ -72,7 +72,7 @@ final class SessionEnd {
   void await(Session session) {
     if (!mayBeAwaited()) {
       throw new ProbeException(ProbeException.Reason.CLOSED,
-          "the session with " + session + " is closing, and waits for this handler");
+          "the session with " + session + " is closing and waits for this handler to return");
     }
     var wait = new TaskWait(hits, null);
     while (!awaitAWhile()) {

@@ -84,8 +84,7 @@ final class Sessions {
       if (other != pid && TracedProcess.shareMemory(other, pid)) {
         throw new ProbeException(ProbeException.Reason.ADDRESS_SPACE_SHARED, "process " + pid
             + " shares the memory of process " + other
-            + ", which this JVM probes: that session's probes are hit by"
-            + " both, so use it, or close it first");
+            + ", which this JVM probes: use that session, whose probes are hit by both, or close it first");
       }
     }
   }

@@ -57,7 +57,7 @@ final class TaskWait {
       due *= 2;
       LOGGER.log(System.Logger.Level.WARNING, UserCode.Kind.HANDLER.of(unbegun) + " has not begun for "
           + TimeUnit.NANOSECONDS.toSeconds(now - since)
-          + " s, and is waited for: the task executor has no thread for it");
+          + " s, because the task executor has no thread for it");
     }
     return due > UserCode.GIVEN_UP;
   }

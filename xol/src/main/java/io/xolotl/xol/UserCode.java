@@ -29,10 +29,10 @@ final class UserCode {
     HANDLER("the handler of the "), CONDITION("the condition of the "), ERROR_LISTENER(
         "the error listener, called for the "),
     EXECUTOR(
-        "the executor, given a hit of the "),
+        "the executor, called for the "),
     PROCESS_LISTENER(
         "a process listener of "),
-    END("what depends on the end of ");
+    END("an action that depends on the end of ");
 
     private final String text;
 
@@ -243,14 +243,14 @@ final class UserCode {
         .map(frame -> "\n    at " + frame).collect(Collectors.joining());
     return kind.of(subject) + " has not returned for " + TimeUnit.NANOSECONDS.toSeconds(nanos)
         + " s, though its " + (running.getName().isEmpty() ? "thread" : "thread '" + running.getName() + "'")
-        + " was interrupted, and is waited for\n  "
+        + " was interrupted\n  "
         + (onTracerThread
-            ? "until it returns no hit is handled, and the process cannot be let go; "
+            ? "no hit is handled, and the process cannot be detached, until it returns; "
                 + (exiting ? "another Ctrl-C or SIGTERM ends this JVM, and then" : "if this JVM is killed,")
                 + "\n  the breakpoints stay in the process, which dies of the next one, and the thread that "
-                + "is stopped at\n  one goes on in the middle of an instruction"
+                + "is stopped at\n  one runs on in the middle of an instruction"
             : exiting
-                ? "this JVM exits: the thread that has hit the probe goes on as if the handler had not "
+                ? "this JVM exits: the thread that has hit the probe runs on as if the handler had not "
                     + "been called"
                 : "the thread that has hit the probe stays stopped meanwhile")
         + "\n  it is here:" + frames;

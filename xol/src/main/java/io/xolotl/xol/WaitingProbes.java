@@ -49,8 +49,8 @@ final class WaitingProbes {
       long debugState = DynamicLinker.of(process).debugState();
       if (debugState == 0) {
         throw new ProbeException(ProbeException.Reason.MODULE_NOT_FOUND,
-            "process " + process.pid() + " has no module for " + any.location()
-                + ", and no dynamic linker that would tell of it");
+            "process " + process.pid() + " has not mapped the module of " + any.location()
+                + ", and has no dynamic linker that would report it later");
       }
       // If its user leaves, the session asks again for those that go on waiting.
       ProbeRequest request = ProbeRequest.at(debugState, hit -> mappingsChanged()).trustingBoundary();

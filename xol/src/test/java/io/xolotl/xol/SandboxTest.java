@@ -79,7 +79,7 @@ class SandboxTest {
       Probe emulated = probe(process, "work_push");
       assertThat(emulated.technique()).isEqualTo(Technique.EMULATED);
       assertRefused(process, ProbeRequest.at("sandbox", "work_add_mem", hit -> {}),
-          "strict mode, which kills for it; probes on instructions that are emulated need none");
+          "strict mode, which would kill it; probes on instructions that are emulated need none");
       done(target, "work");
       assertThat(emulated.hits()).isEqualTo(10);
     }

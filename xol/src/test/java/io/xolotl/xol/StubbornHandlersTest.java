@@ -54,7 +54,7 @@ class StubbornHandlersTest {
         "0x" + Long.toHexString(site), "TASK", "unregister")) {
       jvm.awaitText("stays stopped");
       jvm.signal("TERM");
-      jvm.awaitText("goes on as if the handler had not been called");
+      jvm.awaitText("runs on as if the handler had not been called");
       assertThat(jvm.status()).isEqualTo(143);
     }
     before.assertNoTrace();

@@ -234,7 +234,7 @@ public final class Case {
       Case parsed = of(instructions, state).at(address);
       return systemCalls ? parsed.withSystemCalls() : parsed;
     } catch (IOException | IllegalArgumentException e) {
-      throw new IllegalArgumentException("'" + token + "' stands for no case", e);
+      throw new IllegalArgumentException("'" + token + "' is not the token of a case", e);
     }
   }
 

@@ -13,7 +13,7 @@ public sealed interface Ending {
   record Exited(long rip) implements Ending {
     @Override
     public String toString() {
-      return "came out at " + Hex.of(rip);
+      return "ended at " + Hex.of(rip);
     }
   }
 
@@ -43,7 +43,7 @@ public sealed interface Ending {
   record Hung() implements Ending {
     @Override
     public String toString() {
-      return "did not come out";
+      return "did not end";
     }
   }
 

@@ -78,7 +78,7 @@ public final class MachineState {
   /** The same with other flags. */
   public MachineState withFlags(long replacement) {
     if ((replacement & ~FLAGS) != 0) {
-      throw new IllegalArgumentException("not only flags of a state: " + Hex.of(replacement));
+      throw new IllegalArgumentException(Hex.of(replacement) + " has bits that are no flags of a state");
     }
     return new MachineState(general, replacement, fsBase, gsBase, vectors, memory);
   }

@@ -75,7 +75,8 @@ final class OracleProcess implements AutoCloseable {
       }
       if (!same) {
         close();
-        throw new IllegalStateException("the oracle program and this class disagree about their memory");
+        throw new IllegalStateException(
+            "the oracle program and this class have different layouts of their memory");
       }
     }
 
@@ -304,7 +305,7 @@ final class OracleProcess implements AutoCloseable {
       lengths.add(new CpuLength(process.memory.get(INT, at + Layout.OUT_LENGTH), invalid));
     }
     if (!alive) {
-      throw new IllegalStateException("the oracle has died of measuring "
+      throw new IllegalStateException("the oracle has died while it measured "
           + HexFormat.of().formatHex(instructions.get(finished)) + ": "
           + process.target.exitStatus());
     }

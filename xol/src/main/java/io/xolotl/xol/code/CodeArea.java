@@ -183,7 +183,7 @@ public final class CodeArea {
   /** Says that memory stays mapped. That does no harm: no thread is in it, and no breakpoint leads there. */
   public void sayThatItStays(String where, PtraceException refusal) {
     LOGGER.log(System.Logger.Level.WARNING,
-        where + ": memory for copies of probed instructions, " + blocks.stream()
+        "the memory for copies of probed instructions in " + where + ", " + blocks.stream()
             .map(block -> "0x" + Long.toHexString(block.base))
             .collect(Collectors.joining(", ", BLOCK_BYTES / 1024 + " KiB at each of ", ""))
             + ", stays mapped, unused: " + refusal.getMessage());

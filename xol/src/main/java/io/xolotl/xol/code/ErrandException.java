@@ -20,7 +20,7 @@ public final class ErrandException extends RuntimeException {
    * @param last why the last thread could not do it; null if there was none
    */
   public ErrandException(@Nullable PtraceException last) {
-    super(last == null ? "there is no thread any more" : last.getMessage(), last);
+    super(last == null ? "the process has no thread left" : last.getMessage(), last);
     this.last = last;
   }
 

@@ -236,7 +236,7 @@ final class ElfImage {
     if (offset < 0 || size < 0 || offset > reader.size() - size) {
       throw new ElfException(
           "its " + what + " at offset 0x" + Long.toHexString(offset) + " of 0x" + Long.toHexString(size)
-              + " bytes end behind the file's 0x" + Long.toHexString(reader.size()) + "; is it truncated?");
+              + " bytes reach beyond its end at 0x" + Long.toHexString(reader.size()) + "; is it truncated?");
     }
   }
 

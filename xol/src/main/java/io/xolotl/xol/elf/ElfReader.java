@@ -85,7 +85,7 @@ final class ElfReader implements BackingFile, Closeable {
     if (data.length > size - position) {
       throw new ElfException(
           "0x" + Integer.toHexString(data.length) + " bytes at offset 0x" + Long.toHexString(position)
-              + " reach behind its end");
+              + " reach beyond its end");
     }
     int done = 0;
     while (done < data.length) {
@@ -108,7 +108,7 @@ final class ElfReader implements BackingFile, Closeable {
     if (length > size - offset) {
       throw new ElfException(
           "0x" + Integer.toHexString(length) + " bytes at offset 0x" + Long.toHexString(offset)
-              + " reach behind its end");
+              + " reach beyond its end");
     }
     var data = new byte[length];
     read(data);

@@ -32,7 +32,7 @@ final class StringTable {
     }
     budget -= end - start;
     if (end == data.length || budget < 0) {
-      throw new ElfException("a string table has no ends of strings");
+      throw new ElfException("a name does not end in its string table");
     }
     return new String(data, start, end - start, StandardCharsets.UTF_8);
   }

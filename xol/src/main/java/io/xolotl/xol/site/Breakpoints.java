@@ -63,7 +63,7 @@ final class Breakpoints {
     int length = site.instruction.length();
     if (offset + length > text.length) {
       throw new SiteException(Reason.UNREADABLE, site.address(),
-          "the code at " + SiteException.hex(site.address()) + " cannot be read any more");
+          "the code at " + SiteException.hex(site.address()) + " can no longer be read");
     }
     if (!Arrays.equals(text, offset, offset + length, site.code, 0, length)) {
       throw new SiteException(Reason.UNREADABLE, site.address(),

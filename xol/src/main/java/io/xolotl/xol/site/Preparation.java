@@ -136,8 +136,8 @@ public final class Preparation {
         && site.instruction.isRipRelative();
     if (strict || place.technique().isPresent() && place.technique().get() != site.technique()) {
       throw new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, place.address(),
-          SiteException.hex(place.address()) + " is probed already, " + site.technique() + " under policy "
-              + site.policy + "; all probes at one address share that");
+          SiteException.hex(place.address()) + " is already probed with technique " + site.technique()
+              + " and policy " + site.policy + ", which all probes at one address share");
     }
   }
 
@@ -153,7 +153,7 @@ public final class Preparation {
     }
     if (mapping.isShared()) {
       throw new SiteException(Reason.SHARED_MEMORY, address,
-          where + " is memory shared with others, which a breakpoint would reach too");
+          where + " is shared memory, and a breakpoint in it would stop other processes too");
     }
     if (area.contains(address)) {
       throw new SiteException(Reason.NOT_EXECUTABLE, address,
@@ -197,7 +197,7 @@ public final class Preparation {
         if (!(Classification.of(undecodable, policy) instanceof Classification.Refuse(Refusal refusal))) {
           throw new IllegalStateException("an undecodable instruction is always refused");
         }
-        throw SiteException.refused(address, "what is there", refusal);
+        throw SiteException.refused(address, "the code", refusal);
       }
     };
   }
@@ -215,7 +215,7 @@ public final class Preparation {
       if (i < instruction.length() && siteAt(address + i, fresh) != null) {
         throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
             "'" + instruction.text() + "' at " + SiteException.hex(address)
-                + " reaches over the probed instruction at " + SiteException.hex(address + i));
+                + " overlaps the probed instruction at " + SiteException.hex(address + i));
       }
     }
   }
@@ -263,7 +263,7 @@ public final class Preparation {
   private static SiteException notApplicable(Instruction instruction, Technique forced, Technique natural) {
     return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
         "'" + instruction.text() + "' at " + SiteException.hex(instruction.address())
-            + " cannot be executed " + forced + "; without being told, the engine uses " + natural);
+            + " cannot be executed by technique " + forced + "; the engine would choose " + natural);
   }
 
   private static SiteException noSpace(long address) {

@@ -199,10 +199,9 @@ public final class RestartableSequences {
         + " is in the restartable sequence from " + SiteException.hex(sequence.start()) + " to "
         + SiteException.hex(sequence.end())
         + (module == null ? "" : " of " + module.name())
-        + ", which a hit would break without the kernel noticing" + consequence
-        + "; probe what is in front of "
-        + SiteException.hex(sequence.start()) + ", " + SiteException.hex(sequence.end())
-        + " or what is behind, or its abort handler at "
+        + ", and the kernel would not notice that a hit interrupts it" + consequence
+        + "; probe an instruction before " + SiteException.hex(sequence.start()) + ", one from "
+        + SiteException.hex(sequence.end()) + " on, or its abort handler at "
         + SiteException.hex(sequence.abortHandler()));
   }
 
@@ -220,9 +219,9 @@ public final class RestartableSequences {
   /** The refusal of what would never get into the sequence behind it: see {@link #isReachedFrom}. */
   static SiteException cannotBeEntered(Instruction instruction, Technique technique) {
     return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(), "'" + instruction.text()
-        + "' at " + SiteException.hex(instruction.address()) + " cannot be executed " + technique
-        + ", only BOOSTED: behind it begins a restartable sequence, which the kernel aborts when its "
-        + "thread stops there");
+        + "' at " + SiteException.hex(instruction.address()) + " cannot be executed by technique " + technique
+        + ", only by BOOSTED: a restartable sequence begins behind it, which the kernel aborts when its "
+        + "thread is stopped there");
   }
 
   /** Returns false if a hit at an address, which is in no known sequence, may be in one all the same. */

@@ -254,8 +254,8 @@ public final class Sites {
   private SiteException notRestored(Site site, TracedProcess target) {
     PtraceException why = obstacle;
     return new SiteException(Reason.BREAKPOINT_LEFT, site.address(),
-        "the breakpoint at " + SiteException.hex(site.address()) + " cannot be taken out of the memory of "
-            + target + ", which dies of it if a thread gets there"
+        "the breakpoint at " + SiteException.hex(site.address()) + " cannot be removed from the memory of "
+            + target + ", which dies if a thread hits it"
             + (why == null ? ": the memory cannot be written" : ": " + why.getMessage()));
   }
 

@@ -128,9 +128,9 @@ public final class TrapAction {
         throw e;
       }
       action = null;
-      LOGGER.log(System.Logger.Level.WARNING, "the handler for SIGTRAP of process " + process.pid()
-          + " is lost by a breakpoint that was hit with SIGTRAP blocked, and cannot be put back: "
-          + e.getMessage());
+      LOGGER.log(System.Logger.Level.WARNING,
+          "process " + process.pid() + " has lost its handler for SIGTRAP, because it hit a breakpoint with "
+              + "SIGTRAP blocked, and the handler cannot be restored: " + e.getMessage());
     }
     thread.signalMask(thread.signalMask() | blocked);
   }
