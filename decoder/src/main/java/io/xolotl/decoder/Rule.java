@@ -10,8 +10,8 @@ import java.util.Set;
  * What a mnemonic says about relocation. Operands, prefixes and encoding have their say in
  * {@link Classifier}.
  *
- * <p>The mnemonics are those of Zydis 4.0 and 4.1. Some of the names are not known to the former; that does
- * no harm.
+ * <p>The mnemonics are those of Zydis. Some are of extensions that the tables do not have yet; that does no
+ * harm.
  */
 sealed interface Rule {
 

@@ -28,7 +28,7 @@ final class AwakeCpus {
     latency = arena.allocateFrom(JAVA_INT, 0);
   }
 
-  /** From now on, or no more. */
+  /** Keeps them awake from now on, or no longer. */
   void keep(boolean awake) {
     if (awake && descriptor == NONE && !refused) {
       descriptor = Libc.open(state, path, Libc.O_RDWR | Libc.O_CLOEXEC);

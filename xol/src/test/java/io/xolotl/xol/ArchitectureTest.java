@@ -37,7 +37,7 @@ class ArchitectureTest {
       "io.xolotl.ptrace..").should().dependOnClassesThat()
       .resideInAnyPackage("io.xolotl.decoder..", "io.xolotl.xol..");
 
-  /** Of each module: whoever changes a package looks upward only, and downward nothing changes. */
+  /** Whoever changes a package looks upward only: nothing changes below it. This holds in each module. */
   @ArchTest
   static final ArchRule NO_CIRCLES = slices().matching("io.xolotl.(**)").should().beFreeOfCycles();
 

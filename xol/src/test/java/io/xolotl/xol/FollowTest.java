@@ -101,7 +101,7 @@ class FollowTest {
       long site = target.address("work_push");
       ProbedProcess process = ProbedProcess.attach(target.pid(), following(listener));
       Probe probe = process.register(ProbeRequest.at(site, hit -> {}));
-      // Of threads that the child has not.
+      // They belong to threads that the child does not have.
       process.register(ProbeRequest.at(site, hit -> {}).inThreads(Set.of(target.pid())));
       target.send("hold");
       int pid = Integer.parseInt(target.awaitLine("child ").substring("child ".length()).strip());

@@ -113,7 +113,7 @@ class StressTest {
     }
   }
 
-  /** Of all hits of a probe that stays none is lost, whatever other users of the session do meanwhile. */
+  /** No hit of a probe that stays is lost, whatever other users of the session do meanwhile. */
   private void counted(Random random) throws Exception {
     int threads = 1 + random.nextInt(4);
     int calls = 5_000;

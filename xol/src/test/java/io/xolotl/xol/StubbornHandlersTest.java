@@ -11,7 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Of a handler that does not return when it is interrupted people are told, again and again, while they wait.
+ * Who waits for a handler that does not return when it is interrupted is told so, again and again.
  */
 class StubbornHandlersTest {
 

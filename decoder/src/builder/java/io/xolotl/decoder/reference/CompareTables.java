@@ -12,6 +12,10 @@ final class CompareTables {
 
   /** Arguments: how many strings for a variant, and a seed. */
   public static void main(String[] arguments) {
+    PinnedZydis.whyNot().ifPresent(why -> {
+      System.err.println("The tables can be compared with one version of Zydis only: " + why);
+      System.exit(1);
+    });
     long count = Long.parseLong(arguments[0].replace("_", ""));
     long seed = arguments.length > 1 ? Long.parseLong(arguments[1]) : 1;
     boolean different = false;

@@ -179,7 +179,7 @@ final class Emulator {
     return base + operand.effectiveAddress(gpr -> registers.get(general(gpr)));
   }
 
-  /** Counts down, except for jrcxz, and tells whether the branch is taken. */
+  /** Counts down, except for jrcxz; returns true if the branch is taken. */
   private static boolean loops(Emulation.Loop loop, Registers registers) {
     long mask = loop.addressSize() == 64 ? -1 : (1L << loop.addressSize()) - 1;
     long old = registers.get(Register.RCX);

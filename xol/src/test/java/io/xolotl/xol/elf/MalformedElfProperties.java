@@ -68,7 +68,7 @@ class MalformedElfProperties {
     library32 = new byte[0];
   }
 
-  /** Does everything that is done with a file and its debug file; tells whether it succeeded. */
+  /** Does everything that is done with a file and its debug file; returns true if it succeeded. */
   private static boolean parse(byte[] bytes, byte[] debugBytes) {
     long start = cpuNanos();
     try {
