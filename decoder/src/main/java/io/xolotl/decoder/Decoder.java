@@ -21,8 +21,8 @@ import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Turns bytes into instructions, as Zydis understands them: by tables that it was asked for when they were
- * built. No native code is called, unless {@link Implementation#ZYDIS} is asked for.
+ * Turns bytes into instructions. The decoder is Zydis-based, pure Java: its tables hold what Zydis answered
+ * when they were built, and no native code is called, unless {@link Implementation#ZYDIS} is asked for.
  *
  * <p>Immutable; any number of threads, virtual ones too, may use one at the same time.
  */

@@ -71,6 +71,9 @@ public final class TableBackend implements Backend {
   /** The rest of the displacement or the immediates is missing, which may be anything. */
   private static final long DATA_MISSING = -5;
 
+  /** What is no form: the modrm byte that tells is not there. */
+  private static final int MISSING = -1;
+
   /** A SIB byte follows the modrm byte; besides the number of bytes of displacement. */
   private static final int SIB = 8;
   /** By modrm byte, for addresses of 32 or 64 bits. */
@@ -193,7 +196,7 @@ public final class TableBackend implements Backend {
   }
 
   /**
-   * Parses what is there. Which bytes decide is known before all of them are there, so it may go wrong late.
+   * Parses as far as there are bytes, and says what kind of byte is missing where they end too early.
    */
   private long attempt(byte[] code, int at, int limit) {
     int end = Math.min(limit, at + Layout.MAX_LENGTH);
@@ -265,21 +268,10 @@ public final class TableBackend implements Backend {
           ? Layout.INVALID
           : vector(code, at, p, end, prefixes, kind);
     }
-    long root = roots[(space << 8) + opcode];
-    if (root == 0) {
-      return Layout.INVALID;
-    }
-    int cell = firstCell(root, row);
-    int modrm = 0;
-    if (p < end) {
-      modrm = code[p] & 0xff;
-    } else if (columns(root) > 1) {
-      return isEmpty(cell, columns(root)) ? Layout.INVALID : STRUCTURE_MISSING;
-    }
-    int form = cells[cell + column(root, modrm)];
-    return form == 0
-        ? Layout.INVALID
-        : complete(code, at, p, end, form, modrm, space, p - 1 - at, rexAt, prefixes);
+    int form = form(roots[(space << 8) + opcode], row, code, p, end);
+    return form <= 0
+        ? form == MISSING ? STRUCTURE_MISSING : Layout.INVALID
+        : complete(code, at, p, end, form, space, p - 1 - at, rexAt, prefixes);
   }
 
   // Not in the loop: prefixes are rare, and what is hot is to be small.
@@ -322,6 +314,22 @@ public final class TableBackend implements Backend {
     return columnMaps[(int) (root >>> 49) * 256 + modrm] & 0xff;
   }
 
+  /**
+   * What is in a cell: a form, 0 if there is no instruction, or {@link #MISSING} if that depends on a modrm
+   * byte which is not there.
+   */
+  private int form(long root, int row, byte[] code, int modrmAt, int end) {
+    if (root == 0) {
+      return 0;
+    }
+    int cell = firstCell(root, row);
+    if (modrmAt < end) {
+      return cells[cell + column(root, code[modrmAt] & 0xff)];
+    }
+    int columns = columns(root);
+    return columns == 1 ? cells[cell] : isEmpty(cell, columns) ? 0 : MISSING;
+  }
+
   private boolean isEmpty(int cell, int columns) {
     for (int i = 0; i < columns; i++) {
       if (cells[cell + i] != 0) {
@@ -332,9 +340,10 @@ public final class TableBackend implements Backend {
   }
 
   /** The rest, from the modrm byte on, of an instruction that is known. */
-  private long complete(byte[] code, int at, int start, int end, int form, int modrm, int space, int opcodeAt,
+  private long complete(byte[] code, int at, int start, int end, int form, int space, int opcodeAt,
       int prefixAt, int prefixes) {
     int p = start;
+    int modrm = p < end ? code[p] & 0xff : 0;
     int i = info[form];
     int modrmAt = 0;
     int displacementAt = 0;
@@ -465,26 +474,15 @@ public final class TableBackend implements Backend {
     if (p >= end) {
       return STRUCTURE_MISSING;
     }
-    long root = roots[(space << 8) + (code[p++] & 0xff)];
-    if (root == 0) {
-      return Layout.INVALID;
-    }
-    int cell = firstCell(root, row);
-    int modrm = 0;
-    if (p < end) {
-      modrm = code[p] & 0xff;
-    } else if (columns(root) > 1) {
-      return isEmpty(cell, columns(root)) ? Layout.INVALID : STRUCTURE_MISSING;
-    }
-    int form = cells[cell + column(root, modrm)];
-    if (form == 0) {
-      return Layout.INVALID;
+    int form = form(roots[(space << 8) + (code[p++] & 0xff)], row, code, p, end);
+    if (form <= 0) {
+      return form == MISSING ? STRUCTURE_MISSING : Layout.INVALID;
     }
     int constraint = info[form] >>> CONSTRAINT & 255;
-    if (constraint != 0 && !isAccepted(constraint, r, rm, v, kind == EVEX, modrm, code, p + 1, end)) {
+    if (constraint != 0 && !isAccepted(constraint, r, rm, v, kind == EVEX, code, p, end)) {
       return Layout.INVALID;
     }
-    return complete(code, at, p, end, form, modrm, space, p - 1 - at, start - 1 - at, prefixes);
+    return complete(code, at, p, end, form, space, p - 1 - at, start - 1 - at, prefixes);
   }
 
   /** Where the opcode is looked up; -1 if there is no such map, or nothing in it. */
@@ -497,8 +495,8 @@ public final class TableBackend implements Backend {
     return space < 0 || (used >>> space & 1) == 0 ? -1 : space;
   }
 
-  private boolean isAccepted(int constraint, int r, int rmExtension, int vvvv, boolean evex, int modrm,
-      byte[] code, int sibAt, int end) {
+  private boolean isAccepted(int constraint, int r, int rmExtension, int vvvv, boolean evex, byte[] code,
+      int modrmAt, int end) {
     int[] constraints = tables.constraints();
     if (!Constraint.accepts(constraints, constraint, r, rmExtension, vvvv)) {
       return false;
@@ -507,6 +505,12 @@ public final class TableBackend implements Backend {
     if (distinct == 0) {
       return true;
     }
+    if (modrmAt >= end) {
+      // Found out once it is there, and so below.
+      return true;
+    }
+    int modrm = code[modrmAt] & 0xff;
+    int sibAt = modrmAt + 1;
     int all = mode64 ? 31 : 7;
     int v = vvvv & all;
     int reg = (modrm >> 3 & 7 | (r & 1) << 3 | r >> 1 << 4) & all;
@@ -515,7 +519,6 @@ public final class TableBackend implements Backend {
       return Constraint.differ(distinct, reg, rm, v);
     }
     if (sibAt >= end) {
-      // Found out once it is there.
       return true;
     }
     int index = (code[sibAt] >> 3 & 7 | rmExtension >> 1 << 3 | (evex ? v & 16 : 0)) & all;
