@@ -34,7 +34,7 @@ final class ClassificationSummary {
       writeJson(out, file);
       return;
     }
-    out.write(String.format(Locale.ROOT, "%s: %d instructions%n", file, instructions));
+    out.write(String.format(Locale.ROOT, "%s: %d instructions%n", Visible.of(file), instructions));
     for (Outcome outcome : Outcome.values()) {
       line(out, "  ", outcome.label(), outcomes[outcome.ordinal()]);
     }

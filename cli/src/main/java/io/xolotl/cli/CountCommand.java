@@ -67,7 +67,7 @@ final class CountCommand implements Callable<Integer> {
         table.write(out);
         String epilogue = session.epilogue();
         if (epilogue != null) {
-          out.write(epilogue + '\n');
+          out.write(Visible.of(epilogue) + '\n');
         }
       }
     });

@@ -84,7 +84,7 @@ final class CountTable {
 
   private void line(Writer out, Probe probe, long hits, double rate) throws IOException {
     row(out, Long.toString(hits), String.format(Locale.ROOT, "%.0f", rate), Names.of(probe.technique()),
-        Names.hex(probe.address()), probe.location().toString());
+        Names.hex(probe.address()), Visible.of(probe.location().toString()));
   }
 
   private void row(Writer out, String hits, String rate, String technique, String address, String location)

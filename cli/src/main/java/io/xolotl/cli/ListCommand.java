@@ -98,7 +98,7 @@ final class ListCommand implements Callable<Integer> {
       for (Module module : modules) {
         out.write(
             String.format(Locale.ROOT, "%14s-%-14s  %s%n", Names.hex(module.start()), Names.hex(module.end()),
-                module.path()));
+                Visible.of(module.path())));
       }
       return;
     }
@@ -117,7 +117,7 @@ final class ListCommand implements Callable<Integer> {
       for (Function function : functions) {
         out.write(
             String.format(Locale.ROOT, "%14s  %8d  %s%n", Names.hex(function.address()), function.size(),
-                String.join(", ", function.names())));
+                Visible.of(String.join(", ", function.names()))));
       }
       return;
     }

@@ -36,7 +36,8 @@ public final class LogLines extends System.LoggerFinder {
     public void log(Level level, @Nullable ResourceBundle bundle, @Nullable String message,
         @Nullable Throwable thrown) {
       if (isLoggable(level)) {
-        System.err.println("xolotl: " + (message + (thrown == null ? "" : ": " + thrown)).replace('\n', ' '));
+        String line = (message + (thrown == null ? "" : ": " + thrown)).replace('\n', ' ');
+        System.err.println("xolotl: " + Visible.of(line));
       }
     }
 

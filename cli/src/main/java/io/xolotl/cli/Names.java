@@ -96,7 +96,8 @@ final class Names {
         default -> regex.append(Pattern.quote(Character.toString(c)));
       }
     });
-    return Pattern.compile(regex.toString());
+    // Names may have line feeds in them.
+    return Pattern.compile(regex.toString(), Pattern.DOTALL);
   }
 
   static boolean isGlob(String text) {

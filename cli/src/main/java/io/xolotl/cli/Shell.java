@@ -30,8 +30,8 @@ record Shell(Outlet output, PrintWriter messages, BooleanSupplier terminal, Inte
     writer.flush();
   }
 
-  /** Tells a person something that is no result. */
+  /** Tells a person something that is no result: one line, whatever names are in it. */
   void say(String message) {
-    messages.println("xolotl: " + message);
+    messages.println("xolotl: " + Visible.of(message));
   }
 }
