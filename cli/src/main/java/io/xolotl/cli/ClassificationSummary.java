@@ -16,6 +16,19 @@ final class ClassificationSummary {
   private final long[] refusals = new long[Refusal.values().length];
   private final long[] techniques = new long[Technique.values().length];
   private long instructions;
+  private final long swept;
+  private final long code;
+
+  /**
+   * One that has nothing yet.
+   *
+   * @param swept how many bytes are looked at
+   * @param code how many bytes of code there are
+   */
+  ClassificationSummary(long swept, long code) {
+    this.swept = swept;
+    this.code = code;
+  }
 
   void add(Decoding decoding, Classification classification) {
     instructions++;
@@ -34,7 +47,8 @@ final class ClassificationSummary {
       writeJson(out, file);
       return;
     }
-    out.write(String.format(Locale.ROOT, "%s: %d instructions%n", Visible.of(file), instructions));
+    out.write(String.format(Locale.ROOT, "%s: %d instructions in %d of %d bytes of code (%.2f %%)%n",
+        Visible.of(file), instructions, swept, code, code == 0 ? 0.0 : 100.0 * swept / code));
     for (Outcome outcome : Outcome.values()) {
       line(out, "  ", outcome.label(), outcomes[outcome.ordinal()]);
     }
@@ -56,7 +70,7 @@ final class ClassificationSummary {
 
   private void writeJson(Writer out, String file) throws IOException {
     var document = new JsonWriter(out).beginObject().name("file").value(file).name("instructions")
-        .value(instructions)
+        .value(instructions).name("bytes").value(swept).name("codeBytes").value(code)
         .name("outcomes").beginObject();
     for (Outcome outcome : Outcome.values()) {
       document.name(outcome.label()).value(outcomes[outcome.ordinal()]);

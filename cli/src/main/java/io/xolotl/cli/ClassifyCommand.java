@@ -46,7 +46,8 @@ final class ClassifyCommand implements Callable<Integer> {
   private CommandSpec command;
 
   @Parameters(arity = "0..1", paramLabel = "FILE[:SYMBOL]",
-      description = "All executable sections of an ELF file from beginning to end, or one of its functions.")
+      description = "All executable sections of an ELF file from beginning to end (with --summary: its "
+          + "functions), or one of its functions.")
   private @Nullable String file;
 
   @Option(names = "--hex", paramLabel = "BYTES", converter = HexConverter.class,
@@ -67,7 +68,9 @@ final class ClassifyCommand implements Callable<Integer> {
   private RelocationPolicy policy = RelocationPolicy.FULL;
 
   @Option(names = "--summary",
-      description = "Print only how many instructions have each outcome, and how they are executed.")
+      description = "Print only how many instructions have each outcome, and how they are executed. A FILE "
+          + "is looked at by its functions, which symbols and the unwind table tell, and their share of all "
+          + "code is printed; a file that tells of none is looked at as a whole.")
   private boolean summary;
 
   @Option(names = "--json",
@@ -77,7 +80,20 @@ final class ClassifyCommand implements Callable<Integer> {
   /** Not an array by itself: picocli would take that for an option with many values. */
   record Bytes(byte[] array) {}
 
-  private record Input(MachineMode mode, List<CodeFile.Code> code) {}
+  /**
+   * What to look at.
+   *
+   * @param size bytes of all code that there is
+   */
+  private record Input(MachineMode mode, List<CodeFile.Code> code, long size) {
+    static Input of(MachineMode mode, List<CodeFile.Code> code) {
+      return new Input(mode, code, size(code));
+    }
+
+    static long size(List<CodeFile.Code> code) {
+      return code.stream().mapToLong(piece -> piece.bytes().length).sum();
+    }
+  }
 
   /** Takes one instruction after the other. */
   private interface Sink {
@@ -95,14 +111,14 @@ final class ClassifyCommand implements Callable<Integer> {
           "--summary needs FILE[:SYMBOL]; --address and --i386 need --hex");
     }
     Input input = hex != null
-        ? new Input(i386 ? MachineMode.COMPAT_32 : MachineMode.LONG_64,
+        ? Input.of(i386 ? MachineMode.COMPAT_32 : MachineMode.LONG_64,
             List.of(new CodeFile.Code("", address == null ? 0 : address, hex.array())))
         : read(String.valueOf(file));
     Decoder decoder = Decoder.forThisCpu(input.mode());
     List<CodeFile.Code> code = input.code();
     xolotl.shell().print(out -> {
       if (summary) {
-        var counts = new ClassificationSummary();
+        var counts = new ClassificationSummary(Input.size(code), input.size());
         sweep(decoder, code, (decoding, _, classification) -> counts.add(decoding, classification));
         counts.write(out, String.valueOf(file), json);
       } else if (json) {
@@ -120,7 +136,7 @@ final class ClassifyCommand implements Callable<Integer> {
   }
 
   /** A file may have a colon in its name: only what does not exist as a whole is taken apart. */
-  private static Input read(String what) {
+  private Input read(String what) {
     int colon = what.lastIndexOf(':');
     if (colon < 0 || Files.exists(Path.of(what))) {
       CodeFile whole = CodeFile.open(Path.of(what));
@@ -128,10 +144,12 @@ final class ClassifyCommand implements Callable<Integer> {
       if (sections.isEmpty()) {
         throw new Failure(what + " has no executable sections");
       }
-      return new Input(whole.mode(), sections);
+      // A summary is of what is executed: between functions compilers put tables, which are no instructions.
+      List<CodeFile.Code> functions = summary ? whole.functions() : List.of();
+      return new Input(whole.mode(), functions.isEmpty() ? sections : functions, Input.size(sections));
     }
     CodeFile file = CodeFile.open(Path.of(what.substring(0, colon)));
-    return new Input(file.mode(), List.of(file.function(what.substring(colon + 1))));
+    return Input.of(file.mode(), List.of(file.function(what.substring(colon + 1))));
   }
 
   private void sweep(Decoder decoder, List<CodeFile.Code> code, Sink sink) throws IOException {

@@ -50,7 +50,9 @@ record TraceFormat(byte[] prologue, byte[] separator, byte[] beforeTime, int tim
   /** What stands behind the thread's id: the location. */
   byte[] place(String location) {
     return bytes(
-        isJson ? ",\"location\":" + JsonWriter.quoted(location) + ",\"registers\":{" : " " + Visible.of(location));
+        isJson
+            ? ",\"location\":" + JsonWriter.quoted(location) + ",\"registers\":{"
+            : " " + Visible.of(location));
   }
 
   private static byte[] bytes(String text) {

@@ -32,7 +32,8 @@ final class Visible {
       // C0, DEL and C1; separators of lines and paragraphs; halves of surrogate pairs; marks, embeddings,
       // overrides and isolates of directions (Unicode Standard Annex 9), and what has no width.
       case Character.CONTROL, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR, Character.SURROGATE,
-          Character.FORMAT -> true;
+          Character.FORMAT ->
+        true;
       default -> false;
     };
   }

@@ -12,6 +12,8 @@ import java.util.Map;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ClassifyCommandTest {
 
@@ -74,10 +76,28 @@ class ClassifyCommandTest {
     assertThat(summary.get("refused").has("PRIVILEGED")).as("a program has hlt in _start").isTrue();
 
     JsonNode instructions = Cli.run("classify", file, "--json").done().json().get("instructions");
-    assertThat(instructions).hasSize(summary.get("instructions").intValue());
+    // The summary is of the functions; what fills the gaps between them is code too.
+    long counted = summary.get("instructions").longValue();
+    assertThat(instructions).hasSizeGreaterThan((int) counted);
+    assertThat(summary.get("bytes").longValue()).isPositive()
+        .isLessThan(summary.get("codeBytes").longValue());
     assertThat(Cli.run("classify", file, "--summary").done().output())
-        .startsWith(file + ": " + instructions.size())
+        .startsWith(file + ": " + counted + " instructions in " + summary.get("bytes") + " of "
+            + summary.get("codeBytes") + " bytes of code (")
         .containsPattern("(?m)^executed\n  emulated +" + outcomes.get("emulate") + " ");
+  }
+
+  /** Tables between functions, as assembly has them, are no instructions that are refused. */
+  @ParameterizedTest
+  @ValueSource(strings = {"/usr/lib/x86_64-linux-gnu/libcrypto.so.3", "/lib/x86_64-linux-gnu/libc.so.6"})
+  void aSummaryIsOfFunctions(String file) {
+    Assumptions.assumeTrue(Files.exists(Path.of(file)), "this system has no " + file);
+    JsonNode summary = Cli.run("classify", file, "--summary", "--json").done().json();
+    assertThat(summary.get("instructions").longValue()).isGreaterThan(300_000);
+    assertThat(summary.get("bytes").doubleValue() / summary.get("codeBytes").doubleValue())
+        .isBetween(0.85, 1.0);
+    assertThat(summary.get("refused").properties()).extracting(Map.Entry::getKey)
+        .doesNotContain("UNDECODABLE", "TRUNCATED", "TOO_LONG");
   }
 
   @Test

@@ -4,6 +4,10 @@ import io.xolotl.decoder.MachineMode;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Objects;
 
@@ -68,6 +72,46 @@ public final class CodeFile {
   }
 
   /**
+   * The functions, by the file's symbols that have a size and by its unwind table, in ascending order; none
+   * twice, and none that begins within another. Tables of constants between them are in none.
+   *
+   * @return nothing if the file tells of no function
+   * @throws SymbolException if it cannot be read
+   */
+  public List<Code> functions() {
+    SymbolTable symbols = symbols();
+    return ElfImage.guarded(source, reader -> {
+      var ranges = new ArrayList<UnwindTable.Range>();
+      UnwindTable.ranges(image, reader).stream().filter(range -> !range.signalFrame()).forEach(ranges::add);
+      symbols.functions().stream().filter(SymbolTable.Code::sized)
+          .forEach(code -> ranges.add(new UnwindTable.Range(code.start(), code.end(), false)));
+      ranges.sort(Comparator.comparing(UnwindTable.Range::start, Long::compareUnsigned)
+          .thenComparing(UnwindTable.Range::end, (a, b) -> Long.compareUnsigned(b, a)));
+      var contents = new HashMap<Section, byte[]>();
+      var functions = new ArrayList<Code>();
+      long covered = 0;
+      for (UnwindTable.Range range : ranges) {
+        Section section = image.executableSection(range.start());
+        if (section == null || section.type() == Section.NOBITS
+            || Long.compareUnsigned(range.start(), covered) < 0) {
+          continue;
+        }
+        byte[] content = contents.computeIfAbsent(section, each -> image.content(reader, each).array());
+        int offset = (int) (range.start() - section.address());
+        functions.add(new Code(section.name(), range.start(),
+            Arrays.copyOfRange(content, offset, offset + (int) (range.end() - range.start()))));
+        covered = range.end();
+      }
+      return functions;
+    });
+  }
+
+  private SymbolTable symbols() {
+    var debug = new DebugFiles(Path.of("/"), "/usr/lib/debug").find(image, module.path());
+    return image.symbols(source, debug);
+  }
+
+  /**
    * A function. An IFUNC is here the function that chooses the implementation: only a process has made the
    * choice.
    *
@@ -75,8 +119,7 @@ public final class CodeFile {
    * @throws SymbolException if there is not exactly one
    */
   public Code function(String symbol) {
-    var debug = new DebugFiles(Path.of("/"), "/usr/lib/debug").find(image, module.path());
-    SymbolTable symbols = image.symbols(source, debug);
+    SymbolTable symbols = symbols();
     SymbolTable.Code code = Objects
         .requireNonNull(symbols.functionAt(symbols.find(module, symbol).address()));
     long offset = code.section().offset() + (code.start() - code.section().address());
