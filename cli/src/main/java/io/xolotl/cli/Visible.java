@@ -1,9 +1,10 @@
 package io.xolotl.cli;
 
 /**
- * Makes text harmless that a file or a process has chosen: names of symbols, paths and processes may hold what
- * a terminal executes (control sequences of ECMA-48, also those that begin with one C1 character), what begins
- * a line of its own, and what reverses the order of the text around it (Unicode's bidirectional controls).
+ * Makes text harmless that a file or a process has chosen: names of symbols, paths and processes may hold
+ * what a terminal executes (control sequences of ECMA-48, also those that begin with one C1 character), what
+ * begins a line of its own, and what reverses the order of the text around it (Unicode's bidirectional
+ * controls).
  *
  * <p>All that people are shown goes through here, in tables, lines and messages. JSON has escapes of its own.
  */
