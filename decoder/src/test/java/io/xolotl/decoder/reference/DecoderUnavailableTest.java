@@ -85,7 +85,8 @@ class DecoderUnavailableTest {
     // The JVM would warn of the first only.
     for (String mode : List.of("warn", "deny")) {
       assertThat(attempt("--illegal-native-access=" + mode)).isEqualTo(Reason.NATIVE_ACCESS_DENIED
-          + " Xolotl on the class path may not call native code: start java with --enable-native-access=ALL-UNNAMED");
+          + " Xolotl on the class path may not call native code: start java with "
+          + "--enable-native-access=ALL-UNNAMED");
     }
   }
 
