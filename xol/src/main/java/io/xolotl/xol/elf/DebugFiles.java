@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  */
 record DebugFiles(Path root, String debugDirectory) {
 
+  /** A debug file is read as a whole to tell whether it is the right one; a browser's has 2 GB. */
+  private static final long LARGEST = 3L << 30;
+
   /** A separate debug file that belongs to the file asked about. */
   record DebugFile(ElfSource source, ElfImage image) {}
 
@@ -76,13 +79,9 @@ record DebugFiles(Path root, String debugDirectory) {
 
   private static boolean hasChecksum(OnDisk file, int expected) {
     try {
-      return expected == ElfImage.guarded(file, reader -> {
+      return file.identity().size() <= LARGEST && expected == ElfImage.guarded(file, reader -> {
         var crc = new CRC32();
-        int chunk = 1 << 20;
-        for (long offset = 0; offset < reader.size(); offset += chunk) {
-          ByteBuffer bytes = reader.read(offset, (int) Math.min(chunk, reader.size() - offset));
-          crc.update(bytes);
-        }
+        reader.forEachChunk(crc::update);
         return (int) crc.getValue();
       });
     } catch (SymbolException e) {

@@ -28,6 +28,9 @@ final class ElfImage {
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
   private static final int LARGEST_CONTENT = 1 << 27;
 
+  private static final int LARGEST_NOTE = 1 << 16;
+  private static final int LARGEST_DYNAMIC = 1 << 20;
+
   /**
    * Linkers make two to six. Segments are compared with mappings pair by pair, which must not take minutes.
    */
@@ -72,6 +75,10 @@ final class ElfImage {
       throw new SymbolException(Reason.ELF_UNREADABLE,
           source.name() + " cannot be read: " + e.getMessage(),
           e);
+    } catch (OutOfMemoryError e) {
+      // What was being read is garbage already.
+      throw new SymbolException(Reason.ELF_MALFORMED,
+          source.name() + " has tables that do not fit into this JVM's memory", e);
     } catch (ElfException e) {
       throw new SymbolException(Reason.ELF_MALFORMED,
           source.name() + " is no valid ELF file: " + e.getMessage(), e);
@@ -177,6 +184,9 @@ final class ElfImage {
       return null;
     }
     requireInside(reader, dynamic.name(), dynamic.offset(), dynamic.size());
+    if (dynamic.size() > LARGEST_DYNAMIC) {
+      throw new ElfException("its " + dynamic.name() + " has " + dynamic.size() + " bytes");
+    }
     for (var entry : ((ElfDynamicSection) elf.getSection(dynamic.index())).entries) {
       if (entry.d_tag == ElfDynamicSection.DT_SONAME) {
         return strings(reader, dynamic.link()).at(layout.unsigned(entry.d_val_or_ptr));
@@ -188,7 +198,8 @@ final class ElfImage {
   /** jelf's notes are not used: it allocates as many bytes as the note says, up to two gigabytes. */
   private @Nullable String readBuildId(ElfReader reader) {
     for (Section section : sections) {
-      if (section.type() != Section.NOTE) {
+      // A build id is in a section of some bytes; core files, which are no programs, have large notes.
+      if (section.type() != Section.NOTE || section.size() > LARGEST_NOTE) {
         continue;
       }
       ByteBuffer notes = content(reader, section);

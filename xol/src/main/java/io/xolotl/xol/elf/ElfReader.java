@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import net.fornwall.jelf.BackingFile;
 import net.fornwall.jelf.ElfException;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class ElfReader implements BackingFile, Closeable {
   private static final int WINDOW_SIZE = 1 << 16;
+  /** What may be read of any file, however small, and of any, however large. */
+  private static final long LEAST_BUDGET = 1 << 26;
+  private static final long LARGEST_BUDGET = 1 << 30;
 
   private final @Nullable RandomAccessFile file;
   private final long size;
@@ -28,12 +32,20 @@ final class ElfReader implements BackingFile, Closeable {
   private long windowStart;
   private int windowLength;
   private long position;
+  /**
+   * How many bytes of tables may still be read. A file has each of its tables once, so all of them together are
+   * not larger than the file: tables that overlap would otherwise make a small file cost hours, and a sparse
+   * one, which costs its maker nothing, more memory than there is.
+   */
+  private long budget;
 
   private ElfReader(@Nullable RandomAccessFile file, long size, byte[] window, int windowLength) {
     this.file = file;
     this.size = size;
     this.window = window;
     this.windowLength = windowLength;
+    // Twice: some tables are read for more than one purpose.
+    budget = Math.clamp(2 * Math.min(size, LARGEST_BUDGET), LEAST_BUDGET, LARGEST_BUDGET);
   }
 
   static ElfReader open(Path path) throws IOException {
@@ -110,9 +122,23 @@ final class ElfReader implements BackingFile, Closeable {
           "0x" + Integer.toHexString(length) + " bytes at offset 0x" + Long.toHexString(offset)
               + " reach beyond its end");
     }
+    budget -= length;
+    if (budget < 0) {
+      throw new ElfException("its tables are larger than the file, or than any program's");
+    }
     var data = new byte[length];
     read(data);
     return ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  /** Passes all bytes of the file to somebody, once. */
+  void forEachChunk(Consumer<ByteBuffer> consumer) {
+    var chunk = new byte[WINDOW_SIZE];
+    for (seek(0); position < size;) {
+      byte[] part = size - position < chunk.length ? new byte[(int) (size - position)] : chunk;
+      read(part);
+      consumer.accept(ByteBuffer.wrap(part));
+    }
   }
 
   private void fillWindow() {

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import net.fornwall.jelf.ElfException;
 import net.fornwall.jelf.ElfFile;
 import net.fornwall.jelf.ElfRelocationAddendSection;
 import net.fornwall.jelf.ElfRelocationSection;
@@ -15,6 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Turns jelf's symbols and relocations into ours. Called inside {@link ElfImage#guarded} only. */
 final class SymbolParser {
+  /** Three times those of the largest browsers with debug symbols. */
+  private static final int MOST_SYMBOLS = 3_000_000;
   private static final int RELA_SIZE = 24;
   private static final int REL_SIZE = 8;
   private static final short SHN_UNDEF = 0;
@@ -54,6 +57,9 @@ final class SymbolParser {
   private static void read(ElfFile elf, ElfImage image, ElfImage code, ElfReader reader, Section section,
       @Nullable SymbolVersions versions, Symbols result) {
     image.requireTable(reader, section, image.layout().symbol);
+    if (section.size() / section.entrySize() > MOST_SYMBOLS) {
+      throw new ElfException("its " + section.name() + " has more than " + MOST_SYMBOLS + " symbols");
+    }
     StringTable strings = image.strings(reader, section.link());
     ElfSymbol[] symbols = ((ElfSymbolTableSection) elf.getSection(section.index())).symbols;
     for (int i = 1; i < symbols.length; i++) {

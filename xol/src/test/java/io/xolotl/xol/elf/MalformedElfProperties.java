@@ -83,6 +83,7 @@ class MalformedElfProperties {
       if (data != null) {
         ElfImage.guarded(source, reader -> SequenceSigns.relativeWords(image, reader, data));
       }
+      ElfImage.guarded(source, reader -> UnwindTable.ranges(image, reader));
       for (SymbolTable.Code function : symbols.functions()) {
         assertThat(function.names()).isNotEmpty();
         symbols.functionContaining(function.start());
