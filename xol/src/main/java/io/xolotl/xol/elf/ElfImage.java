@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.function.Function;
-import net.fornwall.jelf.ElfDynamicSection;
 import net.fornwall.jelf.ElfException;
 import net.fornwall.jelf.ElfFile;
 import net.fornwall.jelf.ElfSegment;
@@ -28,8 +27,9 @@ final class ElfImage {
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
   private static final int LARGEST_CONTENT = 1 << 27;
 
+  private static final int PT_GNU_EH_FRAME = 0x6474e550;
   private static final int LARGEST_NOTE = 1 << 16;
-  private static final int LARGEST_DYNAMIC = 1 << 20;
+  static final int LARGEST_DYNAMIC = 1 << 20;
 
   /**
    * Linkers make two to six. Segments are compared with mappings pair by pair, which must not take minutes.
@@ -105,10 +105,14 @@ final class ElfImage {
               + ", neither a program nor a shared library");
     }
     fixedAddress = elf.e_type == ElfFile.ET_EXEC;
-    sections = readSections(name, elf, reader);
-    executableSections = sections.stream().filter(Section::isExecutable).toList();
+    List<Section> known = readSections(name, elf, reader);
     segments = readSegments(elf, reader);
-    soname = readSoname(elf, reader);
+    sections = !known.isEmpty() || elf.e_shoff != 0
+        ? known
+        : LoadedTables.sections(layout, segments, firstSegment(elf, ElfSegment.PT_DYNAMIC),
+            firstSegment(elf, PT_GNU_EH_FRAME), reader);
+    executableSections = sections.stream().filter(Section::isExecutable).toList();
+    soname = readSoname(reader);
     buildId = readBuildId(reader);
     debugLink = readDebugLink(reader);
   }
@@ -171,14 +175,23 @@ final class ElfImage {
       if (result.size() == MOST_SEGMENTS) {
         throw new ElfException("it has more than " + MOST_SEGMENTS + " segments to load");
       }
-      result.add(new Segment(segment.isExecutable(), layout.unsigned(segment.p_offset),
-          layout.unsigned(segment.p_vaddr), layout.unsigned(segment.p_filesz),
-          layout.unsigned(segment.p_memsz)));
+      result.add(segment(segment));
     }
     return List.copyOf(result);
   }
 
-  private @Nullable String readSoname(ElfFile elf, ElfReader reader) {
+  private Segment segment(ElfSegment segment) {
+    return new Segment(segment.isExecutable(), layout.unsigned(segment.p_offset),
+        layout.unsigned(segment.p_vaddr), layout.unsigned(segment.p_filesz),
+        layout.unsigned(segment.p_memsz));
+  }
+
+  private @Nullable Segment firstSegment(ElfFile elf, int type) {
+    List<ElfSegment> found = elf.segmentsOfType(type);
+    return found.isEmpty() ? null : segment(found.getFirst());
+  }
+
+  private @Nullable String readSoname(ElfReader reader) {
     Section dynamic = firstOfType(Section.DYNAMIC);
     if (dynamic == null) {
       return null;
@@ -187,12 +200,8 @@ final class ElfImage {
     if (dynamic.size() > LARGEST_DYNAMIC) {
       throw new ElfException("its " + dynamic.name() + " has " + dynamic.size() + " bytes");
     }
-    for (var entry : ((ElfDynamicSection) elf.getSection(dynamic.index())).entries) {
-      if (entry.d_tag == ElfDynamicSection.DT_SONAME) {
-        return strings(reader, dynamic.link()).at(layout.unsigned(entry.d_val_or_ptr));
-      }
-    }
-    return null;
+    Long soname = DynamicEntries.read(layout, content(reader, dynamic)).value(DynamicEntries.SONAME);
+    return soname == null ? null : strings(reader, dynamic.link()).at(soname);
   }
 
   /** jelf's notes are not used: it allocates as many bytes as the note says, up to two gigabytes. */

@@ -43,6 +43,9 @@ final class SymbolTable {
 
   private final Map<String, List<SymbolEntry>> byName = new HashMap<>();
   private final Set<String> imported;
+  /** For messages: which tables of symbols the file has, and how a debug file of it would be found. */
+  private final String tables;
+  private final String debug;
   /** Ascending. */
   private final List<Code> functions;
   /** The starts of {@link #functions}, next to each other for binary search. */
@@ -52,6 +55,14 @@ final class SymbolTable {
 
   SymbolTable(ElfImage image, SymbolParser.Symbols symbols) {
     imported = symbols.imported();
+    tables = image.firstOfType(Section.SYMTAB) != null
+        ? ".symtab has no function"
+        : image.firstOfType(Section.DYNSYM) != null
+            ? ".dynsym has no function, and there is no .symtab"
+            : "it has neither .symtab nor .dynsym";
+    String buildId = image.buildId();
+    ElfImage.DebugLink link = image.debugLink();
+    debug = buildId != null ? "build id " + buildId : link != null ? link.fileName() : "it names none";
     SymbolEntry[] entries = symbols.defined().toArray(SymbolEntry[]::new);
     Arrays.sort(entries);
     List<SymbolEntry> distinct = withoutRepetitions(entries);
@@ -256,7 +267,8 @@ final class SymbolTable {
     List<String> nearest = NearestNames.of(name, functionNames);
     return new SymbolException(Reason.SYMBOL_NOT_FOUND, module.name() + " has no function '" + name + "'; "
         + (nearest.isEmpty()
-            ? "the file has no symbols at all, install its debug symbols or give an address"
+            ? "there are no symbols of it, neither in the file (" + tables + ") nor in a debug file (" + debug
+                + "): install its debug symbols or give an address"
             : "nearest: " + String.join(", ", nearest)));
   }
 

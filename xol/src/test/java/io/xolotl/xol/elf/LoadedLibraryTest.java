@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.elf.SymbolException.Reason;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -17,6 +20,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A library that a running program loads, maps again for other purposes, and loads a second time. */
 class LoadedLibraryTest {
@@ -127,6 +132,27 @@ class LoadedLibraryTest {
       assertThat(found.sized()).isFalse();
       assertThat(found.end()).isGreaterThan(picked).isLessThanOrEqualTo(found.sectionEnd());
     }
+  }
+
+  /** As {@code strip --strip-section-headers} leaves it: the dynamic linker needs none. */
+  @ParameterizedTest
+  @ValueSource(strings = {"-Wl,--hash-style=gnu", "-Wl,--hash-style=sysv"})
+  void isReadWithoutSectionHeaders(String hash, @TempDir Path elsewhere) throws Exception {
+    Path file = Toolchain.library(elsewhere, hash);
+    byte[] elf = Files.readAllBytes(file);
+    ByteBuffer header = ByteBuffer.wrap(elf).order(ByteOrder.LITTLE_ENDIAN);
+    int table = (int) header.getLong(40);
+    header.putLong(40, 0).putInt(60, 0);
+    Files.write(library, Arrays.copyOf(elf, table));
+    try (Target target = startLoader()) {
+      target.truth();
+      Map<String, Long> truth = target.proceed();
+      SymbolResolver resolver = target.resolver();
+      assertThat(resolver.resolve("libfixture", "plain").address()).isEqualTo(truth.get("plain"));
+      assertThat(resolver.resolve("libfixture.so.7", "picked").address()).isEqualTo(truth.get("picked"));
+      assertThat(reason(() -> resolver.resolve("libfixture", "plane"))).isEqualTo(Reason.SYMBOL_NOT_FOUND);
+    }
+    assertThat(CodeFile.open(library).functions()).hasSizeGreaterThan(3);
   }
 
   @Test

@@ -125,6 +125,17 @@ class MalformedElfProperties {
     parse(damaged, debug);
   }
 
+  /** Where there are no section headers, the tables of the dynamic linker are believed as little. */
+  @Property(tries = 4000)
+  void anyDamagedByteWithoutSectionHeaders(@ForAll @IntRange(min = 0, max = 1 << 20) int at,
+      @ForAll byte value) {
+    byte[] damaged = library.clone();
+    ByteBuffer.wrap(damaged).order(ByteOrder.LITTLE_ENDIAN).putLong(40, 0).putInt(60, 0);
+    // Half of them where the headers and tables are.
+    damaged[at % (at % 2 == 0 ? damaged.length : 4096)] = value;
+    parse(damaged, debug);
+  }
+
   @Property(tries = 4000)
   void anyDamagedField(@ForAll("tableOffsets") int at, @ForAll @From("fields") long value) {
     byte[] damaged = library.clone();
