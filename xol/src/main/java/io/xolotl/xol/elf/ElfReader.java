@@ -33,9 +33,9 @@ final class ElfReader implements BackingFile, Closeable {
   private int windowLength;
   private long position;
   /**
-   * How many bytes of tables may still be read. A file has each of its tables once, so all of them together are
-   * not larger than the file: tables that overlap would otherwise make a small file cost hours, and a sparse
-   * one, which costs its maker nothing, more memory than there is.
+   * How many bytes of tables may still be read. A file has each of its tables once, so all of them together
+   * are not larger than the file: tables that overlap would otherwise make a small file cost hours, and a
+   * sparse one, which costs its maker nothing, more memory than there is.
    */
   private long budget;
 
