@@ -1,7 +1,6 @@
 package io.xolotl.xol.elf;
 
 import io.xolotl.xol.elf.ElfSource.OnDisk;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.zip.CRC32;
 import org.jspecify.annotations.Nullable;
