@@ -3,6 +3,7 @@ package io.xolotl.bench;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Instruction;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -53,16 +54,23 @@ public final class FirstInstruction {
     }
   }
 
+  /** The jar or directory that a class is in. */
+  private static String place(Class<?> type) {
+    return Path.of(URI.create(type.getProtectionDomain().getCodeSource().getLocation().toString()))
+        .toString();
+  }
+
   static Start median(String implementation, int rounds) throws IOException, InterruptedException {
     var first = new ArrayList<Double>();
     var whole = new ArrayList<Double>();
     for (int i = 0; i < rounds; i++) {
       long begin = System.nanoTime();
       var command = List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-          "-XX:+UseSerialGC", "-Xshare:auto", "--enable-native-access=ALL-UNNAMED",
+          "-XX:+UseSerialGC", "-Xshare:auto", "--enable-native-access=io.xolotl.decoder",
           "-Dxolotl.decoder=" + implementation,
-          "-Dxolotl.zydis.library=" + System.getProperty("xolotl.zydis.library", ""), "-cp",
-          System.getProperty("java.class.path"), Child.class.getName());
+          "-Dxolotl.zydis.library=" + System.getProperty("xolotl.zydis.library", ""), "--module-path",
+          place(Decoder.class), "--add-modules", "io.xolotl.decoder", "-cp", place(Child.class),
+          Child.class.getName());
       Process child = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
       String line = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       if (child.waitFor() != 0 || !line.contains("mov rbp, rsp")) {

@@ -9,12 +9,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -59,10 +58,12 @@ public final class Decoder {
   /** One byte more than an instruction may have, so that too long differs from truncated. */
   private static final int WINDOW = Layout.MAX_LENGTH + 1;
 
-  private record Key(MachineMode mode, Implementation implementation) {}
-
-  /** Not in initializers, where a failure would come as an error, and only once as itself. */
-  private static final Map<Key, Decoder> FOR_THIS_CPU = new ConcurrentHashMap<>();
+  /**
+   * By implementation and mode. Not in initializers, where a failure would come as an error, and only once as
+   * itself.
+   */
+  private static final AtomicReferenceArray<Decoder> FOR_THIS_CPU = new AtomicReferenceArray<>(
+      Implementation.values().length * MachineMode.values().length);
 
   private final MachineMode mode;
   private final CpuVendor vendor;
@@ -106,8 +107,16 @@ public final class Decoder {
    * @throws DecoderUnavailableException if the system property names an implementation that cannot be used
    */
   public static Decoder forThisCpu(MachineMode mode) {
-    return FOR_THIS_CPU.computeIfAbsent(new Key(mode, Implementation.byDefault()),
-        key -> new Decoder(key.mode(), CpuVendor.ofThisCpu(), false, key.implementation()));
+    Implementation implementation = Implementation.byDefault();
+    int index = implementation.ordinal() * MachineMode.values().length + mode.ordinal();
+    Decoder known = FOR_THIS_CPU.get(index);
+    if (known == null) {
+      // Two threads may make one at the same time; all get the first that is there.
+      FOR_THIS_CPU.compareAndSet(index, null,
+          new Decoder(mode, CpuVendor.ofThisCpu(), false, implementation));
+      known = Objects.requireNonNull(FOR_THIS_CPU.get(index));
+    }
+    return known;
   }
 
   /**

@@ -4,8 +4,7 @@ import io.xolotl.decoder.backend.Form;
 import io.xolotl.decoder.backend.Layout;
 import io.xolotl.decoder.backend.RawOperand;
 import io.xolotl.decoder.tables.TableBackend;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
 import java.util.OptionalInt;
@@ -22,8 +21,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Instruction implements Decoding {
 
-  private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class,
-      ByteOrder.LITTLE_ENDIAN);
   private static final List<BranchKind> BRANCH_KINDS = List.of(BranchKind.values());
   private static final int REPEATED = Form.REP | Form.REPE | Form.REPNE;
   private static final int XOP_FIRST_MAP = 9;
@@ -47,8 +44,10 @@ public final class Instruction implements Decoding {
     form = decoder.backend().form(code, offset, layout);
     int length = Layout.length(layout);
     if (offset <= code.length - Layout.MAX_LENGTH - 1) {
-      low = (long) LONG.get(code, offset) & lowMask(length);
-      high = (long) LONG.get(code, offset + 8) & lowMask(length - 8);
+      // Costs nothing once compiled, and no method handle before that.
+      ByteBuffer bytes = ByteBuffer.wrap(code).order(ByteOrder.LITTLE_ENDIAN);
+      low = bytes.getLong(offset) & lowMask(length);
+      high = bytes.getLong(offset + 8) & lowMask(length - 8);
     } else {
       low = bytes(code, offset, Math.min(length, 8));
       high = bytes(code, offset + 8, length - 8);

@@ -2,6 +2,7 @@ package io.xolotl.decoder.tables;
 
 import io.xolotl.decoder.backend.Names;
 import io.xolotl.decoder.backend.Names.RegisterName;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -35,7 +36,10 @@ public final class RegisterClass {
 
   /** Finds the classes among the registers that there are. */
   public RegisterClass(Names names) {
-    List<String> registers = names.registers().stream().map(RegisterName::name).toList();
+    var registers = new ArrayList<String>();
+    for (RegisterName register : names.registers()) {
+      registers.add(register.name());
+    }
     classes = new byte[registers.size()];
     Arrays.fill(classes, (byte) -1);
     for (int i = 0; i < first.length; i++) {

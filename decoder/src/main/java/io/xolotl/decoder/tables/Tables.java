@@ -9,6 +9,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -139,7 +140,7 @@ public record Tables(String zydisVersion, long[] roots, byte[] rowMaps, byte[] c
 
   private static byte[] resource(String name) {
     try (InputStream in = Tables.class.getResourceAsStream(name)) {
-      return Objects.requireNonNull(in, () -> "Xolotl's jar is damaged: it lacks " + name).readAllBytes();
+      return Objects.requireNonNull(in, name).readAllBytes();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -191,12 +192,17 @@ public record Tables(String zydisVersion, long[] roots, byte[] rowMaps, byte[] c
    */
   static Names readNames(String name) {
     String[] lines = new String(resource(name), StandardCharsets.US_ASCII).split("\n");
-    List<RegisterName> registers = Arrays.stream(lines[3].split(" ")).map(register -> {
-      String[] fields = register.split(":");
-      return new RegisterName(fields[0], Integer.parseInt(fields[1]), Integer.parseInt(fields[2]));
-    }).toList();
+    // No streams, nor lambdas, on the way to the first instruction of a JVM: they cost more than all the rest.
+    var registers = new ArrayList<RegisterName>();
+    for (String register : lines[3].split(" ")) {
+      int width = register.indexOf(':') + 1;
+      int general = register.indexOf(':', width) + 1;
+      registers.add(new RegisterName(register.substring(0, width - 1),
+          Integer.parseInt(register, width, general - 1, 10),
+          Integer.parseInt(register, general, register.length(), 10)));
+    }
     return new Names(List.of(lines[0].split(" ")), List.of(lines[1].split(" ")),
-        List.of(lines[2].split(" ")), registers);
+        List.of(lines[2].split(" ")), List.copyOf(registers));
   }
 
   /** Returns what {@link #readNames} reads. */
