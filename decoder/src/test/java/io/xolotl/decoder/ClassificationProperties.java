@@ -3,7 +3,6 @@ package io.xolotl.decoder;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.backend.Layout;
-import io.xolotl.decoder.reference.WithZydis;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;

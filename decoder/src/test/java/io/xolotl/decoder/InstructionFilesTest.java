@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.xolotl.decoder.InstructionFile.Line;
-import io.xolotl.decoder.reference.WithZydis;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;

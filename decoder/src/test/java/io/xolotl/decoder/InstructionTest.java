@@ -2,7 +2,6 @@ package io.xolotl.decoder;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.reference.WithZydis;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Locale;

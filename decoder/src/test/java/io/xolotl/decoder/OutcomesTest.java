@@ -3,7 +3,6 @@ package io.xolotl.decoder;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.reference.RandomCode;
-import io.xolotl.decoder.reference.WithZydis;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;

@@ -3,7 +3,6 @@ package io.xolotl.decoder;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.decoder.reference.WithZydis;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -12,17 +12,17 @@ import java.util.Optional;
  * The one Zydis that the tables are made from and compared with: others know other instructions, and write
  * other texts. It is told by its bytes, since 4.1.1 says of itself that it is 4.1.0.
  */
-final class PinnedZydis {
+public final class PinnedZydis {
 
   /** Its version, which {@code stage-zydis.sh} knows too. */
-  static final String VERSION = "4.1.1";
+  public static final String VERSION = "4.1.1";
 
   private static final String SHA_256 = "b4820a5b8a6ca8040d76f8ba2dfd63567426d018e5176fd86e98ee0e47ba353b";
 
   private PinnedZydis() {}
 
   /** Returns why the library that would be loaded is not the one; empty if it is. */
-  static Optional<String> whyNot() {
+  public static Optional<String> whyNot() {
     ClassLoader loader = PinnedZydis.class.getClassLoader();
     try (InputStream staged = loader.getResourceAsStream(ZydisLibrary.RESOURCE)) {
       if (staged == null || System.getProperty(ZydisLibrary.PROPERTY) != null) {

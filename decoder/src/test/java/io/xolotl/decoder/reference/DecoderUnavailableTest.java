@@ -10,6 +10,7 @@ import io.xolotl.decoder.DecoderUnavailableException.Reason;
 import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.WithZydis;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

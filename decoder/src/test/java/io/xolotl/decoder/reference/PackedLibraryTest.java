@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.xolotl.decoder.ChildJvm;
 import io.xolotl.decoder.DecoderUnavailableException.Reason;
 import io.xolotl.decoder.Namespaces;
+import io.xolotl.decoder.WithZydis;
 import java.io.File;
 import java.io.IOException;
 import java.net.URL;

@@ -1,5 +1,6 @@
-package io.xolotl.decoder.reference;
+package io.xolotl.decoder;
 
+import io.xolotl.decoder.reference.PinnedZydis;
 import net.jqwik.api.lifecycle.LifecycleContext;
 import net.jqwik.api.lifecycle.SkipExecutionHook;
 import org.jspecify.annotations.Nullable;
@@ -9,7 +10,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
  * Skips tests, and says so, where they need the Zydis that the tables are made from and the build has none:
- * those of this package always, others if they run with Zydis in place of the tables.
+ * those of the reference always, others if they run with Zydis in place of the tables.
  */
 public final class WithZydis implements ExecutionCondition, SkipExecutionHook {
 
@@ -28,7 +29,7 @@ public final class WithZydis implements ExecutionCondition, SkipExecutionHook {
   }
 
   private static @Nullable String why(Class<?> test) {
-    boolean needed = test.getPackage().equals(WithZydis.class.getPackage())
+    boolean needed = test.getPackage().equals(PinnedZydis.class.getPackage())
         || System.getProperty("xolotl.decoder") != null;
     if (needed && !WithZydis.class.getModule().isNativeAccessEnabled()) {
       // The build runs it once more, with that and with Zydis in place of the tables.
