@@ -3,7 +3,6 @@ package io.xolotl.decoder.reference;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.xolotl.decoder.WithZydis;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,7 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * The tables say what Zydis says, of everything: no difference is left out. Bug 592 of Zydis and MVEX, which
  * differ by intention, are corrected in {@link ZydisBackend}, and have tests of their own.
  */
-@ExtendWith(WithZydis.class)
+@ExtendWith(NeedsZydis.class)
 @Execution(ExecutionMode.CONCURRENT)
 class ComparisonTest {
 

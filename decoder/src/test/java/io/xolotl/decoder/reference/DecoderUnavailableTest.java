@@ -10,7 +10,6 @@ import io.xolotl.decoder.DecoderUnavailableException.Reason;
 import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.RelocationPolicy;
-import io.xolotl.decoder.WithZydis;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Libraries that cannot be used where Zydis is asked for; a JVM loads the library once, so each case needs
  * one of its own.
  */
-@ExtendWith(WithZydis.class)
+@ExtendWith(NeedsZydis.class)
 class DecoderUnavailableTest {
 
   /** What the child runs: prints the reason and the message of two attempts, which must not differ. */

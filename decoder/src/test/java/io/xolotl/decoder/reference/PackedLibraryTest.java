@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.xolotl.decoder.ChildJvm;
 import io.xolotl.decoder.DecoderUnavailableException.Reason;
 import io.xolotl.decoder.Namespaces;
-import io.xolotl.decoder.WithZydis;
 import java.io.File;
 import java.io.IOException;
 import java.net.URL;
@@ -31,7 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** How the library gets from the jar into the process: past everybody else. */
-@ExtendWith(WithZydis.class)
+@ExtendWith(NeedsZydis.class)
 class PackedLibraryTest {
 
   private static final String FLAG = "--enable-native-access=ALL-UNNAMED";
