@@ -14,7 +14,7 @@ import java.util.concurrent.atomic.AtomicReference;
  *
  * <pre>
  * mvn -DskipTests package
- * java --enable-native-access=io.xolotl.decoder,io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
+ * java --enable-native-access=io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
  *     examples/FailAllocation.java 100 -- ls -l
  * </pre>
  */

@@ -11,7 +11,7 @@ import io.xolotl.xol.ReturnProbeRequest;
  *
  * <pre>
  * mvn -DskipTests package
- * java --enable-native-access=io.xolotl.decoder,io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
+ * java --enable-native-access=io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
  *     examples/FixBug.java 4711 shop:discount_percent 20
  * </pre>
  */

@@ -13,7 +13,7 @@ import java.util.concurrent.atomic.AtomicInteger;
  *
  * <pre>
  * mvn -DskipTests package
- * java --enable-native-access=io.xolotl.decoder,io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
+ * java --enable-native-access=io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
  *     examples/TimeFunction.java 4711 libc.so.6:fflush 200
  * </pre>
  */

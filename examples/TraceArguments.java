@@ -13,7 +13,7 @@ import java.util.stream.IntStream;
  *
  * <pre>
  * mvn -DskipTests package
- * java --enable-native-access=io.xolotl.decoder,io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
+ * java --enable-native-access=io.xolotl.ptrace -p cli/target/lib --add-modules io.xolotl.xol \
  *     examples/TraceArguments.java 4711 libc.so.6:malloc
  * </pre>
  */
