@@ -3,8 +3,8 @@ package io.xolotl.decoder.reference;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Compares the tables with Zydis on random strings, in all variants of both modes, for as long as one likes.
- * Exit status 1 if anything was different.
+ * Compares the tables with Zydis: at every cell of both modes, and on random strings in all their variants,
+ * for as long as one likes. Exit status 1 if anything was different.
  */
 final class CompareTables {
 
@@ -19,6 +19,15 @@ final class CompareTables {
     long count = Long.parseLong(arguments[0].replace("_", ""));
     long seed = arguments.length > 1 ? Long.parseLong(arguments[1]) : 1;
     boolean different = false;
+    for (boolean mode64 : new boolean[]{true, false}) {
+      var comparison = new Comparison(mode64, false, false, false);
+      var walk = new Walk(mode64, comparison, seed, 1);
+      walk.run();
+      System.out.printf("%d-bit, %,d cells: %,d equal, %,d different%n", mode64 ? 64 : 32, walk.cells(),
+          comparison.equal(), comparison.different());
+      comparison.differences().forEach((what, where) -> System.out.println("  " + what + "  " + where));
+      different |= comparison.different() > 0;
+    }
     for (int variant = 0; variant < 8; variant++) {
       boolean mode64 = (variant & 4) == 0;
       boolean amd = (variant & 1) != 0;

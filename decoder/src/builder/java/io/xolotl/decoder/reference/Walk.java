@@ -22,10 +22,17 @@ final class Walk {
   private final Question question;
   private final Encoder encoder;
   private final SplittableRandom random;
+  private final int step;
   private long cells;
 
-  Walk(boolean mode64, Comparison comparison, long seed) {
+  /**
+   * One that has gone nowhere.
+   *
+   * @param step 1 to go to every cell; more to go to one in so many, others behind each row of prefixes
+   */
+  Walk(boolean mode64, Comparison comparison, long seed, int step) {
     this.mode64 = mode64;
+    this.step = step;
     this.comparison = comparison;
     question = new Question(mode64, false, false);
     encoder = new Encoder(mode64, question);
@@ -50,7 +57,7 @@ final class Walk {
   private void opcode(int space, int opcode) {
     for (int row = 0; row < 1 << Tables.rowBits(space); row++) {
       if (TableBuilder.canonicalRow(mode64, space, row) == row) {
-        for (int modrm = 0; modrm < 256; modrm++) {
+        for (int modrm = random.nextInt(step); modrm < 256; modrm += step) {
           cell(space, opcode, row, modrm);
         }
       }
