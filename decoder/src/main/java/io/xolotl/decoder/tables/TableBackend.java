@@ -24,6 +24,9 @@ import org.jspecify.annotations.Nullable;
  * <p>What is code here is the layout of bytes: prefixes, the payloads of XOP, VEX and EVEX, modrm, SIB,
  * displacement, immediates (Intel SDM, volume 2, chapter 2). Which instructions there are, and which of them
  * accept which prefixes, is in the {@link Tables}.
+ *
+ * <p>The file is long because a parse is one walk over the bytes: its pieces, in classes of their own, would
+ * hand each other a dozen numbers, and the compiler could not keep these in registers.
  */
 public final class TableBackend implements Backend {
 
