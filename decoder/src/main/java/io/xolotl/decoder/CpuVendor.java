@@ -22,8 +22,8 @@ public enum CpuVendor {
    * @return {@link #INTEL} also where the file cannot be read
    */
   public static CpuVendor ofThisCpu() {
-    // Its first lines are enough. No reader and no stream: they would be a third of what a JVM does to its
-    // first instruction.
+    // Its first lines are enough. No reader and no stream: a JVM that has just started takes milliseconds to
+    // load them.
     try (var cpuinfo = new FileInputStream("/proc/cpuinfo")) {
       var head = new String(cpuinfo.readNBytes(HEAD), StandardCharsets.ISO_8859_1);
       int start = head.indexOf("vendor_id");

@@ -26,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  * accept which prefixes, is in the {@link Tables}.
  *
  * <p>The file is long because a parse is one walk over the bytes: its pieces, in classes of their own, would
- * hand each other a dozen numbers, and the compiler could not keep these in registers.
+ * hand each other a dozen numbers.
  */
 public final class TableBackend implements Backend {
 
