@@ -192,7 +192,7 @@ public record Tables(String zydisVersion, long[] roots, byte[] rowMaps, byte[] c
    */
   static Names readNames(String name) {
     String[] lines = new String(resource(name), StandardCharsets.US_ASCII).split("\n");
-    // No streams, nor lambdas: on the way to the first instruction of a JVM they cost as much as all the rest.
+    // No streams, nor lambdas: on the way to a JVM's first instruction they cost as much as all the rest.
     var registers = new ArrayList<RegisterName>();
     for (String register : lines[3].split(" ")) {
       int width = register.indexOf(':') + 1;
