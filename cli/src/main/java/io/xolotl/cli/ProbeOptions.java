@@ -43,8 +43,8 @@ final class ProbeOptions {
   private HandlerContext context = HandlerContext.INTERRUPT;
 
   @Option(names = "--trust-boundary",
-      description = "Insist that instructions start at the addresses, although no symbol shows it. A "
-          + "breakpoint in the middle of an instruction changes what the process computes.")
+      description = "Insist that instructions start at the locations, although nothing proves it; patterns "
+          + "take functions only, all the same. A breakpoint elsewhere changes what the process computes.")
   private boolean trustBoundary;
 
   @Option(names = "--for", paramLabel = "TIME", converter = DurationConverter.class,
@@ -69,12 +69,12 @@ final class ProbeOptions {
   List<Probe> register(ProbedProcess process, Handlers handlers, Shell shell) {
     List<ProbeLocation> single = locations.stream().filter(location -> !isPattern(location)).toList();
     // Together, so that nothing is probed if one of them is refused.
-    var probes = new ArrayList<>(process.register(requests(single, handlers)));
+    var probes = new ArrayList<>(process.register(requests(single, handlers, trustBoundary)));
     for (ProbeLocation location : locations) {
       if (isPattern(location)) {
         var pattern = (ProbeLocation.Symbol) location;
         List<ProbeLocation> matching = matching(process, pattern);
-        var accepted = AcceptedProbes.register(process, requests(matching, handlers));
+        var accepted = AcceptedProbes.register(process, requests(matching, handlers, false));
         probes.addAll(accepted.probes());
         if (!accepted.refusals().isEmpty()) {
           shell.say((matching.size() - accepted.probes().size()) + " of the " + matching.size()
@@ -88,10 +88,10 @@ final class ProbeOptions {
     return probes;
   }
 
-  private List<ProbeRequest> requests(List<ProbeLocation> where, Handlers handlers) {
+  private List<ProbeRequest> requests(List<ProbeLocation> where, Handlers handlers, boolean trusted) {
     return where.stream().map(location -> {
       var request = ProbeRequest.at(location, handlers.at(location)).in(context).under(policy);
-      if (trustBoundary) {
+      if (trusted) {
         request = request.trustingBoundary();
       }
       return technique == null ? request : request.with(technique);

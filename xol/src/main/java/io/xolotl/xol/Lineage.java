@@ -12,6 +12,7 @@ import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.Lease;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.Copy;
+import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.SiteException;
 import io.xolotl.xol.site.Sites;
@@ -20,7 +21,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -206,7 +206,7 @@ final class Lineage {
     for (Probe original : originals) {
       original.copyFor(user).ifPresent(copy -> {
         if (original.isActive()) {
-          placed.put(copy, copy.request().place(original.address(), Optional.empty()));
+          placed.put(copy, copy.request().place(original.address(), Boundary.UNPROVEN));
         } else {
           waiting.add(copy);
         }

@@ -1,8 +1,10 @@
 package io.xolotl.xol;
 
 import io.xolotl.ptrace.TracedProcess;
+import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.LoadedModule;
+import io.xolotl.xol.elf.Resolution;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.elf.SymbolResolver;
 import io.xolotl.xol.site.Place;
@@ -12,7 +14,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Turns locations into addresses of a process and back, by the symbols of what it has mapped.
@@ -31,29 +33,24 @@ final class Locator {
   }
 
   /**
-   * Turns locations into addresses, and finds the functions that prove instruction boundaries.
+   * Turns locations into addresses, and finds out where instructions start.
    *
    * @param absent is given the probes whose module is not mapped yet, if they may wait for it
    * @throws SymbolException if a location names nothing
    */
   synchronized Map<Probe, Place> locate(Collection<Probe> probes, List<Probe> absent) {
     symbols.update(process.mappings());
-    Map<ProbeLocation.Symbol, FunctionRange> known = new HashMap<>();
+    Map<ProbeLocation.Symbol, Resolution> known = new HashMap<>();
     var places = new LinkedHashMap<Probe, Place>();
     for (Probe probe : probes) {
       try {
         places.put(probe, switch (probe.location()) {
-          case ProbeLocation.Address(long address) ->
-            probe.request().place(address, functionAround(address));
+          case ProbeLocation.Address(long address) -> place(probe, address, null);
           case ProbeLocation.Symbol(String module, String symbol, long offset) -> {
-            FunctionRange function = known.computeIfAbsent(new ProbeLocation.Symbol(module, symbol, 0),
-                s -> symbols.resolve(s.module(), s.symbol()).function());
-            long address = function.start() + offset;
-            // Only a call shows where the implementation of an IFUNC of a stripped library is: it starts an
-            // instruction.
-            Optional<FunctionRange> around = functionAround(address).or(() -> Optional.of(function)
-                .filter(f -> Long.compareUnsigned(address - f.start(), f.size()) < 0));
-            yield probe.request().place(address, around);
+            Resolution function = known.computeIfAbsent(new ProbeLocation.Symbol(module, symbol, 0),
+                s -> symbols.resolve(s.module(), s.symbol()));
+            // Only a call shows where the implementation of an IFUNC of a stripped library is.
+            yield place(probe, function.address() + offset, function.indirect() ? function.function() : null);
           }
         });
       } catch (SymbolException e) {
@@ -82,12 +79,19 @@ final class Locator {
     }
   }
 
-  private Optional<FunctionRange> functionAround(long address) {
+  private Place place(Probe probe, long address, @Nullable FunctionRange called) {
+    ProbeRequest request = probe.request();
+    // Who insists need not wait for a proof.
+    return request.place(address,
+        request.allowUnverifiedBoundary() ? Boundary.UNPROVEN : boundary(address, called));
+  }
+
+  private Boundary boundary(long address, @Nullable FunctionRange called) {
     try {
-      return symbols.functionContaining(address);
+      return symbols.boundary(address, called);
     } catch (SymbolException e) {
-      // The module there cannot be read, so no symbol proves anything: the engine refuses with that reason.
-      return Optional.empty();
+      // The module there cannot be read, so nothing proves anything: the engine refuses with that reason.
+      return Boundary.UNPROVEN;
     }
   }
 

@@ -68,9 +68,12 @@ public final class ProbeException extends RuntimeException {
     NOT_EXECUTABLE,
     /** The memory is shared with other processes, which a breakpoint there would stop too. */
     SHARED_MEMORY,
-    /** The address is in the middle of an instruction. */
+    /** The address is in the middle of an instruction, which a breakpoint would destroy. */
     NOT_AN_INSTRUCTION_BOUNDARY,
-    /** No symbol shows that an instruction starts at the address. */
+    /**
+     * Nothing proves that an instruction starts at the address: no function does, and no way along the code
+     * of its module's file leads there from one.
+     */
     BOUNDARY_UNVERIFIED,
     /** There is a breakpoint instruction at the address that is not ours. */
     BREAKPOINT_EXISTS,

@@ -3,7 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Registers;
-import io.xolotl.xol.elf.FunctionRange;
+import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.site.Place;
 import java.util.Optional;
 import java.util.Set;
@@ -18,7 +18,7 @@ import java.util.function.Predicate;
  * @param policy whether the copy of the displaced instruction may be changed
  * @param technique how the displaced instruction must be executed; empty to let the engine choose
  * @param whenMapped whether to wait for the location's module if it is not mapped yet
- * @param allowUnverifiedBoundary whether to accept an address of which no symbol proves that an instruction
+ * @param allowUnverifiedBoundary whether to accept an address of which nothing proves that an instruction
  *     starts there
  * @param threads ids of the threads whose hits count, or none for all
  * @param condition what must hold for a hit to count
@@ -93,8 +93,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /**
-   * The same, insisting that an instruction starts at the location although no symbol shows it. A breakpoint
-   * in the middle of an instruction changes what the process computes.
+   * The same, insisting that an instruction starts at the location although nothing proves it. A breakpoint
+   * among data or in the middle of an instruction changes what the process computes.
    */
   public ProbeRequest trustingBoundary() {
     return new ProbeRequest(location, handler, context, policy, technique, whenMapped, true, threads,
@@ -133,7 +133,7 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /** Where its location is, on its terms. */
-  Place place(long address, Optional<FunctionRange> function) {
-    return new Place(address, function, policy, technique, allowUnverifiedBoundary);
+  Place place(long address, Boundary boundary) {
+    return new Place(address, boundary, policy, technique, allowUnverifiedBoundary);
   }
 }

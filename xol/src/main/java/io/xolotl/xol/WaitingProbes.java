@@ -2,12 +2,12 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.code.TracerThread;
+import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.program.DynamicLinker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,7 +55,7 @@ final class WaitingProbes {
       // If its user leaves, the session asks again for those that go on waiting.
       ProbeRequest request = ProbeRequest.at(debugState, hit -> mappingsChanged()).trustingBoundary();
       var probe = new Probe(any.process(), request, null);
-      table.register(Map.of(probe, request.place(debugState, Optional.empty())));
+      table.register(Map.of(probe, request.place(debugState, Boundary.UNPROVEN)));
       linkerProbe = probe;
     }
     waiting.addAll(absent);

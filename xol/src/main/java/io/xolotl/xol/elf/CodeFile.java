@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * The code in an ELF file that no process needs to have mapped. All addresses are in the file's own address
@@ -57,10 +58,7 @@ public final class CodeFile {
 
   /** What the code is for. */
   public MachineMode mode() {
-    return switch (image.layout()) {
-      case ELF64 -> MachineMode.LONG_64;
-      case ELF32 -> MachineMode.COMPAT_32;
-    };
+    return image.mode();
   }
 
   /** The executable sections, in the order of the file's table. */
@@ -105,6 +103,30 @@ public final class CodeFile {
       return functions;
     });
   }
+
+  /**
+   * The functions, by the file's symbols, of which the start could not be proved if it had no symbols: by the
+   * unwind table and by branches and calls from what is in there ({@code docs/locations.md}).
+   *
+   * @return how many functions there are by symbols, and the addresses of those without proof
+   * @throws SymbolException if the file cannot be read
+   */
+  public Unproven withoutProofIfStripped() {
+    var none = new SymbolTable(image, new SymbolParser.Symbols(List.of(), Set.of()));
+    InstructionStarts starts = InstructionStarts.of(image, source, none);
+    List<SymbolTable.Code> functions = symbols().functions().stream().filter(SymbolTable.Code::typed)
+        .toList();
+    return new Unproven(functions.size(), functions.stream().map(SymbolTable.Code::start)
+        .filter(start -> !starts.isStart(source, start)).toList());
+  }
+
+  /**
+   * Functions that only symbols tell of.
+   *
+   * @param functions how many there are in all
+   * @param addresses of those, in the file's own address space
+   */
+  public record Unproven(int functions, List<Long> addresses) {}
 
   private SymbolTable symbols() {
     var debug = new DebugFiles(Path.of("/"), "/usr/lib/debug").find(image, module.path());

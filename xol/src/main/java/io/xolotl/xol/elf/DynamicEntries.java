@@ -20,6 +20,8 @@ record DynamicEntries(Map<Long, Long> values) {
   static final long RELA = 7;
   static final long RELA_SIZE = 8;
   static final long STRINGS_SIZE = 10;
+  static final long INITIALIZATION = 12;
+  static final long TERMINATION = 13;
   static final long SONAME = 14;
   static final long REL = 17;
   static final long REL_SIZE = 18;

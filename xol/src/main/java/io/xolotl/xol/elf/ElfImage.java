@@ -1,5 +1,6 @@
 package io.xolotl.xol.elf;
 
+import io.xolotl.decoder.MachineMode;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -7,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import net.fornwall.jelf.ElfException;
 import net.fornwall.jelf.ElfFile;
@@ -52,12 +54,14 @@ final class ElfImage {
   private final List<Section> executableSections;
   private final List<Segment> segments;
   private final @Nullable String soname;
+  private final List<Long> entryPoints;
   private final @Nullable String buildId;
   private final @Nullable DebugLink debugLink;
 
   private volatile long @Nullable [] abortHandlers;
   private @Nullable SymbolTable symbols;
   private @Nullable ElfImage symbolsDebugImage;
+  private @Nullable InstructionStarts starts;
   private @Nullable List<RelocationSlot> relocations;
 
   /** Reads the headers of a file. */
@@ -112,7 +116,11 @@ final class ElfImage {
         : LoadedTables.sections(layout, segments, firstSegment(elf, ElfSegment.PT_DYNAMIC),
             firstSegment(elf, PT_GNU_EH_FRAME), reader);
     executableSections = sections.stream().filter(Section::isExecutable).toList();
-    soname = readSoname(reader);
+    Section dynamic = firstOfType(Section.DYNAMIC);
+    DynamicEntries entries = dynamic == null ? new DynamicEntries(Map.of()) : readEntries(reader, dynamic);
+    Long ownName = entries.value(DynamicEntries.SONAME);
+    soname = dynamic == null || ownName == null ? null : strings(reader, dynamic.link()).at(ownName);
+    entryPoints = entryPoints(layout.unsigned(elf.e_entry), entries);
     buildId = readBuildId(reader);
     debugLink = readDebugLink(reader);
   }
@@ -191,17 +199,23 @@ final class ElfImage {
     return found.isEmpty() ? null : segment(found.getFirst());
   }
 
-  private @Nullable String readSoname(ElfReader reader) {
-    Section dynamic = firstOfType(Section.DYNAMIC);
-    if (dynamic == null) {
-      return null;
+  private static List<Long> entryPoints(long start, DynamicEntries entries) {
+    var result = new ArrayList<Long>(List.of(start));
+    for (long tag : List.of(DynamicEntries.INITIALIZATION, DynamicEntries.TERMINATION)) {
+      Long function = entries.value(tag);
+      if (function != null) {
+        result.add(function);
+      }
     }
+    return List.copyOf(result);
+  }
+
+  private DynamicEntries readEntries(ElfReader reader, Section dynamic) {
     requireInside(reader, dynamic.name(), dynamic.offset(), dynamic.size());
     if (dynamic.size() > LARGEST_DYNAMIC) {
       throw new ElfException("its " + dynamic.name() + " has " + dynamic.size() + " bytes");
     }
-    Long soname = DynamicEntries.read(layout, content(reader, dynamic)).value(DynamicEntries.SONAME);
-    return soname == null ? null : strings(reader, dynamic.link()).at(soname);
+    return DynamicEntries.read(layout, content(reader, dynamic));
   }
 
   /** jelf's notes are not used: it allocates as many bytes as the note says, up to two gigabytes. */
@@ -328,6 +342,14 @@ final class ElfImage {
     return null;
   }
 
+  /** What its code is for. */
+  MachineMode mode() {
+    return switch (layout) {
+      case ELF64 -> MachineMode.LONG_64;
+      case ELF32 -> MachineMode.COMPAT_32;
+    };
+  }
+
   ElfLayout layout() {
     return layout;
   }
@@ -343,6 +365,11 @@ final class ElfImage {
 
   List<Segment> segments() {
     return segments;
+  }
+
+  /** Where the kernel and the dynamic linker begin to execute its code, whatever symbols say. */
+  List<Long> entryPoints() {
+    return entryPoints;
   }
 
   @Nullable
@@ -379,6 +406,17 @@ final class ElfImage {
     known = new SymbolTable(this, parsed);
     symbols = known;
     symbolsDebugImage = debugImage;
+    starts = null;
+    return known;
+  }
+
+  /** Where instructions start, as far as that is proved by these symbols, which {@link #symbols} gave. */
+  synchronized InstructionStarts starts(ElfSource source, SymbolTable table) {
+    InstructionStarts known = table == symbols ? starts : null;
+    if (known == null) {
+      known = InstructionStarts.of(this, source, table);
+      starts = table == symbols ? known : starts;
+    }
     return known;
   }
 

@@ -137,6 +137,16 @@ final class ModuleFile {
     return known;
   }
 
+  /** Whether an instruction starts at an address of the file; see {@link InstructionStarts}. */
+  Boundary boundary(long fileAddress, long bias, @Nullable Long called) {
+    return image().starts(source(), symbols()).boundary(source(), fileAddress, bias, called);
+  }
+
+  /** Returns true if an instruction is proved to start at an address of the file. */
+  boolean isStart(long fileAddress) {
+    return image().starts(source(), symbols()).isStart(source(), fileAddress);
+  }
+
   List<RelocationSlot> relocations() {
     return image().relocations(source());
   }

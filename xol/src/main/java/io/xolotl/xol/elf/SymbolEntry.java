@@ -16,8 +16,12 @@ record SymbolEntry(String name, @Nullable String version, boolean defaultVersion
 
   enum Kind {
     FUNCTION,
+    /** {@code STT_NOTYPE} among code: perhaps a function in assembly, perhaps any other label. */
+    LABEL,
     /** {@code STT_GNU_IFUNC}: its address is a function that returns the address of the function. */
     INDIRECT, DATA,
+    /** {@code STT_OBJECT} among code. */
+    TABLE,
     /** {@code SHN_ABS}: a number that does not move with the module. */
     ABSOLUTE
   }
@@ -50,7 +54,13 @@ record SymbolEntry(String name, @Nullable String version, boolean defaultVersion
     return order != 0 ? order : kind.compareTo(other.kind);
   }
 
+  /** Whether it can be named as a function. */
   boolean isFunction() {
+    return kind == Kind.LABEL || isTyped();
+  }
+
+  /** Whether whoever wrote the symbol says that it is a function. */
+  boolean isTyped() {
     return kind == Kind.FUNCTION || kind == Kind.INDIRECT;
   }
 

@@ -107,10 +107,17 @@ final class SymbolParser {
       return Kind.ABSOLUTE;
     }
     // By address and not by its section, which in a debug file may count other sections.
-    if (!mayBeCode || code.executableSection(rows.value(row)) == null) {
+    boolean isAmongCode = (mayBeCode || type == SymbolRows.OBJECT)
+        && code.executableSection(rows.value(row)) != null;
+    if (!isAmongCode) {
       return absolute ? Kind.ABSOLUTE : Kind.DATA;
     }
-    return type == SymbolRows.GNU_IFUNC ? Kind.INDIRECT : Kind.FUNCTION;
+    return switch (type) {
+      case SymbolRows.GNU_IFUNC -> Kind.INDIRECT;
+      case SymbolRows.FUNC -> Kind.FUNCTION;
+      case SymbolRows.OBJECT -> Kind.TABLE;
+      default -> Kind.LABEL;
+    };
   }
 
   /** Reads the relocations that make the dynamic linker write the address of a function. */

@@ -224,6 +224,25 @@ public final class SymbolResolver {
   }
 
   /**
+   * Finds out whether an instruction starts at an address. It may decode all code of the module, which takes
+   * about a second for the largest.
+   *
+   * @param address an address in the process, unsigned
+   * @param called a function that the process was seen to call, which proves its start too; null if none
+   * @throws SymbolException if the module there cannot be read
+   */
+  public Boundary boundary(long address, @Nullable FunctionRange called) {
+    ModuleFile file = fileAt(address);
+    LoadedModule instance = file == null ? null : file.instanceAt(address);
+    if (file == null || instance == null) {
+      return Boundary.UNPROVEN;
+    }
+    boolean same = called != null && called.module().equals(instance);
+    return file.boundary(address - instance.bias(), instance.bias(),
+        same ? called.start() - instance.bias() : null);
+  }
+
+  /**
    * Describes an address for people.
    *
    * @param address an address in the process, unsigned
@@ -252,7 +271,8 @@ public final class SymbolResolver {
   }
 
   /**
-   * All functions of a module, in ascending order of address.
+   * All functions of a module, in ascending order of address. Labels at which nothing shows that an
+   * instruction starts are none.
    *
    * @param module names the module
    * @throws SymbolException if there is not exactly one such module, or it cannot be read
@@ -260,7 +280,9 @@ public final class SymbolResolver {
   public List<FunctionRange> functions(String module) {
     ModuleFile file = file(module);
     LoadedModule instance = instance(file);
-    return file.symbols().functions().stream().map(code -> FunctionRange.of(instance, code)).toList();
+    return file.symbols().functions().stream()
+        .filter(code -> code.typed() || file.isStart(code.start()))
+        .map(code -> FunctionRange.of(instance, code)).toList();
   }
 
   /** The file names of all modules, in the order in which they are mapped; {@code [vdso]} among them. */

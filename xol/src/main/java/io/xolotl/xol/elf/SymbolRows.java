@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 record SymbolRows(ElfLayout layout, ByteBuffer table) {
 
   static final int NOTYPE = 0;
+  static final int OBJECT = 1;
   static final int FUNC = 2;
   static final int SECTION = 3;
   static final int FILE = 4;

@@ -32,6 +32,11 @@ final class SymbolTable {
       return entries.stream().map(SymbolEntry::displayName).distinct().toList();
     }
 
+    /** Whether a symbol says that this is a function, and not only a label. */
+    boolean typed() {
+      return entries.stream().anyMatch(SymbolEntry::isTyped);
+    }
+
     boolean isIndirect() {
       return entries.getFirst().kind() == Kind.INDIRECT;
     }
@@ -43,6 +48,7 @@ final class SymbolTable {
 
   private final Map<String, List<SymbolEntry>> byName = new HashMap<>();
   private final Set<String> imported;
+  private final Set<Long> dataInCode;
   /** For messages: which tables of symbols the file has, and how a debug file of it would be found. */
   private final String tables;
   private final String debug;
@@ -74,6 +80,8 @@ final class SymbolTable {
       }
       namesakes.add(entry);
     }
+    dataInCode = distinct.stream().filter(entry -> entry.kind() == Kind.TABLE).map(SymbolEntry::address)
+        .collect(Collectors.toUnmodifiableSet());
     functions = functions(image, distinct);
     starts = new long[functions.size()];
     for (int i = 0; i < starts.length; i++) {
@@ -139,6 +147,11 @@ final class SymbolTable {
   /** All symbols of a name, in all versions. */
   List<SymbolEntry> named(String name) {
     return byName.getOrDefault(name, List.of());
+  }
+
+  /** Where there are data among the code, as symbols say. */
+  Set<Long> dataInCode() {
+    return dataInCode;
   }
 
   /** All functions, in ascending order. */

@@ -17,8 +17,10 @@ import io.xolotl.xol.code.LongMap;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.Displacement;
 import io.xolotl.xol.displacement.Displacements;
+import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.site.SiteException.Reason;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -32,6 +34,8 @@ public final class Preparation {
 
   /** Bytes of the longest instruction. */
   static final int LONGEST = 15;
+
+  private static final String INSIST = ", insist with trustingBoundary() (command line: --trust-boundary)";
 
   private final TracedProcess process;
   private final Sites sites;
@@ -64,7 +68,6 @@ public final class Preparation {
   public Prepared prepare(List<Place> places) {
     List<MemoryMapping> mappings = process.mappings();
     var fresh = new LongMap<Site>();
-    var boundaries = new Boundaries(decoder(), sites::programText);
     var chosen = new ArrayList<Site>(places.size());
     try {
       sequences.update(mappings);
@@ -76,7 +79,7 @@ public final class Preparation {
         sites.forgetOverwritten(place.address(), mappings);
         Site known = siteAt(place.address(), fresh);
         if (known == null) {
-          known = prepare(place, mappings, boundaries, fresh);
+          known = prepare(place, mappings, fresh);
           fresh.put(place.address(), known);
         } else {
           checkCompatible(place, known);
@@ -90,16 +93,50 @@ public final class Preparation {
     return new Prepared(chosen, fresh.values());
   }
 
-  private Site prepare(Place place, List<MemoryMapping> mappings, Boundaries boundaries,
-      LongMap<Site> fresh) {
+  private Site prepare(Place place, List<MemoryMapping> mappings, LongMap<Site> fresh) {
     long address = place.address();
     MemoryMapping mapping = checkMapping(address, mappings);
     byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
     SignalTrampolines.check(process.abi(), address, code, process.memory());
     Instruction instruction = decode(address, code, place.policy());
-    boundaries.check(place, instruction);
+    checkBoundary(place, instruction, code);
     checkNeighbours(instruction, fresh);
     return displace(instruction, mapping, code, place.policy(), place.technique());
+  }
+
+  /** Refuses what is not proved to be an instruction's first byte, unless the caller insists on it. */
+  private static void checkBoundary(Place place, Instruction instruction, byte[] code) {
+    if (place.trusted()) {
+      return;
+    }
+    String where = SiteException.hex(place.address());
+    switch (place.boundary()) {
+      case Boundary.Proven(byte[] proven) -> {
+        int length = instruction.length();
+        // The proof is about the file; who has written other code over it may have moved the boundaries.
+        if (proven.length < length || !Arrays.equals(proven, 0, length, code, 0, length)) {
+          throw unverified(place, instruction,
+              "the process has other code at " + where + " than its file, so nothing shows that an "
+                  + "instruction starts there");
+        }
+      }
+      case Boundary.Inside(Instruction around, boolean start) ->
+        throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, place.address(),
+            where + " is in the middle of '" + around.text() + "' at " + SiteException.hex(around.address())
+                + (start
+                    ? ", which a breakpoint would destroy, though another instruction starts there; if you "
+                        + "know that no thread executes the first"
+                    : "; if you know better")
+                + INSIST);
+      case Boundary.Unproven() -> throw unverified(place, instruction,
+          "no function starts at " + where + ", and no way along the code leads there from one, so "
+              + "nothing shows that an instruction starts there");
+    }
+  }
+
+  private static SiteException unverified(Place place, Instruction instruction, String why) {
+    return new SiteException(Reason.BOUNDARY_UNVERIFIED, place.address(),
+        why + "; if you know that '" + instruction.text() + "' does" + INSIST);
   }
 
   /**

@@ -1,0 +1,320 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Instruction;
+import java.lang.ref.SoftReference;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where instructions of a file are proved to start. A proof is
+ *
+ * <ul>
+ * <li>the start of a function: a symbol of type {@code STT_FUNC} or {@code STT_GNU_IFUNC}, or a record of the
+ * unwind table that is no signal frame's and that no symbol contradicts, or where the kernel and the dynamic
+ * linker begin; or
+ * <li>a way there from one of these: from instruction to instruction, and along direct branches and calls. A
+ * call is taken to return; nothing is behind a jump, a return or {@code ud2}, nor behind the end of a
+ * function of known size, unless a branch leads there.
+ * </ul>
+ *
+ * A label without a type proves nothing, nor does a sweep over bytes: there may be tables between functions.
+ * A branch into the middle of an instruction, as past a lock prefix, proves a start there too.
+ *
+ * <p>Functions are walked through as they are asked about; only what is not found in its own is looked for in
+ * all code, once. All addresses are in the file's own address space. Safe for use by several threads.
+ */
+final class InstructionStarts {
+
+  /** Bytes of the longest instruction. */
+  private static final int LONGEST = 15;
+  private static final Set<String> ENDS = Set.of("ud0", "ud1", "ud2", "hlt");
+
+  private final ElfImage image;
+  private final Decoder decoder;
+  /** Starts of functions, ascending. */
+  private final long[] roots;
+  /** Pieces of code of known size, joined where they overlap, ascending; their starts and ends. */
+  private final long[] regionStarts;
+  private final long[] regionEnds;
+  /** Where data begins, as symbols say: no code goes on there. */
+  private final Set<Long> data;
+
+  /** By the index of an executable section: where its bits are in {@link #starts}. */
+  private final Map<Integer, Integer> bases = new HashMap<>();
+  private final BitSet starts = new BitSet();
+  private SoftReference<Map<Integer, byte[]>> contents = new SoftReference<>(null);
+  /** Branch targets outside of what was walked through. */
+  private Addresses pending = new Addresses();
+  private boolean complete;
+
+  private InstructionStarts(ElfImage image, List<UnwindTable.Range> unwinding, SymbolTable symbols) {
+    this.image = image;
+    decoder = Decoder.forThisCpu(image.mode());
+    List<SymbolTable.Code> functions = symbols.functions().stream().filter(SymbolTable.Code::typed).toList();
+    data = symbols.dataInCode();
+    var all = new ArrayList<Long>(image.entryPoints());
+    var ranges = new ArrayList<UnwindTable.Range>();
+    for (SymbolTable.Code function : functions) {
+      all.add(function.start());
+      if (function.sized()) {
+        ranges.add(new UnwindTable.Range(function.start(), function.end(), false));
+      }
+    }
+    for (UnwindTable.Range range : unwinding) {
+      if (!range.signalFrame() && !isContradicted(range.start(), symbols)) {
+        all.add(range.start());
+        ranges.add(range);
+      }
+    }
+    roots = all.stream().distinct().sorted().mapToLong(Long::longValue).toArray();
+    List<UnwindTable.Range> regions = joined(ranges);
+    regionStarts = regions.stream().mapToLong(UnwindTable.Range::start).toArray();
+    regionEnds = regions.stream().mapToLong(UnwindTable.Range::end).toArray();
+    int base = 0;
+    for (Section section : image.sections()) {
+      if (section.isExecutable() && section.type() != Section.NOBITS) {
+        bases.put(section.index(), base);
+        base = Math.addExact(base, Math.toIntExact(section.size()));
+      }
+    }
+  }
+
+  /** Reads what the symbols and the unwind table of a file say; walks through nothing yet. */
+  static InstructionStarts of(ElfImage image, ElfSource source, SymbolTable symbols) {
+    return ElfImage.guarded(source,
+        reader -> new InstructionStarts(image, UnwindTable.ranges(image, reader), symbols));
+  }
+
+  /**
+   * Whether symbols say that a record of the unwind table begins elsewhere than at an instruction. Those of
+   * signal frames that are not marked as such begin a byte early (glibc, __restore_rt); a record in the
+   * middle of a function may begin anywhere in it.
+   */
+  private static boolean isContradicted(long start, SymbolTable symbols) {
+    SymbolTable.Code next = symbols.functionAt(start + 1);
+    SymbolTable.Code around = symbols.functionContaining(start);
+    return next != null && next.typed()
+        || around != null && around.typed() && around.sized() && around.start() != start;
+  }
+
+  private static List<UnwindTable.Range> joined(List<UnwindTable.Range> ranges) {
+    ranges.sort(Comparator.comparingLong(UnwindTable.Range::start));
+    var result = new ArrayList<UnwindTable.Range>();
+    for (UnwindTable.Range range : ranges) {
+      UnwindTable.Range last = result.isEmpty() ? null : result.getLast();
+      if (last == null || range.start() >= last.end()) {
+        result.add(range);
+      } else if (range.end() > last.end()) {
+        result.set(result.size() - 1, new UnwindTable.Range(last.start(), range.end(), false));
+      }
+    }
+    return result;
+  }
+
+  /**
+   * What is known of an address.
+   *
+   * @param source where the file is to be read now: who asked first may have gone, and its way to the file
+   * @param bias what the process adds to addresses of the file; the answer's instruction has its address there
+   * @param called where the process is known to call a function, besides what the file says. Nothing follows
+   *     from it for other addresses, since another process may not call it
+   */
+  synchronized Boundary boundary(ElfSource source, long address, long bias, @Nullable Long called) {
+    Section section = image.executableSection(address);
+    if (section == null || !bases.containsKey(section.index())) {
+      return Boundary.UNPROVEN;
+    }
+    if (called != null && called == address || isStart(source, section, address)) {
+      byte[] content = content(source, section);
+      int at = (int) (address - section.address());
+      Instruction around = Arrays.binarySearch(roots, address) >= 0
+          ? null
+          : around(source, section, address, bias);
+      return around == null
+          ? new Boundary.Proven(Arrays.copyOfRange(content, at, Math.min(at + LONGEST, content.length)))
+          : new Boundary.Inside(around, true);
+    }
+    Instruction around = around(source, section, address, bias);
+    return around == null ? Boundary.UNPROVEN : new Boundary.Inside(around, false);
+  }
+
+  /** Whether an instruction is proved to start at an address. */
+  synchronized boolean isStart(ElfSource source, long address) {
+    Section section = image.executableSection(address);
+    return section != null && bases.containsKey(section.index()) && isStart(source, section, address);
+  }
+
+  private boolean isStart(ElfSource source, Section section, long address) {
+    if (Arrays.binarySearch(roots, address) >= 0) {
+      return true;
+    }
+    int bit = bit(section, address);
+    if (!starts.get(bit) && !complete) {
+      walkThroughFunctionAround(source, section, address);
+    }
+    if (!starts.get(bit) && !complete) {
+      walkThroughAll(source);
+    }
+    return starts.get(bit);
+  }
+
+  private int bit(Section section, long address) {
+    Integer base = bases.get(section.index());
+    return (base == null ? 0 : base) + (int) (address - section.address());
+  }
+
+  private byte[] content(ElfSource source, Section section) {
+    Map<Integer, byte[]> known = contents.get();
+    if (known == null) {
+      known = new HashMap<>();
+      contents = new SoftReference<>(known);
+    }
+    return known.computeIfAbsent(section.index(),
+        _ -> ElfImage.guarded(source, reader -> image.content(reader, section).array()));
+  }
+
+  private @Nullable Instruction around(ElfSource source, Section section, long address, long bias) {
+    int at = bit(section, address);
+    for (int before = starts.previousSetBit(at - 1); before >= 0; before = starts.previousSetBit(before - 1)) {
+      int distance = at - before;
+      if (distance >= LONGEST || distance > address - section.address()) {
+        break;
+      }
+      Instruction instruction = decode(content(source, section), section, address - distance, bias);
+      if (instruction != null && instruction.length() > distance) {
+        return instruction;
+      }
+    }
+    return null;
+  }
+
+  private @Nullable Instruction decode(byte[] content, Section section, long address, long bias) {
+    int at = (int) (address - section.address());
+    return decoder.decode(content, at, Math.min(LONGEST, content.length - at),
+        bias + address) instanceof Instruction instruction ? instruction : null;
+  }
+
+  private void walkThroughFunctionAround(ElfSource source, Section section, long address) {
+    int region = Arrays.binarySearch(regionStarts, address);
+    region = region >= 0 ? region : -region - 2;
+    long low;
+    long high;
+    int first;
+    if (region >= 0 && address < regionEnds[region]) {
+      low = regionStarts[region];
+      high = regionEnds[region];
+      first = Arrays.binarySearch(roots, low);
+      first = first >= 0 ? first : -first - 1;
+    } else {
+      first = -Arrays.binarySearch(roots, address) - 2;
+      if (first < 0) {
+        return;
+      }
+      low = roots[first];
+      high = first + 1 < roots.length ? roots[first + 1] : section.end();
+    }
+    var from = new Addresses();
+    for (int i = first; i < roots.length && roots[i] < high; i++) {
+      from.add(roots[i]);
+    }
+    if (section.contains(low)) {
+      walk(source, from, section, low, section.contains(high) ? high : section.end());
+    }
+  }
+
+  /** All that was not walked through, from all functions and all branches that led out of one. */
+  private void walkThroughAll(ElfSource source) {
+    Addresses left = pending;
+    for (long root : roots) {
+      left.add(root);
+    }
+    while (!left.isEmpty()) {
+      pending = new Addresses();
+      // By section: each is walked through with all that leads into it.
+      for (Section section : image.sections()) {
+        if (bases.containsKey(section.index())) {
+          walk(source, left.in(section), section, section.address(), section.end());
+        }
+      }
+      left = pending;
+    }
+    complete = true;
+  }
+
+  /** Walks from some addresses as far as instructions of a part of a section lead. */
+  private void walk(ElfSource source, Addresses from, Section section, long low, long high) {
+    byte[] content = content(source, section);
+    while (!from.isEmpty()) {
+      long address = from.removeLast();
+      while (address >= low && address < high && !starts.get(bit(section, address))) {
+        Instruction instruction = decode(content, section, address, 0);
+        if (instruction == null) {
+          break;
+        }
+        starts.set(bit(section, address));
+        if (instruction.branchTarget().isPresent()) {
+          long target = instruction.branchTarget().getAsLong();
+          (target >= low && target < high ? from : pending).add(target);
+        }
+        address = instruction.nextAddress();
+        if (!goesOn(instruction) || isEnd(address)) {
+          break;
+        }
+        if (address == high) {
+          pending.add(address);
+        }
+      }
+    }
+  }
+
+  private static boolean goesOn(Instruction instruction) {
+    return switch (instruction.category()) {
+      case "uncond_br", "ret" -> false;
+      default -> !ENDS.contains(instruction.mnemonic());
+    };
+  }
+
+  /** Whether a piece of known size ends there, or data begins. */
+  private boolean isEnd(long address) {
+    return Arrays.binarySearch(regionEnds, address) >= 0 || data.contains(address);
+  }
+
+  /** A stack of addresses. */
+  private static final class Addresses {
+    private long[] addresses = new long[16];
+    private int size;
+
+    void add(long address) {
+      if (size == addresses.length) {
+        addresses = Arrays.copyOf(addresses, size * 2);
+      }
+      addresses[size++] = address;
+    }
+
+    long removeLast() {
+      return addresses[--size];
+    }
+
+    boolean isEmpty() {
+      return size == 0;
+    }
+
+    Addresses in(Section section) {
+      var result = new Addresses();
+      for (int i = 0; i < size; i++) {
+        if (section.contains(addresses[i])) {
+          result.add(addresses[i]);
+        }
+      }
+      return result;
+    }
+  }
+}
