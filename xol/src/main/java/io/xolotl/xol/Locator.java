@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.elf.Boundary;
+import io.xolotl.xol.elf.FunctionBody;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.LoadedModule;
 import io.xolotl.xol.elf.Resolution;
@@ -14,6 +15,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -92,6 +94,17 @@ final class Locator {
     } catch (SymbolException e) {
       // The module there cannot be read, so nothing proves anything: the engine refuses with that reason.
       return Boundary.UNPROVEN;
+    }
+  }
+
+  /** All exits of the function around an address; empty if they are not known. */
+  synchronized Optional<FunctionBody> body(long address) {
+    symbols.update(process.mappings());
+    try {
+      return symbols.body(address);
+    } catch (SymbolException e) {
+      // The module there cannot be read.
+      return Optional.empty();
     }
   }
 

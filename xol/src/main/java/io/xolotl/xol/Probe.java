@@ -47,11 +47,24 @@ public final class Probe {
   /** Written by the tracer thread only. */
   private volatile boolean ended;
 
+  /** Its handler may execute the instruction, and so comes behind all others. */
+  private final boolean last;
+
   /** A probe that has no place yet. */
-  Probe(ProbedProcess process, ProbeRequest request, @Nullable ReturnProbe owner) {
+  Probe(ProbedProcess process, ProbeRequest request) {
+    this(process, request, null, false);
+  }
+
+  /** A part of a return probe, that has no place yet. */
+  Probe(ProbedProcess process, ProbeRequest request, @Nullable ReturnProbe owner, boolean last) {
     this.process = process;
     this.request = request;
     this.owner = owner;
+    this.last = last;
+  }
+
+  boolean isLast() {
+    return last;
   }
 
   /**
@@ -65,7 +78,7 @@ public final class Probe {
     }
     if (owner == null) {
       // What was checked for the parent holds for the child.
-      return Optional.of(new Probe(child, isActive() ? request.trustingBoundary() : request, null));
+      return Optional.of(new Probe(child, isActive() ? request.trustingBoundary() : request));
     }
     return owner.isEntry(this) ? Optional.of(owner.copyFor(child)) : Optional.empty();
   }
@@ -186,7 +199,7 @@ public final class Probe {
   }
 
   /**
-   * Those of a function's returns are its entry's: there is a probe for each place that calls it. Any thread.
+   * Those of a function's returns are its entry's: there is a probe for each place where it is left. Any thread.
    */
   FailureLog failures() {
     if (owner != null && !owner.isEntry(this)) {

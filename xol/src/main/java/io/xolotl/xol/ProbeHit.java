@@ -7,8 +7,6 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.VectorState;
 import io.xolotl.xol.site.Site;
 import io.xolotl.xol.tracee.Tracee;
-import java.util.HashMap;
-import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -46,11 +44,8 @@ public final class ProbeHit {
   private Probe[] chain = {};
   private int next;
 
-  /**
-   * Calls of functions with return probes that have not returned, by the stack pointer at their entry. The
-   * handler's, while one runs.
-   */
-  private final Map<ReturnProbe, Map<Long, ReturnProbe.Call>> calls = new HashMap<>();
+  /** Where the return address was, if a handler of this hit has executed the return; else 0. The handler's. */
+  private long returnedFrom;
 
   /**
    * What is known of a thread.
@@ -77,6 +72,7 @@ public final class ProbeHit {
     site = hit;
     chain = probes;
     next = 0;
+    returnedFrom = 0;
   }
 
   /** The site that was hit last. */
@@ -206,10 +202,26 @@ public final class ProbeHit {
     return wordBytes() == 8 ? memory().readLong(address) : Integer.toUnsignedLong(memory().readInt(address));
   }
 
-  /** The thread's calls of a function that have not returned, by the stack pointer at their entry. */
-  Map<Long, ReturnProbe.Call> calls(ReturnProbe returnProbe) {
-    current();
-    return calls.computeIfAbsent(returnProbe, p -> new HashMap<>());
+  /** Returns true if {@link #performReturn} was called. */
+  boolean hasReturned() {
+    return returnedFrom != 0;
+  }
+
+  /** Where the return address was. */
+  long returnedFrom() {
+    return returnedFrom;
+  }
+
+  /** Does what the probed {@code ret} does, once however many ask. */
+  void performReturn(int extraPopBytes) {
+    if (hasReturned()) {
+      return;
+    }
+    Registers registers = registers();
+    long stackPointer = registers.rsp();
+    registers.rip(readWord(stackPointer));
+    registers.rsp(stackPointer + wordBytes() + extraPopBytes);
+    returnedFrom = stackPointer;
   }
 
   private Probe current() {

@@ -67,10 +67,7 @@ final class ProbeTable {
       try {
         for (int i = 0; i < probes.size(); i++) {
           Site site = prepared.chosen().get(i);
-          Probe[] known = at(site);
-          Probe[] all = Arrays.copyOf(known, known.length + 1);
-          all[known.length] = probes.get(i);
-          site.attachment(all);
+          site.attachment(with(at(site), probes.get(i)));
           probes.get(i).activate(site);
         }
         sites.install(prepared.fresh());
@@ -90,6 +87,16 @@ final class ProbeTable {
         default -> e;
       };
     }
+  }
+
+  private static Probe[] with(Probe[] known, Probe fresh) {
+    Probe[] all = Arrays.copyOf(known, known.length + 1);
+    int place = known.length;
+    for (; place > 0 && known[place - 1].isLast() && !fresh.isLast(); place--) {
+      all[place] = known[place - 1];
+    }
+    all[place] = fresh;
+    return all;
   }
 
   /**

@@ -5,7 +5,9 @@ import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.xol.elf.FunctionBody;
 import io.xolotl.xol.elf.SymbolException;
+import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.SiteException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -172,7 +174,7 @@ public final class ProbedProcess implements AutoCloseable {
    */
   public List<Probe> register(Collection<ProbeRequest> requests) {
     return inSession(() -> {
-      List<Probe> probes = requests.stream().map(request -> new Probe(this, request, null)).toList();
+      List<Probe> probes = requests.stream().map(request -> new Probe(this, request)).toList();
       activate(probes);
       return probes;
     });
@@ -188,9 +190,21 @@ public final class ProbedProcess implements AutoCloseable {
   public <T extends @Nullable Object> ReturnProbe register(ReturnProbeRequest<T> request) {
     return inSession(() -> {
       var probe = new ReturnProbe(this, request);
-      activate(List.of(probe.entry()));
+      for (Place place : session.locator().locate(List.of(probe.entry()), new ArrayList<>()).values()) {
+        probe.watchExits(place.address());
+      }
+      try {
+        activate(List.of(probe.entry()));
+      } catch (RuntimeException e) {
+        probe.unregister();
+        throw e;
+      }
       return probe;
     });
+  }
+
+  Optional<FunctionBody> body(long address) {
+    return inSession(() -> session.locator().body(address));
   }
 
   void activate(List<Probe> probes) {

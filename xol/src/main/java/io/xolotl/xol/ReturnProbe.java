@@ -1,9 +1,15 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Condition;
+import io.xolotl.decoder.Emulation;
+import io.xolotl.xol.elf.FunctionBody;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentNavigableMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
@@ -11,11 +17,15 @@ import org.jspecify.annotations.Nullable;
  * A pair of handlers at the entry and the return of a function's calls.
  *
  * <p>The return address on the stack is never changed, so unwinding, C++ exceptions and shadow stacks see
- * what they see unprobed. Instead a breakpoint at the return address catches the return; it stays for later
- * calls from there. A thread that arrives at it returns from a probed call only if its stack pointer is where
- * that call's return leaves it: each call of a recursion is at another depth, and what arrives there
- * otherwise, by longjmp or a jump, is no return. A call that is left by longjmp, an exception or the end of
- * its thread never returns; its value is dropped when the next call at the same depth begins.
+ * what they see unprobed. A call is known by where its return address is, since no two calls that have not
+ * returned share that place, whichever thread goes on with them. It returns where the function executes a
+ * {@code ret} with the stack pointer there: what goes on elsewhere, by longjmp or an exception, is no return.
+ * A call is also caught where it returns to, by a breakpoint, if it may have been left otherwise: by a tail
+ * call, and where the function's extent is not known. It has returned then if the word that was popped is
+ * that address; a longjmp to there may look the same.
+ *
+ * <p>A call that is left by longjmp, an exception or the end of its thread never returns; its value is
+ * dropped when the next call at the same depth begins.
  *
  * <p>Any thread may use it, handlers included.
  */
@@ -26,17 +36,25 @@ public final class ReturnProbe {
 
   private final ProbedProcess process;
   private final ReturnProbeRequest<?> request;
+  /** Where the function is left; none as long as they are not known. Written under the monitor. */
+  private volatile Map<Long, Probe> exits = Map.of();
   private final Map<Long, Probe> atReturns = new ConcurrentHashMap<>();
+  /**
+   * Calls that have not returned, by the stack pointer at their entry. One of a thread that runs belongs to
+   * its handler: a stack is in use by one thread at a time.
+   */
+  private final ConcurrentNavigableMap<Long, Call> calls = new ConcurrentSkipListMap<>();
   private final AtomicLong returns = new AtomicLong();
   private final AtomicLong missed = new AtomicLong();
   private final Probe entry;
+  private volatile boolean searched;
   private volatile boolean active = true;
 
   /** One whose entry is not registered yet. */
   <T extends @Nullable Object> ReturnProbe(ProbedProcess process, ReturnProbeRequest<T> request) {
     this.process = process;
     this.request = request;
-    entry = new Probe(process, request.entry().handledBy(hit -> entered(hit, request)), this);
+    entry = new Probe(process, request.entry().handledBy(hit -> entered(hit, request)), this, false);
   }
 
   Probe entry() {
@@ -57,31 +75,92 @@ public final class ReturnProbe {
     return new ReturnProbe(child, verified ? request.trustingBoundary() : request);
   }
 
+  /** A call that has not returned yet. */
+  private static final class Call {
+    final long returnAddress;
+    /** What is done when it returns; knows what the entry handler shared. */
+    final ProbeHandler onReturn;
+    /** The call that has called the function again by a jump, and returns with this one. */
+    final @Nullable Call jumper;
+    /** It has jumped out of the function, and another one may return for it. */
+    boolean left;
+    /** It has jumped to the function's start. */
+    boolean again;
+
+    Call(long returnAddress, ProbeHandler onReturn, @Nullable Call jumper) {
+      this.returnAddress = returnAddress;
+      this.onReturn = onReturn;
+      this.jumper = jumper;
+    }
+  }
+
   /**
-   * A call that has not returned yet.
+   * Finds where the function is left, and puts probes there, before any call is observed. Where one of them is
+   * refused the function stays one of which they are not known. Not while calls may be observed by handlers
+   * in interrupt context: these must not wait for who waits for the tracer thread.
    *
-   * @param returnAddress where it returns to
-   * @param onReturn what is done then; knows what the entry handler shared
+   * @param address of the entry
    */
-  record Call(long returnAddress, ProbeHandler onReturn) {}
+  synchronized void watchExits(long address) {
+    if (searched) {
+      return;
+    }
+    searched = true;
+    FunctionBody body = process.body(address).orElse(null);
+    if (body == null || body.exits().isEmpty()) {
+      return;
+    }
+    var probes = new HashMap<Long, Probe>();
+    for (FunctionBody.Exit exit : body.exits()) {
+      probes.put(exit.address(), new Probe(process,
+          request.inside(exit.address(), hit -> leaving(hit, exit.effect(), body.start())), this, true));
+    }
+    try {
+      process.activate(List.copyOf(probes.values()));
+    } catch (ProbeException refused) {
+      return;
+    }
+    exits = probes;
+    if (!active) {
+      // Unregistered meanwhile, perhaps before these could be seen.
+      process.unregister(probes.values());
+    }
+  }
 
   private <T extends @Nullable Object> void entered(ProbeHit hit, ReturnProbeRequest<T> own)
       throws Exception {
     long stackPointer = hit.registers().rsp();
     long returnAddress = hit.readWord(stackPointer);
+    Call before = calls.remove(stackPointer);
+    // A function that has waited for its module.
+    watchExits(entry.address());
     T value = own.onEntry().onEntry(hit);
     if (hit.registers().rip() != hit.probe().address()) {
       // The handler has made the function return, or go elsewhere: there is no call.
       return;
     }
+    if (exits.isEmpty() && !isCaught(returnAddress)) {
+      return;
+    }
+    // Who is at the same depth and has not jumped here was left by longjmp or an exception.
+    Call jumper = before != null && before.again && before.returnAddress == returnAddress ? before : null;
+    if (before != null && jumper == null && before.left) {
+      // Or the function that it has left to has returned elsewhere, or called this one by a jump.
+      missed.incrementAndGet();
+    }
+    calls.put(stackPointer, new Call(returnAddress, h -> own.onReturn().onReturn(h, value), jumper));
+  }
+
+  /** Puts a probe at a return address; false if the call cannot be observed. */
+  private boolean isCaught(long returnAddress) {
     try {
       catchReturnTo(returnAddress);
+      return true;
     } catch (ProbeException refused) {
-      hit.calls(this).remove(stackPointer);
       switch (refused.reason()) {
         case CLOSED, PROCESS_GONE -> {
           // The session ends while this handler runs, and the observation of this call with it.
-          return;
+          return false;
         }
         default -> {
           missed.incrementAndGet();
@@ -89,7 +168,6 @@ public final class ReturnProbe {
         }
       }
     }
-    hit.calls(this).put(stackPointer, new Call(returnAddress, h -> own.onReturn().onReturn(h, value)));
   }
 
   private void catchReturnTo(long returnAddress) {
@@ -97,7 +175,7 @@ public final class ReturnProbe {
     if (known != null && known.isActive() || !active) {
       return;
     }
-    var fresh = new Probe(process, request.atReturn(returnAddress, this::returned), this);
+    var fresh = new Probe(process, request.inside(returnAddress, this::returned), this, false);
     process.activate(List.of(fresh));
     Probe raced = atReturns.put(returnAddress, fresh);
     if (raced != null) {
@@ -110,26 +188,78 @@ public final class ReturnProbe {
     }
   }
 
-  private void returned(ProbeHit hit) throws Exception {
-    Call call = callThatReturns(hit, hit.calls(this));
-    if (call != null) {
-      returns.incrementAndGet();
-      call.onReturn().onHit(hit);
+  /** A thread is about to execute an instruction that may leave the function. */
+  private void leaving(ProbeHit hit, Emulation effect, long start) throws Exception {
+    if (!hit.hasReturned() && hit.registers().rip() != hit.probe().address()) {
+      // Another handler has made the thread go elsewhere.
+      return;
+    }
+    switch (effect) {
+      case Emulation.Return(int extra, _) -> {
+        Call call = calls.remove(hit.hasReturned() ? hit.returnedFrom() : hit.registers().rsp());
+        if (call != null) {
+          hit.performReturn(extra);
+          finish(hit, call);
+        } else if (request.entry().condition().isEmpty() && entry.isActive()) {
+          missed.incrementAndGet();
+        }
+      }
+      case Emulation.Jump(long target) -> jumps(hit, target == start);
+      case Emulation.ConditionalJump(Condition condition, long target) -> {
+        if (condition.test(hit.registers().rflags())) {
+          jumps(hit, target == start);
+        }
+      }
+      case Emulation.IndirectJump _ -> {
+        // A tail call leaves nothing on the stack; the table of a switch may be used with all of it.
+        if (calls.containsKey(hit.registers().rsp())) {
+          jumps(hit, false);
+        }
+      }
+      default -> jumps(hit, false);
     }
   }
 
-  private static @Nullable Call callThatReturns(ProbeHit hit, Map<Long, Call> calls) {
+  /** A thread leaves the function by a jump, or perhaps. */
+  private void jumps(ProbeHit hit, boolean toStart) {
+    // A piece that the compiler has moved away is jumped to with all of the frame on the stack.
+    Map.Entry<Long, Call> innermost = calls.ceilingEntry(hit.registers().rsp());
+    if (innermost == null) {
+      return;
+    }
+    Call call = innermost.getValue();
+    call.again = toStart;
+    if (!toStart && isCaught(call.returnAddress)) {
+      call.left = true;
+    }
+  }
+
+  /** A thread has arrived at a return address. */
+  private void returned(ProbeHit hit) throws Exception {
     // ret has popped the return address, and of 32-bit code perhaps arguments: the address of where a
     // structure is returned to, or all of them (stdcall).
     long stackPointer = hit.registers().rsp() - hit.wordBytes();
     int mostPopped = hit.wordBytes() == 4 ? MOST_POPPED : 0;
     for (int popped = 0; popped <= mostPopped; popped += 4) {
-      Call call = calls.remove(stackPointer - popped);
-      if (call != null && call.returnAddress() == hit.probe().address()) {
-        return call;
+      Call call = calls.get(stackPointer - popped);
+      if (call != null && call.returnAddress == hit.probe().address()) {
+        calls.remove(stackPointer - popped);
+        // Who comes by a jump has called something else meanwhile, most probably.
+        if ((call.left || exits.isEmpty())
+            && hit.readWord(stackPointer - popped) == call.returnAddress) {
+          finish(hit, call);
+        }
+        return;
       }
     }
-    return null;
+  }
+
+  /** A call has returned, and those that had jumped to its function. */
+  private void finish(ProbeHit hit, Call last) throws Exception {
+    for (Call call = last; call != null; call = call.jumper) {
+      returns.incrementAndGet();
+      call.onReturn.onHit(hit);
+    }
   }
 
   /** The process it probes. */
@@ -158,7 +288,10 @@ public final class ReturnProbe {
   }
 
   /**
-   * Calls whose return could not be observed, because the instruction at the return address cannot be probed.
+   * Returns that could not be matched with a call: their stack was moved meanwhile, as Go moves it; or the
+   * call began before this probe was registered. And calls of which the return could not be observed: the
+   * instruction at the return address cannot be probed, or the function was left by a jump and nobody was
+   * seen to return for it.
    */
   public long missed() {
     return missed.get();
@@ -175,8 +308,9 @@ public final class ReturnProbe {
    */
   public void unregister() {
     active = false;
-    var all = new ArrayList<Probe>(atReturns.values());
-    all.add(entry);
+    var all = new ArrayList<Probe>(List.of(entry));
+    all.addAll(exits.values());
+    all.addAll(atReturns.values());
     process.unregister(all);
   }
 

@@ -105,9 +105,9 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return new ReturnProbeRequest<>(entry.when(condition), onEntry, onReturn);
   }
 
-  /** What is registered at a return address: there is no symbol, but a call ends there. */
-  ProbeRequest atReturn(long returnAddress, ProbeHandler handler) {
-    return ProbeRequest.at(returnAddress, handler).in(entry.context()).under(entry.policy())
+  /** What is registered at an instruction that a call returns to, or leaves the function by. */
+  ProbeRequest inside(long address, ProbeHandler handler) {
+    return ProbeRequest.at(address, handler).in(entry.context()).under(entry.policy())
         .inThreads(entry.threads()).trustingBoundary();
   }
 }

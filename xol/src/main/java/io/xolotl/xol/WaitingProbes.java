@@ -54,7 +54,7 @@ final class WaitingProbes {
       }
       // If its user leaves, the session asks again for those that go on waiting.
       ProbeRequest request = ProbeRequest.at(debugState, hit -> mappingsChanged()).trustingBoundary();
-      var probe = new Probe(any.process(), request, null);
+      var probe = new Probe(any.process(), request);
       table.register(Map.of(probe, request.place(debugState, Boundary.UNPROVEN)));
       linkerProbe = probe;
     }

@@ -1,7 +1,10 @@
 package io.xolotl.xol.elf;
 
+import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.RelocationPolicy;
 import java.lang.ref.SoftReference;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -35,9 +38,14 @@ final class InstructionStarts {
 
   /** Bytes of the longest instruction. */
   private static final int LONGEST = 15;
+  /** Functions of which all exits are looked for; larger ones are left to those who have time. */
+  private static final int LARGEST_BODY = 1 << 20;
+  private static final int MOST_EXITS = 1 << 16;
+  private static final int MOST_PARTS = 8;
   private static final Set<String> ENDS = Set.of("ud0", "ud1", "ud2", "hlt");
 
   private final ElfImage image;
+  private final SymbolTable symbols;
   private final Decoder decoder;
   /** Starts of functions, ascending. */
   private final long[] roots;
@@ -57,6 +65,7 @@ final class InstructionStarts {
 
   private InstructionStarts(ElfImage image, List<UnwindTable.Range> unwinding, SymbolTable symbols) {
     this.image = image;
+    this.symbols = symbols;
     decoder = Decoder.forThisCpu(image.mode());
     List<SymbolTable.Code> functions = symbols.functions().stream().filter(SymbolTable.Code::typed).toList();
     data = symbols.dataInCode();
@@ -202,15 +211,105 @@ final class InstructionStarts {
         bias + address) instanceof Instruction instruction ? instruction : null;
   }
 
-  private void walkThroughFunctionAround(ElfSource source, Section section, long address) {
+  /**
+   * Finds all exits of the function around an address, and of the pieces that the compiler has moved out of
+   * it ({@code f.cold}).
+   *
+   * @return null if its extent is not known, or if not all in it is code
+   */
+  synchronized @Nullable FunctionBody body(ElfSource source, long address, long bias) {
+    var exits = new ArrayList<FunctionBody.Exit>();
+    var parts = new ArrayList<UnwindTable.Range>();
+    UnwindTable.Range main = regionAround(address);
+    if (main == null) {
+      return null;
+    }
+    parts.add(main);
+    // The list grows while it is walked through.
+    for (int i = 0; i < parts.size(); i++) {
+      if (!addExits(source, parts.get(i), parts, bias, exits)) {
+        return null;
+      }
+    }
+    exits.removeIf(exit -> isWithin(parts, main.start(), exit.effect(), bias));
+    exits.sort(Comparator.comparingLong(FunctionBody.Exit::address));
+    return new FunctionBody(bias + main.start(), List.copyOf(exits));
+  }
+
+  private UnwindTable.@Nullable Range regionAround(long address) {
     int region = Arrays.binarySearch(regionStarts, address);
     region = region >= 0 ? region : -region - 2;
+    return region >= 0 && address < regionEnds[region]
+        ? new UnwindTable.Range(regionStarts[region], regionEnds[region], false)
+        : null;
+  }
+
+  /** Whether a jump leads to another place of the function than its start. */
+  private static boolean isWithin(List<UnwindTable.Range> parts, long start, Emulation effect, long bias) {
+    long target = switch (effect) {
+      case Emulation.Jump(long to) -> to - bias;
+      case Emulation.ConditionalJump(_, long to) -> to - bias;
+      case Emulation.Loop(_, _, long to) -> to - bias;
+      default -> start;
+    };
+    return target != start && parts.stream().anyMatch(part -> part.start() <= target && target < part.end());
+  }
+
+  /** Adds the branches of a piece; false if some of it is not code, or leaves in a way that is not known. */
+  private boolean addExits(ElfSource source, UnwindTable.Range part, List<UnwindTable.Range> parts, long bias,
+      List<FunctionBody.Exit> exits) {
+    Section section = image.executableSection(part.start());
+    if (section == null || !bases.containsKey(section.index()) || part.end() - part.start() > LARGEST_BODY) {
+      return false;
+    }
+    byte[] content = content(source, section);
+    long address = part.start();
+    while (address < part.end()) {
+      Instruction instruction = decode(content, section, address, bias);
+      if (instruction == null) {
+        return false;
+      }
+      switch (instruction.category()) {
+        case "ret", "uncond_br", "cond_br" -> {
+          if (!(Classification.of(instruction, RelocationPolicy.FULL) instanceof Classification.Emulate(
+              Emulation effect))) {
+            return false;
+          }
+          exits.add(new FunctionBody.Exit(bias + address, effect));
+          addPart(instruction.branchTarget().orElse(bias + address) - bias, part, parts);
+        }
+        default -> {
+          // It goes on behind it, or comes back.
+        }
+      }
+      address += instruction.length();
+    }
+    return address == part.end() && exits.size() <= MOST_EXITS;
+  }
+
+  private void addPart(long target, UnwindTable.Range from, List<UnwindTable.Range> parts) {
+    UnwindTable.Range region = target >= from.start() && target < from.end() ? null : regionAround(target);
+    if (region != null && !parts.contains(region) && parts.size() < MOST_PARTS && isMovedOut(target, from)) {
+      parts.add(region);
+    }
+  }
+
+  /** As GCC and LLVM name what they move: f.cold, and f.cold.1 of a second piece. */
+  private boolean isMovedOut(long target, UnwindTable.Range from) {
+    SymbolTable.Code piece = symbols.functionContaining(target);
+    SymbolTable.Code function = symbols.functionContaining(from.start());
+    return piece != null && function != null && piece.names().stream().anyMatch(name -> function.names()
+        .stream().anyMatch(own -> name.startsWith(own + ".cold")));
+  }
+
+  private void walkThroughFunctionAround(ElfSource source, Section section, long address) {
+    UnwindTable.Range region = regionAround(address);
     long low;
     long high;
     int first;
-    if (region >= 0 && address < regionEnds[region]) {
-      low = regionStarts[region];
-      high = regionEnds[region];
+    if (region != null) {
+      low = region.start();
+      high = region.end();
       first = Arrays.binarySearch(roots, low);
       first = first >= 0 ? first : -first - 1;
     } else {

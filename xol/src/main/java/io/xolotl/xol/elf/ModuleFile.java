@@ -142,6 +142,12 @@ final class ModuleFile {
     return image().starts(source(), symbols()).boundary(source(), fileAddress, bias, called);
   }
 
+  /** All exits of the function around an address of the file, at their addresses in the process, or null. */
+  @Nullable
+  FunctionBody body(long fileAddress, long bias) {
+    return image().starts(source(), symbols()).body(source(), fileAddress, bias);
+  }
+
   /** Returns true if an instruction is proved to start at an address of the file. */
   boolean isStart(long fileAddress) {
     return image().starts(source(), symbols()).isStart(source(), fileAddress);

@@ -243,6 +243,21 @@ public final class SymbolResolver {
   }
 
   /**
+   * Finds all exits of the function around an address.
+   *
+   * @param address an address in the process, unsigned
+   * @return empty if the function's extent is not known, or not all in it is code
+   * @throws SymbolException if the module there cannot be read
+   */
+  public Optional<FunctionBody> body(long address) {
+    ModuleFile file = fileAt(address);
+    LoadedModule instance = file == null ? null : file.instanceAt(address);
+    return file == null || instance == null
+        ? Optional.empty()
+        : Optional.ofNullable(file.body(address - instance.bias(), instance.bias()));
+  }
+
+  /**
    * Describes an address for people.
    *
    * @param address an address in the process, unsigned
