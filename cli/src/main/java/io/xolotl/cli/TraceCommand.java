@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -49,9 +50,19 @@ final class TraceCommand implements Callable<Integer> {
       description = "Print one JSON document; a launched program's output goes to standard error.")
   private boolean json;
 
-  @Option(names = "--lossless",
-      description = "Leave out no line: the process waits until the output is read.")
-  private boolean lossless;
+  @ArgGroup(exclusive = true)
+  private final WhenUnread whenUnread = new WhenUnread();
+
+  /** What happens to lines that nobody reads. */
+  static final class WhenUnread {
+    @Option(names = "--drop",
+        description = "Leave out lines that are not read as fast as they come, and count them (the default).")
+    boolean drop;
+
+    @Option(names = "--lossless",
+        description = "Leave out no line: the process waits until the output is read.")
+    private boolean lossless;
+  }
 
   @Override
   public Integer call() throws IOException {
@@ -60,7 +71,7 @@ final class TraceCommand implements Callable<Integer> {
     ProbingOptions options = ProbingOptions.defaults()
         .withErrorListener((_, thrown) -> failure.completeExceptionally(thrown));
     TraceFormat format = json ? TraceFormat.json(registers) : TraceFormat.text(registers);
-    var output = new TraceOutput(shell, format, lossless);
+    var output = new TraceOutput(shell, format, whenUnread.lossless);
     Session session;
     try {
       session = target.open(xolotl, json, options);

@@ -71,7 +71,7 @@ class UnreadOutputTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"INT,130,''", "TERM,143,''", "TERM,143,--json"})
+  @CsvSource({"INT,130,''", "TERM,143,--drop", "TERM,143,--json"})
   void aProcessGoesOnAlthoughNobodyReads(String signal, int status, String option,
       @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
     target.send("go");
