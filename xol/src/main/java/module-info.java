@@ -6,6 +6,7 @@ module io.xolotl.xol {
   requires transitive io.xolotl.decoder;
   requires transitive io.xolotl.ptrace;
   requires net.fornwall.jelf;
+  requires org.tukaani.xz;
 
   exports io.xolotl.xol;
   exports io.xolotl.xol.elf to

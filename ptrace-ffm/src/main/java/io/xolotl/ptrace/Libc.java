@@ -49,6 +49,7 @@ final class Libc {
   private static final long SYS_OPEN = 2;
   private static final long SYS_CLOSE = 3;
   private static final long SYS_KCMP = 312;
+  private static final long SYS_OPENAT2 = 437;
 
   static final int O_RDONLY = 0;
   static final int O_RDWR = 2;
@@ -222,6 +223,15 @@ final class Libc {
     } catch (Throwable t) {
       throw unexpected(t);
     }
+  }
+
+  /** As {@link #open}; tests do not let it fail, as files of others are opened where no process is at stake. */
+  static int openQuietly(MemorySegment state, MemorySegment path, int flags) {
+    return (int) unfailing(state, SYS_OPEN, path.address(), flags, 0, 0, 0);
+  }
+
+  static long openat2(MemorySegment state, int directory, MemorySegment path, MemorySegment how) {
+    return unfailing(state, SYS_OPENAT2, directory, path.address(), how.address(), how.byteSize(), 0);
   }
 
   static int close(MemorySegment state, int descriptor) {

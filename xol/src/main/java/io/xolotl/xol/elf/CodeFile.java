@@ -47,7 +47,7 @@ public final class CodeFile {
    */
   public static CodeFile open(Path file) {
     Path absolute = file.toAbsolutePath();
-    ElfSource source = ElfSource.OnDisk.at(file.toString(), Path.of(""), absolute.toString());
+    ElfSource source = ElfSource.OnDisk.at(file.toString(), null, absolute.toString());
     if (source == null) {
       throw new SymbolException(Reason.ELF_UNREADABLE, file + (!Files.exists(file)
           ? " does not exist"
@@ -129,7 +129,7 @@ public final class CodeFile {
   public record Unproven(int functions, List<Long> addresses) {}
 
   private SymbolTable symbols() {
-    var debug = new DebugFiles(Path.of("/"), "/usr/lib/debug").find(image, module.path());
+    var debug = new DebugFiles(Path.of("/"), "/usr/lib/debug").find(image, source, module.path());
     return image.symbols(source, debug);
   }
 

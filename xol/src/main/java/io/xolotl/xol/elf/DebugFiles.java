@@ -23,14 +23,20 @@ record DebugFiles(Path root, String debugDirectory) {
   record DebugFile(ElfSource source, ElfImage image) {}
 
   /**
-   * Finds the debug file of a module.
+   * Finds the debug file of a module, or what it has of one in itself.
    *
    * @param image the module
+   * @param source where it is
    * @param path its path in the process's mount namespace
    * @return {@code null} if there is none, or none that fits
    */
   @Nullable
-  DebugFile find(ElfImage image, String path) {
+  DebugFile find(ElfImage image, ElfSource source, String path) {
+    DebugFile apart = find(image, path);
+    return apart != null ? apart : EmbeddedSymbols.of(image, source);
+  }
+
+  private @Nullable DebugFile find(ElfImage image, String path) {
     String buildId = image.buildId();
     if (buildId != null && buildId.length() > 2) {
       OnDisk file = at(

@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,7 @@ final class ElfImage {
   private static final int LARGEST_CONTENT = 1 << 27;
 
   private static final int PT_GNU_EH_FRAME = 0x6474e550;
+  private static final int LONGEST_SONAME = 1 << 12;
   private static final int LARGEST_NOTE = 1 << 16;
   static final int LARGEST_DYNAMIC = 1 << 20;
 
@@ -45,6 +47,9 @@ final class ElfImage {
    */
   record Segment(boolean executable, long offset, long address, long fileSize, long memorySize) {}
 
+  /** A piece of the file that no other file has, as a rule: its headers, its build id. */
+  record Mark(long offset, byte[] bytes) {}
+
   /** Name and CRC-32 of a separate debug file. */
   record DebugLink(String fileName, int crc) {}
 
@@ -57,6 +62,7 @@ final class ElfImage {
   private final List<Long> entryPoints;
   private final @Nullable String buildId;
   private final @Nullable DebugLink debugLink;
+  private final List<Mark> marks = new ArrayList<>();
 
   private volatile long @Nullable [] abortHandlers;
   private @Nullable SymbolTable symbols;
@@ -88,9 +94,7 @@ final class ElfImage {
           source.name() + " is no valid ELF file: " + e.getMessage(), e);
     } catch (RuntimeException e) {
       throw new SymbolException(Reason.ELF_MALFORMED,
-          source.name() + " is no valid ELF file: its tables contradict each other ("
-              + e.getClass().getSimpleName() + ')',
-          e);
+          source.name() + " is no valid ELF file: its tables contradict each other", e);
     }
   }
 
@@ -111,6 +115,9 @@ final class ElfImage {
     fixedAddress = elf.e_type == ElfFile.ET_EXEC;
     List<Section> known = readSections(name, elf, reader);
     segments = readSegments(elf, reader);
+    long headers = layout.unsigned(elf.e_phoff);
+    int headersSize = Short.toUnsignedInt(elf.e_phnum) * layout.programHeader;
+    marks.add(new Mark(headers, reader.read(headers, headersSize).array()));
     sections = !known.isEmpty() || elf.e_shoff != 0
         ? known
         : LoadedTables.sections(layout, segments, firstSegment(elf, ElfSegment.PT_DYNAMIC),
@@ -119,7 +126,7 @@ final class ElfImage {
     Section dynamic = firstOfType(Section.DYNAMIC);
     DynamicEntries entries = dynamic == null ? new DynamicEntries(Map.of()) : readEntries(reader, dynamic);
     Long ownName = entries.value(DynamicEntries.SONAME);
-    soname = dynamic == null || ownName == null ? null : strings(reader, dynamic.link()).at(ownName);
+    soname = dynamic == null || ownName == null ? null : ownName(reader, sections.get(dynamic.link()), ownName);
     entryPoints = entryPoints(layout.unsigned(elf.e_entry), entries);
     buildId = readBuildId(reader);
     debugLink = readDebugLink(reader);
@@ -199,6 +206,16 @@ final class ElfImage {
     return found.isEmpty() ? null : segment(found.getFirst());
   }
 
+  /** One name of a table that may be large, and of which nobody has asked for the rest. */
+  private static String ownName(ElfReader reader, Section strings, long offset) {
+    long length = Math.min(strings.size() - offset, LONGEST_SONAME);
+    if (offset < 0 || length <= 0) {
+      throw new ElfException("its soname lies outside of its string table");
+    }
+    requireInside(reader, strings.name(), strings.offset(), strings.size());
+    return new StringTable(reader.read(strings.offset() + offset, (int) length).array()).at(0);
+  }
+
   private static List<Long> entryPoints(long start, DynamicEntries entries) {
     var result = new ArrayList<Long>(List.of(start));
     for (long tag : List.of(DynamicEntries.INITIALIZATION, DynamicEntries.TERMINATION)) {
@@ -239,7 +256,9 @@ final class ElfImage {
           break;
         }
         if (type == 3 && nameSize == 4 && notes.getInt(name) == 0x00554e47) { // "GNU\0"
-          return HexFormat.of().formatHex(notes.array(), descriptor, descriptor + descriptorSize);
+          byte[] id = Arrays.copyOfRange(notes.array(), descriptor, descriptor + descriptorSize);
+          marks.add(new Mark(section.offset() + descriptor, id));
+          return HexFormat.of().formatHex(id);
         }
         notes.position(Math.min(notes.limit(), descriptor + (descriptorSize + 3 & ~3)));
       }
@@ -418,6 +437,11 @@ final class ElfImage {
       starts = table == symbols ? known : starts;
     }
     return known;
+  }
+
+  /** Pieces of the file by which its content is recognised where it is mapped. */
+  List<Mark> marks() {
+    return marks;
   }
 
   /** The places where the dynamic linker writes the addresses of functions. */

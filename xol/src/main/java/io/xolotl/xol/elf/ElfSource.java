@@ -1,9 +1,9 @@
 package io.xolotl.xol.elf;
 
+import io.xolotl.ptrace.RegularFile;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.Map;
@@ -21,7 +21,7 @@ sealed interface ElfSource {
   /** Tells two files, or two contents of one file, apart. */
   record Identity(long device, long inode, long size, FileTime modified) {
 
-    /** The identity of a regular file, or {@code null} if there is none that we may look at. */
+    /** The identity of what is at a path now, or {@code null} if that is no regular file. */
     static @Nullable Identity of(Path path) {
       try {
         Map<String, Object> attributes = Files.readAttributes(path,
@@ -42,34 +42,35 @@ sealed interface ElfSource {
   }
 
   /**
-   * A file as this process sees it.
+   * A file as a process sees it. Between two looks others may put anything at its path, so what is opened is
+   * looked at, and not the path.
    *
-   * @param path for instance below {@code /proc/PID/root}
+   * @param root the directory that no link leads out of, as {@code /proc/PID/root}; null for none
+   * @param path absolute, below the root
    */
-  record OnDisk(String name, Path path, Identity identity) implements ElfSource {
+  record OnDisk(String name, @Nullable Path root, String path, Identity identity) implements ElfSource {
 
     /** The file at a path, or {@code null} if there is no readable regular file. */
-    static @Nullable OnDisk at(String name, Path root, String path) {
-      try {
-        // Not resolve(): an absolute path would drop the root.
-        Path file = Path.of(root + "/" + path);
-        Identity identity = Identity.of(file);
-        return identity == null || !Files.isReadable(file) ? null : new OnDisk(name, file, identity);
-      } catch (InvalidPathException e) {
-        return null;
+    static @Nullable OnDisk at(String name, @Nullable Path root, String path) {
+      try (RegularFile file = RegularFile.open(root, path)) {
+        Identity identity = file == null ? null : Identity.of(file.path());
+        return identity == null ? null : new OnDisk(name, root, path, identity);
       }
+    }
+
+    /** Returns true if the path leads to the same file still, with the same content. */
+    boolean isCurrent() {
+      return equals(at(name, root, path));
     }
 
     @Override
     public ElfReader open() {
-      try {
-        ElfReader reader = ElfReader.open(path);
-        if (!identity.equals(Identity.of(path))) {
-          reader.close();
+      try (RegularFile file = RegularFile.open(root, path)) {
+        if (file == null || !identity.equals(Identity.of(file.path()))) {
           throw new SymbolException(Reason.ELF_UNREADABLE,
               name + " changed or its process ended since its headers were read");
         }
-        return reader;
+        return ElfReader.open(file.path());
       } catch (IOException e) {
         throw new SymbolException(Reason.ELF_UNREADABLE, name + " cannot be opened: " + e.getMessage(), e);
       }

@@ -5,6 +5,8 @@ import io.xolotl.xol.elf.ElfSource.OnDisk;
 import io.xolotl.xol.elf.SymbolException.Reason;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +20,14 @@ final class ModuleFile {
 
   private static final String DELETED = " (deleted)";
   private static final long PAGE = 4096;
+
+  /** Pairs of a segment and a mapping; a library that is loaded a hundred times has some thousand. */
+  private static final int MOST_PAIRS = 1_000_000;
+  private static final int MOST_INSTANCES = 1_000;
+  /** Mappings that are tried for a link to the file; each is as good as the others. */
+  private static final int MOST_LINKS = 16;
+  /** Pieces of other memory that may hold the code of a file. */
+  private static final int MOST_MOVED = 64;
 
   private final int pid;
   private final long inode;
@@ -66,7 +76,7 @@ final class ModuleFile {
 
   /** Whether what was read of the file, if anything, is still what it contains. */
   boolean isCurrent() {
-    return !(source instanceof OnDisk file) || file.identity().equals(ElfSource.Identity.of(file.path()));
+    return !(source instanceof OnDisk file) || file.isCurrent();
   }
 
   String path() {
@@ -131,7 +141,7 @@ final class ModuleFile {
     if (known == null) {
       ElfImage own = image();
       boolean stripped = own.firstOfType(Section.SYMTAB) == null;
-      known = own.symbols(source(), stripped && inode != 0 ? debugFiles.find(own, path) : null);
+      known = own.symbols(source(), stripped && inode != 0 ? debugFiles.find(own, source(), path) : null);
       symbols = known;
     }
     return known;
@@ -169,22 +179,20 @@ final class ModuleFile {
     if (path.equals(VDSO)) {
       return vdso();
     }
-    OnDisk found = null;
-    if (!deleted) {
-      found = mapped(debugFiles.root(), path);
-      // The kernel prints paths as seen from the reader's root: of a process in a chroot that is not its own
-      // path.
-      found = found != null ? found : mapped(Path.of("/"), path);
-    }
     // These links lead to the file itself, whatever became of its name; but only the privileged may follow
-    // the first.
-    Path process = Path.of("/proc/" + pid);
-    for (int i = 0; found == null && i < mappings.size(); i++) {
-      MemoryMapping mapping = mappings.get(i);
-      found = mapped(process,
-          "map_files/" + Long.toHexString(mapping.start()) + '-' + Long.toHexString(mapping.end()));
+    // them.
+    for (MemoryMapping mapping : mappings.subList(0, Math.min(mappings.size(), MOST_LINKS))) {
+      OnDisk found = OnDisk.at(name, null, "/proc/" + pid + "/map_files/"
+          + Long.toHexString(mapping.start()) + '-' + Long.toHexString(mapping.end()));
+      if (found != null && found.identity().inode() == inode) {
+        return found;
+      }
     }
-    found = found != null ? found : mapped(process, "exe");
+    OnDisk found = deleted ? null : mapped(debugFiles.root(), path);
+    // The kernel prints paths as seen from the reader's root: of a process in a chroot that is not its own
+    // path.
+    found = found != null || deleted ? found : mapped(Path.of("/"), path);
+    found = found != null ? found : mapped(null, "/proc/" + pid + "/exe");
     if (found != null) {
       return found;
     }
@@ -196,12 +204,27 @@ final class ModuleFile {
   }
 
   /**
-   * The file at a path, if it is the mapped one. Devices are not compared: btrfs and overlayfs show others in
-   * /proc/PID/maps than in stat(2).
+   * The file at a path, if it is the mapped one, by inode and content. Devices are not compared: btrfs and
+   * overlayfs show others in /proc/PID/maps than in stat(2). So another file system may have another file of
+   * the same inode at that path by now, whose headers are not those in memory.
    */
-  private @Nullable OnDisk mapped(Path root, String file) {
+  private @Nullable OnDisk mapped(@Nullable Path root, String file) {
     OnDisk found = OnDisk.at(name, root, file);
-    return found != null && found.identity().inode() == inode ? found : null;
+    return found != null && found.identity().inode() == inode
+        && ImageCache.image(found).marks().stream().allMatch(this::isInMemory) ? found : null;
+  }
+
+  /** Whether a piece of the file is where it is mapped; what is mapped nowhere or cannot be read may be. */
+  private boolean isInMemory(ElfImage.Mark mark) {
+    for (MemoryMapping mapping : mappings) {
+      long distance = mark.offset() - mapping.offset();
+      if (distance >= 0 && mark.bytes().length <= mapping.size() - distance) {
+        var bytes = new byte[mark.bytes().length];
+        return memory.read(mapping.start() + distance, bytes, 0, bytes.length) != bytes.length
+            || Arrays.equals(bytes, mark.bytes());
+      }
+    }
+    return true;
   }
 
   private ElfSource vdso() {
@@ -249,10 +272,14 @@ final class ModuleFile {
    * and the code must be in its place.
    */
   private List<LoadedModule> place() {
+    if ((long) mappings.size() * image().segments().size() > MOST_PAIRS || movedCode.size() > MOST_MOVED) {
+      throw manyTimes(mappings.size());
+    }
+    Map<Long, Integer> inPlace = segmentsInPlace();
     var places = new ArrayList<LoadedModule>();
     int most = 0;
     for (long bias : possibleBiases()) {
-      int segmentsInPlace = segmentsInPlace(bias);
+      int segmentsInPlace = inPlace.getOrDefault(bias, 0);
       if (segmentsInPlace > most) {
         places.clear();
         most = segmentsInPlace;
@@ -260,8 +287,16 @@ final class ModuleFile {
       if (segmentsInPlace == most) {
         places.add(loadedAt(bias));
       }
+      if (places.size() > MOST_INSTANCES) {
+        throw manyTimes(places.size());
+      }
     }
     return places;
+  }
+
+  private SymbolException manyTimes(int times) {
+    return new SymbolException(Reason.ELF_UNSUPPORTED, "process " + pid + " maps " + name + " more than "
+        + (times - 1) + " times; no dynamic linker does that");
   }
 
   private Set<Long> possibleBiases() {
@@ -290,19 +325,18 @@ final class ModuleFile {
     return offset >= pageOf(segment.offset()) && offset < segment.offset() + segment.fileSize();
   }
 
-  private int segmentsInPlace(long bias) {
-    int count = 0;
+  /** For each bias how many segments begin where the file is mapped. A segment and a mapping make one. */
+  private Map<Long, Integer> segmentsInPlace() {
+    var counts = new HashMap<Long, Integer>();
     for (ElfImage.Segment segment : image().segments()) {
-      long address = bias + pageOf(segment.address());
       for (MemoryMapping mapping : mappings) {
-        if (mapping.contains(address)
-            && mapping.offset() + (address - mapping.start()) == pageOf(segment.offset())) {
-          count++;
-          break;
+        long distance = pageOf(segment.offset()) - mapping.offset();
+        if (distance >= 0 && distance < mapping.size()) {
+          counts.merge(mapping.start() + distance - pageOf(segment.address()), 1, Integer::sum);
         }
       }
     }
-    return count;
+    return counts;
   }
 
   private LoadedModule loadedAt(long bias) {

@@ -1,5 +1,7 @@
 package io.xolotl.xol.elf;
 
+import java.util.List;
+
 /** A name could not be turned into an address. The message is one sentence, with what to do about it. */
 public final class SymbolException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -26,6 +28,8 @@ public final class SymbolException extends RuntimeException {
     ELF_UNSUPPORTED
   }
 
+  private static final int MOST_SHOWN = 8;
+
   private final Reason reason;
 
   SymbolException(Reason reason, String message) {
@@ -41,5 +45,11 @@ public final class SymbolException extends RuntimeException {
   /** What went wrong. */
   public Reason reason() {
     return reason;
+  }
+
+  /** The first of many names for a message: there may be a million, and a sentence is to be read. */
+  static String shown(List<String> names) {
+    return String.join(", ", names.subList(0, Math.min(names.size(), MOST_SHOWN)))
+        + (names.size() > MOST_SHOWN ? " and " + (names.size() - MOST_SHOWN) + " others" : "");
   }
 }

@@ -11,8 +11,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +33,9 @@ public final class SymbolResolver {
   private enum ModuleName {
     PATH, FILE_NAME, SONAME, BEGINNING
   }
+
+  /** Pieces of memory between code and its file; a process may have tens of thousands, beside each other. */
+  private static final int FARTHEST_NEIGHBOUR = 64;
 
   private final int pid;
   private final MemoryReader memory;
@@ -84,16 +85,21 @@ public final class SymbolResolver {
       }
     }
     Map<MemoryMapping, String> moved = moved(current);
-    Set<String> movedFrom = Set.copyOf(moved.values());
+    var movedCode = new HashMap<String, List<MemoryMapping>>();
+    for (MemoryMapping mapping : current) {
+      String from = moved.get(mapping);
+      if (from != null) {
+        movedCode.computeIfAbsent(from, k -> new ArrayList<>()).add(mapping);
+      }
+    }
     var updated = new LinkedHashMap<String, ModuleFile>();
     for (var entry : grouped.entrySet()) {
       String key = entry.getKey();
       if (withCode.contains(key)) {
         updated.put(key, updated(files.get(key), entry.getValue(), List.of()));
-      } else if (movedFrom.contains(key)) {
-        List<MemoryMapping> code = current.stream().filter(mapping -> key.equals(moved.get(mapping)))
-            .toList();
-        ModuleFile file = updated(files.get(key), entry.getValue(), code);
+      } else if (movedCode.containsKey(key)) {
+        ModuleFile file = updated(files.get(key), entry.getValue(),
+            movedCode.getOrDefault(key, List.of()));
         if (file.isLoaded()) {
           updated.put(key, file);
         }
@@ -129,7 +135,8 @@ public final class SymbolResolver {
 
   /** The file of the nearest mapping on one side that is not code and has no gap in between, or null. */
   private static @Nullable String neighbour(List<MemoryMapping> current, int from, int step) {
-    for (int i = from + step; i >= 0 && i < current.size(); i += step) {
+    int end = from + step * (FARTHEST_NEIGHBOUR + 1);
+    for (int i = from + step; i >= 0 && i < current.size() && i != end; i += step) {
       MemoryMapping lower = current.get(Math.min(i, i - step));
       MemoryMapping upper = current.get(Math.max(i, i - step));
       if (lower.end() != upper.start()) {
@@ -379,8 +386,8 @@ public final class SymbolResolver {
     List<LoadedModule> instances = file.instances();
     if (instances.size() > 1) {
       throw new SymbolException(Reason.MODULE_AMBIGUOUS, file.name() + " is loaded " + instances.size()
-          + " times, at " + instances.stream().map(module -> "0x" + Long.toHexString(module.start()))
-              .collect(Collectors.joining(", "))
+          + " times, at "
+          + SymbolException.shown(instances.stream().map(module -> "0x" + Long.toHexString(module.start())).toList())
           + "; give an address instead of a symbol");
     }
     return instances.getFirst();
@@ -416,8 +423,7 @@ public final class SymbolResolver {
       }
       if (!matching.isEmpty()) {
         throw new SymbolException(Reason.MODULE_AMBIGUOUS, "'" + module + "' may be any of "
-            + matching.stream().map(ModuleFile::path).collect(Collectors.joining(", "))
-            + "; name one of them");
+            + SymbolException.shown(matching.stream().map(ModuleFile::path).toList()) + "; name one of them");
       }
     }
     List<String> nearest = NearestNames.of(module.substring(module.lastIndexOf('/') + 1), moduleNames());

@@ -52,6 +52,7 @@ final class SymbolTable {
   /** For messages: which tables of symbols the file has, and how a debug file of it would be found. */
   private final String tables;
   private final String debug;
+  private final boolean embedded;
   /** Ascending. */
   private final List<Code> functions;
   /** The starts of {@link #functions}, next to each other for binary search. */
@@ -66,6 +67,7 @@ final class SymbolTable {
         : image.firstOfType(Section.DYNSYM) != null
             ? ".dynsym has no function, and there is no .symtab"
             : "it has neither .symtab nor .dynsym";
+    embedded = image.sections().stream().anyMatch(section -> section.name().equals(EmbeddedSymbols.SECTION));
     String buildId = image.buildId();
     ElfImage.DebugLink link = image.debugLink();
     debug = buildId != null ? "build id " + buildId : link != null ? link.fileName() : "it names none";
@@ -251,7 +253,7 @@ final class SymbolTable {
         .toList();
     if (matching.isEmpty()) {
       throw new SymbolException(Reason.SYMBOL_NOT_FOUND, module.name() + " has no '" + symbol + "'; it has "
-          + named.stream().map(SymbolEntry::fullName).distinct().collect(Collectors.joining(", ")));
+          + SymbolException.shown(named.stream().map(SymbolEntry::fullName).distinct().toList()));
     }
     return matching;
   }
@@ -280,8 +282,9 @@ final class SymbolTable {
     List<String> nearest = NearestNames.of(name, functionNames);
     return new SymbolException(Reason.SYMBOL_NOT_FOUND, module.name() + " has no function '" + name + "'; "
         + (nearest.isEmpty()
-            ? "there are no symbols of it, neither in the file (" + tables + ") nor in a debug file (" + debug
-                + "): install its debug symbols or give an address"
+            ? "there are no symbols of it, neither in the file (" + tables
+                + (embedded ? "; its " + EmbeddedSymbols.SECTION + " cannot be read" : "")
+                + ") nor in a debug file (" + debug + "): install its debug symbols or give an address"
             : "nearest: " + String.join(", ", nearest)));
   }
 
@@ -290,7 +293,7 @@ final class SymbolTable {
       return new SymbolException(Reason.SYMBOL_AMBIGUOUS,
           module.name() + " has no default version of '" + symbol
               + "'; name one of "
-              + candidates.stream().map(SymbolEntry::fullName).distinct().collect(Collectors.joining(", ")));
+              + SymbolException.shown(candidates.stream().map(SymbolEntry::fullName).distinct().toList()));
     }
     List<String> places = candidates.stream().map(SymbolEntry::address).distinct()
         .map(address -> "0x" + Long.toHexString(module.bias() + address) + " (" + module.name() + "+0x"
@@ -298,6 +301,6 @@ final class SymbolTable {
         .toList();
     return new SymbolException(Reason.SYMBOL_AMBIGUOUS,
         module.name() + " has " + places.size() + " functions named '"
-            + symbol + "'; give the address of one: " + String.join(", ", places));
+            + symbol + "'; give the address of one: " + SymbolException.shown(places));
   }
 }

@@ -91,6 +91,52 @@ class DebugFilesTest {
     assertSymbolsAreFound();
   }
 
+  /** As Fedora ships its programs: the symbols are in the file, compressed. */
+  @Test
+  void inTheProgramItself() throws Exception {
+    embed(strippedProgram(false));
+    assertSymbolsAreFound();
+  }
+
+  @Test
+  void whatIsDamagedInTheProgramIsSaid() throws Exception {
+    Path debug = strippedProgram(false);
+    Files.write(debug, new byte[100]);
+    embed(debug);
+    try (Target target = Target.start(directory.resolve("program"))) {
+      target.truth();
+      SymbolResolver resolver = resolver(target);
+      assertThat(catchThrowableOfType(SymbolException.class, () -> resolver.resolve("program", "only_here")))
+          .hasMessageContaining("its .gnu_debugdata cannot be read");
+    }
+  }
+
+  private void embed(Path symbols) throws Exception {
+    Toolchain.run("xz", symbols.toString());
+    Toolchain.run("objcopy", "--add-section", ".gnu_debugdata=" + symbols + ".xz",
+        directory.resolve("program").toString());
+  }
+
+  /** A link in a container means what it means there, also where the host has the same path. */
+  @Test
+  void absoluteLinksStayBelowTheRoot() throws Exception {
+    Path debug = strippedProgram(false);
+    String buildId = Objects.requireNonNull(image(debug).buildId());
+    Path root = directory.resolve("root");
+    Path link = root
+        .resolve("debug/.build-id/" + buildId.substring(0, 2) + '/' + buildId.substring(2) + ".debug");
+    Files.createDirectories(Objects.requireNonNull(link.getParent()));
+    Files.createSymbolicLink(link, debug);
+    ElfSource program = Objects.requireNonNull(
+        ElfSource.OnDisk.at("program", null, directory.resolve("program").toString()));
+    var files = new DebugFiles(root, "/debug");
+    assertThat(files.find(ElfImage.of(program), program, "/program")).as("outside of the root").isNull();
+    Path inside = root.resolve(debug.toString().substring(1));
+    Files.createDirectories(Objects.requireNonNull(inside.getParent()));
+    Files.copy(debug, inside);
+    assertThat(files.find(ElfImage.of(program), program, "/program")).isNotNull();
+  }
+
   @Test
   void anotherBuildsFileIsRefused() throws Exception {
     String other = Objects.requireNonNull(image(strippedProgram(false)).buildId());

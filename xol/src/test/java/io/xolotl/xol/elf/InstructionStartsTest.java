@@ -34,7 +34,7 @@ class InstructionStartsTest {
 
     static Asked of(Path file) {
       ElfSource source = Objects.requireNonNull(
-          ElfSource.OnDisk.at(file.toString(), Path.of(""), file.toAbsolutePath().toString()));
+          ElfSource.OnDisk.at(file.toString(), null, file.toAbsolutePath().toString()));
       ElfImage image = ElfImage.of(source);
       SymbolTable symbols = image.symbols(source, null);
       return new Asked(source, symbols, image.starts(source, symbols));

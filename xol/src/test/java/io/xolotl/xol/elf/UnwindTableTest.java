@@ -26,7 +26,7 @@ class UnwindTableTest {
 
   private static ElfSource source(Path file) {
     return Objects.requireNonNull(
-        ElfSource.OnDisk.at(file.toString(), Path.of(""), file.toAbsolutePath().toString()));
+        ElfSource.OnDisk.at(file.toString(), null, file.toAbsolutePath().toString()));
   }
 
   private static List<UnwindTable.Range> ranges(Path file) {
