@@ -113,7 +113,7 @@ final class ClassifyCommand implements Callable<Integer> {
     Input input = hex != null
         ? Input.of(i386 ? MachineMode.COMPAT_32 : MachineMode.LONG_64,
             List.of(new CodeFile.Code("", address == null ? 0 : address, hex.array())))
-        : read(String.valueOf(file));
+        : xolotl.shell().interruption().cuttingShort(() -> read(String.valueOf(file)));
     Decoder decoder = Decoder.forThisCpu(input.mode());
     List<CodeFile.Code> code = input.code();
     xolotl.shell().print(out -> {

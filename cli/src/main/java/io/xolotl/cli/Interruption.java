@@ -11,6 +11,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What Ctrl-C, SIGTERM and the end of the terminal do to a command: it ends as if its time were up, and exits
@@ -32,6 +34,8 @@ final class Interruption {
 
   private final CompletableFuture<Void> requested = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
+  /** The thread whose reading is to be cut short. Guarded by {@link #requested}. */
+  private @Nullable Thread reading;
   private final AtomicInteger signals = new AtomicInteger();
   private final AtomicInteger status = new AtomicInteger();
 
@@ -90,6 +94,39 @@ final class Interruption {
   /** Ends the command as a signal does. */
   void request() {
     requested.complete(null);
+    synchronized (requested) {
+      if (reading != null) {
+        reading.interrupt();
+      }
+    }
+  }
+
+  /**
+   * Does what may read large files before there are results: the end of the command cuts it short.
+   *
+   * @throws Failure if it was
+   */
+  <T> T cuttingShort(Supplier<T> work) {
+    synchronized (requested) {
+      reading = Thread.currentThread();
+      if (isRequested()) {
+        reading.interrupt();
+      }
+    }
+    try {
+      return work.get();
+    } catch (RuntimeException e) {
+      if (isRequested() && Thread.currentThread().isInterrupted()) {
+        throw new Failure("ended while files were read, before there was a result");
+      }
+      throw e;
+    } finally {
+      synchronized (requested) {
+        reading = null;
+        // It concerns nothing that comes behind.
+        Thread.interrupted();
+      }
+    }
   }
 
   /** Completes when the command shall end. */

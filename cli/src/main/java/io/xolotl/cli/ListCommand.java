@@ -68,7 +68,8 @@ final class ListCommand implements Callable<Integer> {
     int colon = what.lastIndexOf(':');
     String module = colon < 0 ? what : what.substring(0, colon);
     Pattern glob = Names.glob(colon < 0 ? "*" : what.substring(colon + 1));
-    List<Function> functions = process.functions(module).stream()
+    List<Function> functions = xolotl.shell().interruption()
+        .cuttingShort(() -> process.functions(module)).stream()
         .filter(function -> function.names().stream().anyMatch(name -> glob.matcher(name).matches()))
         .toList();
     return out -> write(out, module, functions);

@@ -67,6 +67,10 @@ final class ProbeOptions {
    * refused are left out and counted in a message.
    */
   List<Probe> register(ProbedProcess process, Handlers handlers, Shell shell) {
+    return shell.interruption().cuttingShort(() -> registered(process, handlers, shell));
+  }
+
+  private List<Probe> registered(ProbedProcess process, Handlers handlers, Shell shell) {
     List<ProbeLocation> single = locations.stream().filter(location -> !isPattern(location)).toList();
     // Together, so that nothing is probed if one of them is refused.
     var probes = new ArrayList<>(process.register(requests(single, handlers, trustBoundary)));

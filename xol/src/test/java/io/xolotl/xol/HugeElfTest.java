@@ -71,7 +71,8 @@ class HugeElfTest {
     write();
     var command = List.of("prlimit", "--cpu=30",
         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "--enable-native-access=ALL-UNNAMED", "-Xmx500m", "-XX:-UsePerfData", "-XX:+UseSerialGC", "-cp", ChildJvm.classPath(),
+        "--enable-native-access=ALL-UNNAMED", "-Xmx500m", "-XX:-UsePerfData", "-XX:+UseSerialGC", "-cp",
+        ChildJvm.classPath(),
         LookUp.class.getName(),
         file.toString());
     Process child = new ProcessBuilder(command).redirectErrorStream(true).start();

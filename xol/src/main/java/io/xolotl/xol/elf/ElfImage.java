@@ -126,7 +126,9 @@ final class ElfImage {
     Section dynamic = firstOfType(Section.DYNAMIC);
     DynamicEntries entries = dynamic == null ? new DynamicEntries(Map.of()) : readEntries(reader, dynamic);
     Long ownName = entries.value(DynamicEntries.SONAME);
-    soname = dynamic == null || ownName == null ? null : ownName(reader, sections.get(dynamic.link()), ownName);
+    soname = dynamic == null || ownName == null
+        ? null
+        : ownName(reader, sections.get(dynamic.link()), ownName);
     entryPoints = entryPoints(layout.unsigned(elf.e_entry), entries);
     buildId = readBuildId(reader);
     debugLink = readDebugLink(reader);

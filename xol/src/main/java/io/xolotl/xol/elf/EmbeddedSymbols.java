@@ -53,6 +53,7 @@ final class EmbeddedSymbols {
       var out = new ByteArrayOutputStream();
       var chunk = new byte[1 << 16];
       for (int length; (length = in.read(chunk)) > 0;) {
+        SymbolException.ifInterrupted();
         out.write(chunk, 0, length);
         if (out.size() > LARGEST) {
           throw new IOException(SECTION + " is too large");

@@ -61,6 +61,7 @@ final class InstructionStarts {
   private SoftReference<Map<Integer, byte[]>> contents = new SoftReference<>(null);
   /** Branch targets outside of what was walked through. */
   private Addresses pending = new Addresses();
+  private boolean rootsArePending;
   private boolean complete;
 
   private InstructionStarts(ElfImage image, List<UnwindTable.Range> unwinding, SymbolTable symbols) {
@@ -192,7 +193,8 @@ final class InstructionStarts {
 
   private @Nullable Instruction around(ElfSource source, Section section, long address, long bias) {
     int at = bit(section, address);
-    for (int before = starts.previousSetBit(at - 1); before >= 0; before = starts.previousSetBit(before - 1)) {
+    for (int before = starts.previousSetBit(at - 1); before >= 0; before = starts
+        .previousSetBit(before - 1)) {
       int distance = at - before;
       if (distance >= LONGEST || distance > address - section.address()) {
         break;
@@ -271,8 +273,8 @@ final class InstructionStarts {
       }
       switch (instruction.category()) {
         case "ret", "uncond_br", "cond_br" -> {
-          if (!(Classification.of(instruction, RelocationPolicy.FULL) instanceof Classification.Emulate(
-              Emulation effect))) {
+          if (!(Classification.of(instruction,
+              RelocationPolicy.FULL) instanceof Classification.Emulate(Emulation effect))) {
             return false;
           }
           exits.add(new FunctionBody.Exit(bias + address, effect));
@@ -332,26 +334,38 @@ final class InstructionStarts {
   /** All that was not walked through, from all functions and all branches that led out of one. */
   private void walkThroughAll(ElfSource source) {
     Addresses left = pending;
-    for (long root : roots) {
-      left.add(root);
+    for (int i = 0; i < roots.length && !rootsArePending; i++) {
+      left.add(roots[i]);
     }
-    while (!left.isEmpty()) {
-      pending = new Addresses();
-      // By section: each is walked through with all that leads into it.
-      for (Section section : image.sections()) {
-        if (bases.containsKey(section.index())) {
-          walk(source, left.in(section), section, section.address(), section.end());
+    rootsArePending = true;
+    try {
+      while (!left.isEmpty()) {
+        pending = new Addresses();
+        // By section: each is walked through with all that leads into it.
+        for (Section section : image.sections()) {
+          if (bases.containsKey(section.index())) {
+            walk(source, left.in(section), section, section.address(), section.end());
+          }
         }
+        left = pending;
       }
-      left = pending;
+      complete = true;
+    } finally {
+      if (!complete) {
+        // Interrupted: who asks next goes on from here.
+        pending.addAll(left);
+      }
     }
-    complete = true;
   }
 
   /** Walks from some addresses as far as instructions of a part of a section lead. */
   private void walk(ElfSource source, Addresses from, Section section, long low, long high) {
     byte[] content = content(source, section);
     while (!from.isEmpty()) {
+      if (Thread.currentThread().isInterrupted()) {
+        pending.addAll(from);
+        SymbolException.ifInterrupted();
+      }
       long address = from.removeLast();
       while (address >= low && address < high && !starts.get(bit(section, address))) {
         Instruction instruction = decode(content, section, address, 0);
@@ -396,6 +410,12 @@ final class InstructionStarts {
         addresses = Arrays.copyOf(addresses, size * 2);
       }
       addresses[size++] = address;
+    }
+
+    void addAll(Addresses others) {
+      for (int i = 0; i < others.size; i++) {
+        add(others.addresses[i]);
+      }
     }
 
     long removeLast() {

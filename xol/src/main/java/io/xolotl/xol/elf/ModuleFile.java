@@ -122,7 +122,8 @@ final class ModuleFile {
       image = known;
       return known;
     } catch (SymbolException e) {
-      failure = e;
+      // Who was interrupted may ask again.
+      failure = e.reason() == Reason.INTERRUPTED ? null : e;
       throw e;
     }
   }

@@ -25,7 +25,9 @@ public final class SymbolException extends RuntimeException {
     /** The file is no ELF file, or is truncated or contradicts itself. */
     ELF_MALFORMED,
     /** A valid ELF file of a kind that no x86-64 process executes. */
-    ELF_UNSUPPORTED
+    ELF_UNSUPPORTED,
+    /** The thread was interrupted while it read the file. */
+    INTERRUPTED
   }
 
   private static final int MOST_SHOWN = 8;
@@ -40,6 +42,18 @@ public final class SymbolException extends RuntimeException {
   SymbolException(Reason reason, String message, Throwable cause) {
     super(message, cause);
     this.reason = reason;
+  }
+
+  /**
+   * Lets a thread that is interrupted read no further. Its status stays, so that what it tries next ends as
+   * soon.
+   *
+   * @throws SymbolException if the calling thread is interrupted
+   */
+  static void ifInterrupted() {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new SymbolException(Reason.INTERRUPTED, "this thread was interrupted while it read a file");
+    }
   }
 
   /** What went wrong. */

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 final class SymbolParser {
   /** Three times those of the largest browsers with debug symbols. */
   static final int MOST_SYMBOLS = 3_000_000;
+  private static final int ROWS_AT_ONCE = 1 << 12;
   static final int RELA_SIZE = 24;
   static final int REL_SIZE = 8;
 
@@ -60,6 +61,9 @@ final class SymbolParser {
     StringTable strings = image.strings(reader, section.link());
     int count = rows.count();
     for (int i = 1; i < count; i++) {
+      if (i % ROWS_AT_ONCE == 0) {
+        SymbolException.ifInterrupted();
+      }
       int type = rows.type(i);
       if (rows.name(i) == 0 || type == SymbolRows.SECTION || type == SymbolRows.FILE) {
         continue;

@@ -387,7 +387,8 @@ public final class SymbolResolver {
     if (instances.size() > 1) {
       throw new SymbolException(Reason.MODULE_AMBIGUOUS, file.name() + " is loaded " + instances.size()
           + " times, at "
-          + SymbolException.shown(instances.stream().map(module -> "0x" + Long.toHexString(module.start())).toList())
+          + SymbolException
+              .shown(instances.stream().map(module -> "0x" + Long.toHexString(module.start())).toList())
           + "; give an address instead of a symbol");
     }
     return instances.getFirst();

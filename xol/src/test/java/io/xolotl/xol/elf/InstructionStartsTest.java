@@ -16,6 +16,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -163,7 +165,8 @@ class InstructionStartsTest {
         refused(process, Reason.NOT_AN_INSTRUCTION_BOUNDARY,
             ProbeRequest.at("boundaries", "past_lock", hit -> {}));
         Map<String, Probe> probes = names.stream()
-            .filter(name -> !name.startsWith("_") && !name.equals("past_lock")).collect(Collectors.toMap(name -> name,
+            .filter(name -> !name.startsWith("_") && !name.equals("past_lock"))
+            .collect(Collectors.toMap(name -> name,
                 name -> process.register(ProbeRequest.at("boundaries", name, hit -> {}))));
         target.send("g");
         assertThat(target.awaitLine("sum ")).isEqualTo(sum);
@@ -180,7 +183,8 @@ class InstructionStartsTest {
         process.register(middle.trustingBoundary()).unregister();
         assertThat(
             process.register(ProbeRequest.at("boundaries", "unreached", hit -> {}).trustingBoundary())
-                .isActive()).isTrue();
+                .isActive())
+            .isTrue();
         target.send("g");
         assertThat(target.awaitLine("sum ")).isEqualTo(sum);
       }
@@ -202,6 +206,48 @@ class InstructionStartsTest {
       process.memory().writeText(walked, new byte[]{(byte) 0x90});
       refused(process, Reason.BOUNDARY_UNVERIFIED, ProbeRequest.at(walked, hit -> {}));
       process.register(ProbeRequest.at(walked, hit -> {}).trustingBoundary());
+    }
+  }
+
+  /** Whoever is interrupted knows nothing, and whoever asks next learns everything all the same. */
+  @Test
+  void interruptionsLoseNothing() throws Exception {
+    Path file = FixtureProgram.STATIC.path();
+    Asked whole = Asked.of(file);
+    Asked interrupted = Asked.of(file);
+    List<Long> starts = whole.symbols().functions().stream().map(SymbolTable.Code::start).toList();
+    var ends = new AtomicInteger();
+    Thread reader = new Thread(() -> {
+      for (long start : starts) {
+        // In the middle of a function nothing is known without a walk.
+        for (long address = start; address < start + 24;) {
+          try {
+            interrupted.starts().boundary(interrupted.source(), address, 0, null);
+            address++;
+          } catch (SymbolException e) {
+            assertThat(e.reason()).isEqualTo(SymbolException.Reason.INTERRUPTED);
+            assertThat(Thread.interrupted()).isTrue();
+            ends.incrementAndGet();
+          }
+        }
+      }
+    });
+    reader.start();
+    // At all moments, but not so often that nothing is read at all.
+    var random = new SplittableRandom(15);
+    for (int i = 0; i < 300 && reader.isAlive(); i++) {
+      long next = System.nanoTime() + random.nextLong(3_000_000);
+      while (System.nanoTime() < next) {
+        Thread.onSpinWait();
+      }
+      reader.interrupt();
+    }
+    reader.join();
+    assertThat(ends.get()).isPositive();
+    for (long start : starts) {
+      for (int i = 0; i < 24; i++) {
+        assertThat(kind(interrupted, start + i)).isEqualTo(kind(whole, start + i));
+      }
     }
   }
 

@@ -270,4 +270,21 @@ class LoadedLibraryTest {
   private static @Nullable ElfImage knownImage(Path file) {
     return ImageCache.find(Objects.requireNonNull(ElfSource.Identity.of(file)));
   }
+
+  /** A thread that is interrupted reads no further, and can ask again. */
+  @Test
+  void whoIsInterruptedMayAskAgain() throws Exception {
+    try (Target target = startLoader()) {
+      target.truth();
+      SymbolResolver resolver = target.resolver();
+      Thread.currentThread().interrupt();
+      try {
+        assertThat(reason(() -> resolver.resolve("loader", "main"))).isEqualTo(Reason.INTERRUPTED);
+        assertThat(Thread.currentThread().isInterrupted()).isTrue();
+      } finally {
+        Thread.interrupted();
+      }
+      assertThat(resolver.resolve("loader", "main").function().name()).isEqualTo("main");
+    }
+  }
 }
