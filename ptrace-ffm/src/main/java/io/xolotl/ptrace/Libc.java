@@ -225,7 +225,7 @@ final class Libc {
     }
   }
 
-  /** As {@link #open}; tests do not let it fail, as files of others are opened where no process is at stake. */
+  /** As {@link #open}; tests do not let it fail, since no process is at stake where it is called. */
   static int openQuietly(MemorySegment state, MemorySegment path, int flags) {
     return (int) unfailing(state, SYS_OPEN, path.address(), flags, 0, 0, 0);
   }

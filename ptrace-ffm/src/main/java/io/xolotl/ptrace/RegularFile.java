@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class RegularFile implements Closeable {
 
-  /** Absolute paths, symbolic links and {@code ..} stay below the directory (openat2(2)); so do magic links. */
+  /** Absolute paths, links and {@code ..} stay below the directory (openat2(2)); so do magic links. */
   private static final long RESOLVE_IN_ROOT = 0x10;
   private static final int O_NONBLOCK = 0x800;
   private static final int O_DIRECTORY = 0x10000;
@@ -129,7 +129,8 @@ public final class RegularFile implements Closeable {
       while (!left.isEmpty()) {
         String part = left.removeFirst();
         if (part.equals("..")) {
-          at = at.equals(root) ? root : at.getParent();
+          Path above = at.getParent();
+          at = at.equals(root) || above == null ? root : above;
           continue;
         }
         Path next = at.resolve(part);

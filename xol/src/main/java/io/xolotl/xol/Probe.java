@@ -199,7 +199,8 @@ public final class Probe {
   }
 
   /**
-   * Those of a function's returns are its entry's: there is a probe for each place where it is left. Any thread.
+   * Those of a function's returns are its entry's: there is a probe for each place where it is left. Any
+   * thread.
    */
   FailureLog failures() {
     if (owner != null && !owner.isEntry(this)) {

@@ -44,7 +44,9 @@ public final class ProbeHit {
   private Probe[] chain = {};
   private int next;
 
-  /** Where the return address was, if a handler of this hit has executed the return; else 0. The handler's. */
+  /**
+   * Where the return address was, if a handler of this hit has executed the return; else 0. The handler's.
+   */
   private long returnedFrom;
 
   /**

@@ -95,9 +95,9 @@ public final class ReturnProbe {
   }
 
   /**
-   * Finds where the function is left, and puts probes there, before any call is observed. Where one of them is
-   * refused the function stays one of which they are not known. Not while calls may be observed by handlers
-   * in interrupt context: these must not wait for who waits for the tracer thread.
+   * Finds where the function is left, and puts probes there, before any call is observed. Where one of them
+   * is refused the function stays one of which they are not known. Not while calls may be observed by
+   * handlers in interrupt context: these must not wait for who waits for the tracer thread.
    *
    * @param address of the entry
    */

@@ -133,7 +133,8 @@ final class InstructionStarts {
    * What is known of an address.
    *
    * @param source where the file is to be read now: who asked first may have gone, and its way to the file
-   * @param bias what the process adds to addresses of the file; the answer's instruction has its address there
+   * @param bias what the process adds to addresses of the file; the answer's instruction has its address
+   *     there
    * @param called where the process is known to call a function, besides what the file says. Nothing follows
    *     from it for other addresses, since another process may not call it
    */

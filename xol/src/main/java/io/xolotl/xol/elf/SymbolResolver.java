@@ -244,9 +244,8 @@ public final class SymbolResolver {
     if (file == null || instance == null) {
       return Boundary.UNPROVEN;
     }
-    boolean same = called != null && called.module().equals(instance);
     return file.boundary(address - instance.bias(), instance.bias(),
-        same ? called.start() - instance.bias() : null);
+        called != null && called.module().equals(instance) ? called.start() - instance.bias() : null);
   }
 
   /**
