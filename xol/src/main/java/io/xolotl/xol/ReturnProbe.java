@@ -1,6 +1,5 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Condition;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.xol.elf.FunctionBody;
 import java.util.ArrayList;
@@ -47,6 +46,8 @@ public final class ReturnProbe {
   private final AtomicLong returns = new AtomicLong();
   private final AtomicLong missed = new AtomicLong();
   private final Probe entry;
+  /** There is no other way to leave the function. */
+  private volatile boolean watchesAll;
   private volatile boolean searched;
   private volatile boolean active = true;
 
@@ -82,7 +83,7 @@ public final class ReturnProbe {
     final ProbeHandler onReturn;
     /** The call that has called the function again by a jump, and returns with this one. */
     final @Nullable Call jumper;
-    /** It has jumped out of the function, and another one may return for it. */
+    /** It has jumped out of the function, or may have, and another one may return for it. */
     boolean left;
     /** It has jumped to the function's start. */
     boolean again;
@@ -120,6 +121,7 @@ public final class ReturnProbe {
     } catch (ProbeException refused) {
       return;
     }
+    watchesAll = body.complete();
     exits = probes;
     if (!active) {
       // Unregistered meanwhile, perhaps before these could be seen.
@@ -139,16 +141,19 @@ public final class ReturnProbe {
       // The handler has made the function return, or go elsewhere: there is no call.
       return;
     }
-    if (exits.isEmpty() && !isCaught(returnAddress)) {
+    boolean unseen = exits.isEmpty() || !watchesAll;
+    if (unseen && !isCaught(returnAddress)) {
       return;
     }
     // Who is at the same depth and has not jumped here was left by longjmp or an exception.
     Call jumper = before != null && before.again && before.returnAddress == returnAddress ? before : null;
-    if (before != null && jumper == null && before.left) {
+    if (before != null && jumper == null && before.left && !unseen) {
       // Or the function that it has left to has returned elsewhere, or called this one by a jump.
       missed.incrementAndGet();
     }
-    calls.put(stackPointer, new Call(returnAddress, h -> own.onReturn().onReturn(h, value), jumper));
+    var call = new Call(returnAddress, h -> own.onReturn().onReturn(h, value), jumper);
+    call.left = unseen;
+    calls.put(stackPointer, call);
   }
 
   /** Puts a probe at a return address; false if the call cannot be observed. */
@@ -204,33 +209,16 @@ public final class ReturnProbe {
           missed.incrementAndGet();
         }
       }
-      case Emulation.Jump(long target) -> jumps(hit, target == start);
-      case Emulation.ConditionalJump(Condition condition, long target) -> {
-        if (condition.test(hit.registers().rflags())) {
-          jumps(hit, target == start);
+      case Emulation.Jump(long target) -> {
+        // A tail call leaves nothing on the stack but the return address.
+        Call call = calls.get(hit.registers().rsp());
+        if (call != null && target == start) {
+          call.again = true;
+        } else if (call != null && isCaught(call.returnAddress)) {
+          call.left = true;
         }
       }
-      case Emulation.IndirectJump _ -> {
-        // A tail call leaves nothing on the stack; the table of a switch may be used with all of it.
-        if (calls.containsKey(hit.registers().rsp())) {
-          jumps(hit, false);
-        }
-      }
-      default -> jumps(hit, false);
-    }
-  }
-
-  /** A thread leaves the function by a jump, or perhaps. */
-  private void jumps(ProbeHit hit, boolean toStart) {
-    // A piece that the compiler has moved away is jumped to with all of the frame on the stack.
-    Map.Entry<Long, Call> innermost = calls.ceilingEntry(hit.registers().rsp());
-    if (innermost == null) {
-      return;
-    }
-    Call call = innermost.getValue();
-    call.again = toStart;
-    if (!toStart && isCaught(call.returnAddress)) {
-      call.left = true;
+      default -> throw new IllegalStateException("no exit is a " + effect);
     }
   }
 
@@ -245,8 +233,7 @@ public final class ReturnProbe {
       if (call != null && call.returnAddress == hit.probe().address()) {
         calls.remove(stackPointer - popped);
         // Who comes by a jump has called something else meanwhile, most probably.
-        if ((call.left || exits.isEmpty())
-            && hit.readWord(stackPointer - popped) == call.returnAddress) {
+        if (call.left && hit.readWord(stackPointer - popped) == call.returnAddress) {
           finish(hit, call);
         }
         return;

@@ -1,10 +1,7 @@
 package io.xolotl.xol.elf;
 
-import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Instruction;
-import io.xolotl.decoder.RelocationPolicy;
 import java.lang.ref.SoftReference;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -14,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,10 +36,10 @@ final class InstructionStarts {
 
   /** Bytes of the longest instruction. */
   private static final int LONGEST = 15;
-  /** Functions of which all exits are looked for; larger ones are left to those who have time. */
+  /** Sections that are read as a whole, and walked through; that of a browser may be larger. */
+  private static final int LARGEST_KEPT = 1 << 27;
+  /** Pieces that are decoded for one question. */
   private static final int LARGEST_BODY = 1 << 20;
-  private static final int MOST_EXITS = 1 << 16;
-  private static final int MOST_PARTS = 8;
   private static final Set<String> ENDS = Set.of("ud0", "ud1", "ud2", "hlt");
 
   private final ElfImage image;
@@ -88,19 +86,27 @@ final class InstructionStarts {
     List<UnwindTable.Range> regions = joined(ranges);
     regionStarts = regions.stream().mapToLong(UnwindTable.Range::start).toArray();
     regionEnds = regions.stream().mapToLong(UnwindTable.Range::end).toArray();
-    int base = 0;
+    long base = 0;
     for (Section section : image.sections()) {
-      if (section.isExecutable() && section.type() != Section.NOBITS) {
-        bases.put(section.index(), base);
-        base = Math.addExact(base, Math.toIntExact(section.size()));
+      if (section.isExecutable() && section.type() != Section.NOBITS && section.size() >= 0
+          && section.size() <= Integer.MAX_VALUE - base) {
+        bases.put(section.index(), (int) base);
+        base += section.size();
       }
     }
   }
 
   /** Reads what the symbols and the unwind table of a file say; walks through nothing yet. */
   static InstructionStarts of(ElfImage image, ElfSource source, SymbolTable symbols) {
-    return ElfImage.guarded(source,
-        reader -> new InstructionStarts(image, UnwindTable.ranges(image, reader), symbols));
+    List<UnwindTable.Range> unwinding;
+    try {
+      unwinding = ElfImage.guarded(source, reader -> UnwindTable.ranges(image, reader));
+    } catch (SymbolException e) {
+      SymbolException.ifInterrupted();
+      // A table that cannot be read proves nothing, and refutes nothing that symbols say.
+      unwinding = List.of();
+    }
+    return new InstructionStarts(image, unwinding, symbols);
   }
 
   /**
@@ -144,13 +150,11 @@ final class InstructionStarts {
       return Boundary.UNPROVEN;
     }
     if (called != null && called == address || isStart(source, section, address)) {
-      byte[] content = content(source, section);
-      int at = (int) (address - section.address());
       Instruction around = Arrays.binarySearch(roots, address) >= 0
           ? null
           : around(source, section, address, bias);
       return around == null
-          ? new Boundary.Proven(Arrays.copyOfRange(content, at, Math.min(at + LONGEST, content.length)))
+          ? new Boundary.Proven(text(source, section, address, address).at(address))
           : new Boundary.Inside(around, true);
     }
     Instruction around = around(source, section, address, bias);
@@ -182,14 +186,34 @@ final class InstructionStarts {
     return (base == null ? 0 : base) + (int) (address - section.address());
   }
 
-  private byte[] content(ElfSource source, Section section) {
-    Map<Integer, byte[]> known = contents.get();
-    if (known == null) {
-      known = new HashMap<>();
-      contents = new SoftReference<>(known);
+  /**
+   * Some bytes of a section.
+   *
+   * @param start the address of the first
+   */
+  private record Text(long start, byte[] bytes) {
+
+    /** The bytes at an address, as many as an instruction may have. */
+    byte[] at(long address) {
+      int offset = (int) (address - start);
+      return Arrays.copyOfRange(bytes, offset, Math.min(offset + LONGEST, bytes.length));
     }
-    return known.computeIfAbsent(section.index(),
-        _ -> ElfImage.guarded(source, reader -> image.content(reader, section).array()));
+  }
+
+  /** A section, or a part of one that is too large to be kept, with what instructions at its end need. */
+  private Text text(ElfSource source, Section section, long low, long high) {
+    if (section.size() <= LARGEST_KEPT) {
+      Map<Integer, byte[]> known = contents.get();
+      if (known == null) {
+        known = new HashMap<>();
+        contents = new SoftReference<>(known);
+      }
+      return new Text(section.address(), known.computeIfAbsent(section.index(),
+          _ -> ElfImage.guarded(source, reader -> image.content(reader, section).array())));
+    }
+    int length = (int) (Math.min(high + LONGEST, section.end()) - low);
+    return new Text(low, ElfImage.guarded(source,
+        reader -> reader.read(section.offset() + (low - section.address()), length).array()));
   }
 
   private @Nullable Instruction around(ElfSource source, Section section, long address, long bias) {
@@ -200,7 +224,8 @@ final class InstructionStarts {
       if (distance >= LONGEST || distance > address - section.address()) {
         break;
       }
-      Instruction instruction = decode(content(source, section), section, address - distance, bias);
+      long start = address - distance;
+      Instruction instruction = decode(text(source, section, start, start), start, bias);
       if (instruction != null && instruction.length() > distance) {
         return instruction;
       }
@@ -208,38 +233,23 @@ final class InstructionStarts {
     return null;
   }
 
-  private @Nullable Instruction decode(byte[] content, Section section, long address, long bias) {
-    int at = (int) (address - section.address());
-    return decoder.decode(content, at, Math.min(LONGEST, content.length - at),
+  private @Nullable Instruction decode(Text text, long address, long bias) {
+    int at = (int) (address - text.start());
+    return decoder.decode(text.bytes(), at, Math.min(LONGEST, text.bytes().length - at),
         bias + address) instanceof Instruction instruction ? instruction : null;
   }
 
   /**
-   * Finds all exits of the function around an address, and of the pieces that the compiler has moved out of
-   * it ({@code f.cold}).
+   * Finds all exits of the function around an address.
    *
    * @return null if its extent is not known, or if not all in it is code
    */
   synchronized @Nullable FunctionBody body(ElfSource source, long address, long bias) {
-    var exits = new ArrayList<FunctionBody.Exit>();
-    var parts = new ArrayList<UnwindTable.Range>();
-    UnwindTable.Range main = regionAround(address);
-    if (main == null) {
-      return null;
-    }
-    parts.add(main);
-    // The list grows while it is walked through.
-    for (int i = 0; i < parts.size(); i++) {
-      if (!addExits(source, parts.get(i), parts, bias, exits)) {
-        return null;
-      }
-    }
-    exits.removeIf(exit -> isWithin(parts, main.start(), exit.effect(), bias));
-    exits.sort(Comparator.comparingLong(FunctionBody.Exit::address));
-    return new FunctionBody(bias + main.start(), List.copyOf(exits));
+    return new FunctionExits(this, symbols, source).body(address, bias);
   }
 
-  private UnwindTable.@Nullable Range regionAround(long address) {
+  /** The piece of known size around an address; null if there is none. */
+  UnwindTable.@Nullable Range regionAround(long address) {
     int region = Arrays.binarySearch(regionStarts, address);
     region = region >= 0 ? region : -region - 2;
     return region >= 0 && address < regionEnds[region]
@@ -247,62 +257,29 @@ final class InstructionStarts {
         : null;
   }
 
-  /** Whether a jump leads to another place of the function than its start. */
-  private static boolean isWithin(List<UnwindTable.Range> parts, long start, Emulation effect, long bias) {
-    long target = switch (effect) {
-      case Emulation.Jump(long to) -> to - bias;
-      case Emulation.ConditionalJump(_, long to) -> to - bias;
-      case Emulation.Loop(_, _, long to) -> to - bias;
-      default -> start;
-    };
-    return target != start && parts.stream().anyMatch(part -> part.start() <= target && target < part.end());
-  }
-
-  /** Adds the branches of a piece; false if some of it is not code, or leaves in a way that is not known. */
-  private boolean addExits(ElfSource source, UnwindTable.Range part, List<UnwindTable.Range> parts, long bias,
-      List<FunctionBody.Exit> exits) {
+  /**
+   * Decodes a piece of code, in the order of addresses.
+   *
+   * @param visitor is given each instruction
+   * @return false if not all of it is code, or if it is not in the file or too long
+   */
+  boolean decode(ElfSource source, UnwindTable.Range part, Consumer<Instruction> visitor) {
     Section section = image.executableSection(part.start());
-    if (section == null || !bases.containsKey(section.index()) || part.end() - part.start() > LARGEST_BODY) {
+    if (section == null || !bases.containsKey(section.index()) || part.end() > section.end()
+        || part.end() - part.start() > LARGEST_BODY) {
       return false;
     }
-    byte[] content = content(source, section);
+    Text text = text(source, section, part.start(), part.end());
     long address = part.start();
     while (address < part.end()) {
-      Instruction instruction = decode(content, section, address, bias);
+      Instruction instruction = decode(text, address, 0);
       if (instruction == null) {
         return false;
       }
-      switch (instruction.category()) {
-        case "ret", "uncond_br", "cond_br" -> {
-          if (!(Classification.of(instruction,
-              RelocationPolicy.FULL) instanceof Classification.Emulate(Emulation effect))) {
-            return false;
-          }
-          exits.add(new FunctionBody.Exit(bias + address, effect));
-          addPart(instruction.branchTarget().orElse(bias + address) - bias, part, parts);
-        }
-        default -> {
-          // It goes on behind it, or comes back.
-        }
-      }
+      visitor.accept(instruction);
       address += instruction.length();
     }
-    return address == part.end() && exits.size() <= MOST_EXITS;
-  }
-
-  private void addPart(long target, UnwindTable.Range from, List<UnwindTable.Range> parts) {
-    UnwindTable.Range region = target >= from.start() && target < from.end() ? null : regionAround(target);
-    if (region != null && !parts.contains(region) && parts.size() < MOST_PARTS && isMovedOut(target, from)) {
-      parts.add(region);
-    }
-  }
-
-  /** As GCC and LLVM name what they move: f.cold, and f.cold.1 of a second piece. */
-  private boolean isMovedOut(long target, UnwindTable.Range from) {
-    SymbolTable.Code piece = symbols.functionContaining(target);
-    SymbolTable.Code function = symbols.functionContaining(from.start());
-    return piece != null && function != null && piece.names().stream().anyMatch(name -> function.names()
-        .stream().anyMatch(own -> name.startsWith(own + ".cold")));
+    return address == part.end();
   }
 
   private void walkThroughFunctionAround(ElfSource source, Section section, long address) {
@@ -328,7 +305,9 @@ final class InstructionStarts {
       from.add(roots[i]);
     }
     if (section.contains(low)) {
-      walk(source, from, section, low, section.contains(high) ? high : section.end());
+      high = section.contains(high) ? high : section.end();
+      walk(source, from, section, low,
+          section.size() > LARGEST_KEPT ? Math.min(high, low + LARGEST_BODY) : high);
     }
   }
 
@@ -344,7 +323,7 @@ final class InstructionStarts {
         pending = new Addresses();
         // By section: each is walked through with all that leads into it.
         for (Section section : image.sections()) {
-          if (bases.containsKey(section.index())) {
+          if (bases.containsKey(section.index()) && section.size() <= LARGEST_KEPT) {
             walk(source, left.in(section), section, section.address(), section.end());
           }
         }
@@ -361,7 +340,7 @@ final class InstructionStarts {
 
   /** Walks from some addresses as far as instructions of a part of a section lead. */
   private void walk(ElfSource source, Addresses from, Section section, long low, long high) {
-    byte[] content = content(source, section);
+    Text text = text(source, section, low, high);
     while (!from.isEmpty()) {
       if (Thread.currentThread().isInterrupted()) {
         pending.addAll(from);
@@ -369,7 +348,7 @@ final class InstructionStarts {
       }
       long address = from.removeLast();
       while (address >= low && address < high && !starts.get(bit(section, address))) {
-        Instruction instruction = decode(content, section, address, 0);
+        Instruction instruction = decode(text, address, 0);
         if (instruction == null) {
           break;
         }

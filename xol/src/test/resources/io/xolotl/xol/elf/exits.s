@@ -1,0 +1,109 @@
+# Functions that are left in different ways. Each ends with its size, so that its extent is known.
+        .text
+        .globl  main
+        .macro  function name
+        .type   \name, @function
+\name:
+        .endm
+        .macro  end name
+        .size   \name, . - \name
+        .endm
+
+function returns
+        test    %edi, %edi
+        jz      1f
+returns_first:
+        ret
+1:      nop
+returns_second:
+        ret     $16
+end returns
+
+function tail
+        inc     %edi
+tail_exit:
+        jmp     returns
+end tail
+
+function again
+        dec     %edi
+        jz      again_end
+again_exit:
+        jmp     again
+again_end:
+        ret
+end again
+
+function indexed                                # a switch by addresses
+        cmp     $2, %edi
+        ja      indexed_end
+        jmp     *table(,%rdi,8)
+1:      nop
+indexed_end:
+        ret
+end indexed
+
+function relative                               # a switch by distances
+        lea     table(%rip), %rdx
+        movslq  (%rdx,%rdi,4), %rax
+        add     %rdx, %rax
+        jmp     *%rax
+relative_end:
+        ret
+end relative
+
+function indirect                               # perhaps a tail call
+        mov     (%rdi), %rax
+        test    %rax, %rax
+        jz      indirect_end
+        jmp     *%rax
+indirect_end:
+        ret
+end indirect
+
+function conditional                            # a tail call, if that
+        test    %edi, %edi
+        jz      returns
+conditional_end:
+        ret
+end conditional
+
+function looping                                # its rare cases are elsewhere
+        dec     %edi
+        js      moved
+looping_back:
+        jnz     looping
+        jc      never
+looping_end:
+        ret
+end looping
+
+function data_within
+        ret
+        .quad   0x0606060606060606
+end data_within
+
+function far_away
+        lret
+end far_away
+
+function main
+        xor     %eax, %eax
+        ret
+end main
+
+        .section .text.unlikely, "ax", @progbits
+function moved
+        test    %esi, %esi
+        jz      looping_back
+moved_end:
+        ret
+end moved
+
+function never
+        call    abort@PLT
+end never
+
+        .section .rodata
+table:  .quad   0, 0, 0
+        .section .note.GNU-stack, "", @progbits
