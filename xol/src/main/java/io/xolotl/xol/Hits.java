@@ -94,7 +94,7 @@ final class Hits {
       goOnAt(tracee, address);
       return;
     }
-    if (site != null && !site.isFresh(tracee.thread())) {
+    if (site != null && !sites.isFresh(site, tracee.thread())) {
       site = table.refreshed(site);
     }
     if (site == null) {

@@ -107,16 +107,23 @@ final class ProbeTable {
    */
   void unregister(Collection<Probe> probes) {
     var unused = new ArrayList<Site>();
+    var left = new ArrayList<Site>();
     for (Probe probe : probes) {
       boolean placed = probe.isActive();
       probe.deactivate();
       Site site = placed ? sites.at(probe.address()) : null;
-      if (site != null && removeFrom(site, probe)) {
+      if (site != null && removeFrom(site, probe) && !site.isGuard()) {
         unused.add(site);
+        Site guard = site.leaveGuard();
+        if (guard != null && at(guard).length == 0) {
+          left.add(guard);
+        }
       }
     }
     try {
       sites.remove(unused);
+      // Behind those that they guarded.
+      sites.remove(left);
     } catch (SiteException e) {
       throw ProbeException.of(e);
     }

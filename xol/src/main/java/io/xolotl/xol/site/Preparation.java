@@ -99,18 +99,25 @@ public final class Preparation {
     byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
     SignalTrampolines.check(process.abi(), address, code, process.memory());
     Instruction instruction = decode(address, code, place.policy());
-    checkBoundary(place, instruction, code);
-    checkNeighbours(instruction, fresh);
-    return displace(instruction, mapping, code, place.policy(), place.technique());
+    Site guard = place.trusted() ? null : checkBoundary(place, instruction, code, mappings, fresh);
+    checkNeighbours(instruction, fresh, guard);
+    Site site = displace(instruction, mapping, code, place.policy(), place.technique());
+    if (guard != null) {
+      site.guard = guard;
+      guard.guarded.add(site);
+    }
+    return site;
   }
 
-  /** Refuses what is not proved to be an instruction's first byte, unless the caller insists on it. */
-  private static void checkBoundary(Place place, Instruction instruction, byte[] code) {
-    if (place.trusted()) {
-      return;
-    }
+  /**
+   * Refuses what is not proved to be an instruction's first byte.
+   *
+   * @return the site of the instruction around that guards it; null as a rule
+   */
+  private @Nullable Site checkBoundary(Place place, Instruction instruction, byte[] code,
+      List<MemoryMapping> mappings, LongMap<Site> fresh) {
     String where = SiteException.hex(place.address());
-    switch (place.boundary()) {
+    return switch (place.boundary()) {
       case Boundary.Proven(byte[] proven) -> {
         int length = instruction.length();
         // The proof is about the file; who has written other code over it may have moved the boundaries.
@@ -119,7 +126,11 @@ public final class Preparation {
               "the process has other code at " + where + " than its file, so nothing shows that an "
                   + "instruction starts there");
         }
+        yield null;
       }
+      case Boundary.Inside(Instruction around, boolean start) when start
+          && around.nextAddress() == instruction.nextAddress() ->
+        guard(place, around, mappings, fresh);
       case Boundary.Inside(Instruction around, boolean start) ->
         throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, place.address(),
             where + " is in the middle of '" + around.text() + "' at " + SiteException.hex(around.address())
@@ -131,7 +142,29 @@ public final class Preparation {
       case Boundary.Unproven() -> throw unverified(place, instruction,
           "no function starts at " + where + ", and no way along the code leads there from one, so "
               + "nothing shows that an instruction starts there");
+    };
+  }
+
+  /** Finds or makes the site of an instruction whose prefix alone is in front of another that starts there. */
+  private Site guard(Place place, Instruction around, List<MemoryMapping> mappings, LongMap<Site> fresh) {
+    long address = around.address();
+    Site known = siteAt(address, fresh);
+    if (known != null) {
+      return known;
     }
+    sequences.check(address);
+    MemoryMapping mapping = checkMapping(address, mappings);
+    byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
+    if (!Arrays.equals(code, 0, Math.min(code.length, around.length()), around.bytes(), 0, around.length())) {
+      throw new SiteException(Reason.BOUNDARY_UNVERIFIED, place.address(),
+          "the process has other code at " + SiteException.hex(address) + " than its file, so nothing shows "
+              + "that an instruction starts at " + SiteException.hex(place.address())
+              + "; if you know that one does" + INSIST);
+    }
+    checkNeighbours(around, fresh, null);
+    Site guard = displace(around, mapping, code, RelocationPolicy.FULL, Optional.empty());
+    fresh.put(address, guard);
+    return guard;
   }
 
   private static SiteException unverified(Place place, Instruction instruction, String why) {
@@ -155,7 +188,7 @@ public final class Preparation {
       byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
       SignalTrampolines.check(process.abi(), address, code, process.memory());
       Instruction instruction = decode(address, code, policy);
-      checkNeighbours(instruction, new LongMap<>());
+      checkNeighbours(instruction, new LongMap<>(), null);
       return displace(instruction, mapping, code, policy, technique);
     } catch (SiteException e) {
       throw changed(address, e.getMessage());
@@ -240,11 +273,11 @@ public final class Preparation {
   }
 
   /** A breakpoint inside another displaced instruction would be copied with it, or be jumped over. */
-  private void checkNeighbours(Instruction instruction, LongMap<Site> fresh) {
+  private void checkNeighbours(Instruction instruction, LongMap<Site> fresh, @Nullable Site guard) {
     long address = instruction.address();
     for (int i = 1; i < LONGEST; i++) {
       Site before = siteAt(address - i, fresh);
-      if (before != null && before.instruction.length() > i) {
+      if (before != null && before != guard && before.instruction.length() > i) {
         throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, address,
             SiteException.hex(address) + " is in the middle of '" + before.instruction.text() + "' at "
                 + SiteException.hex(before.address()) + ", which is probed");

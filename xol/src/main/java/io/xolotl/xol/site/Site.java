@@ -13,7 +13,9 @@ import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.Displacement;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +45,15 @@ public final class Site {
   /** The next instruction is the first of a restartable sequence. */
   boolean entersSequence;
 
+  /**
+   * The site of the instruction around, as of a lock prefix that a branch leaves out: without a breakpoint
+   * there, a thread would execute ours with the prefix in front of it, which raises SIGILL. Null as a rule.
+   */
+  @Nullable
+  Site guard;
+  /** The sites that this one guards. */
+  final List<Site> guarded = new ArrayList<>(0);
+
   private @Nullable Object attachment;
 
   Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
@@ -58,6 +69,23 @@ public final class Site {
 
   public long address() {
     return instruction.address();
+  }
+
+  /** Returns true if the breakpoint must stay as long as another is there. */
+  public boolean isGuard() {
+    return !guarded.isEmpty();
+  }
+
+  /**
+   * Nobody uses the site any more.
+   *
+   * @return the site that guarded it, if it guards no other; null if none
+   */
+  @Nullable
+  public Site leaveGuard() {
+    Site before = guard;
+    guard = null;
+    return before != null && before.guarded.remove(this) && !before.isGuard() ? before : null;
   }
 
   public boolean isInstalled() {

@@ -11,8 +11,10 @@ import io.xolotl.xol.code.LongMap;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.SiteException.Reason;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -181,6 +183,13 @@ public final class Sites {
     });
   }
 
+  /** Returns true if the instruction behind a site's breakpoint is still the one that was displaced. */
+  public boolean isFresh(Site site, TracedThread thread) {
+    int length = site.instruction.length();
+    return site.isFresh(thread) || site.isGuard()
+        && Arrays.equals(programText(site.address(), length), 0, length, site.code, 0, length);
+  }
+
   /** Puts a site in the place of another, whose breakpoint serves it from now on. */
   public void replace(Site stale, Site fresh) {
     sites.put(stale.address(), fresh);
@@ -192,15 +201,18 @@ public final class Sites {
   public void discard(List<Site> fresh) {
     for (Site site : fresh) {
       if (!site.installed) {
+        site.leaveGuard();
         site.retire();
       }
     }
   }
 
-  /** Takes sites out that nobody can hit any more, whoever uses them. */
-  public void withdraw(List<Site> all) {
+  /** Takes sites out that nobody can hit any more, whoever uses them, and those that they guard. */
+  public void withdraw(List<Site> some) {
+    var all = new LinkedHashSet<>(some);
+    some.forEach(site -> all.addAll(site.guarded));
     all.forEach(whenOver);
-    uninstall(all);
+    uninstall(List.copyOf(all));
   }
 
   /**
@@ -218,8 +230,14 @@ public final class Sites {
     }
   }
 
-  /** Takes sites out whose breakpoints can be had; the others stay. */
+  /** Takes sites out whose breakpoints can be had; the others stay. A guard goes behind what it guards. */
   private void uninstall(List<Site> leaving) {
+    List<Site> guarded = leaving.stream().filter(site -> site.guard != null).toList();
+    if (!guarded.isEmpty() && guarded.size() < leaving.size()) {
+      uninstall(guarded);
+      uninstall(leaving.stream().filter(site -> site.guard == null).toList());
+      return;
+    }
     var rest = new HashSet<>(restore(process, leaving));
     for (Site site : leaving) {
       if (!rest.contains(site)) {

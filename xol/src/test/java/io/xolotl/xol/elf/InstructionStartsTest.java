@@ -162,10 +162,7 @@ class InstructionStartsTest {
             .toList();
         assertThat(names).contains("walker", "again", "next_value", "walked", "past_lock", "main")
             .doesNotContain("values", "unreached", "left", "constants");
-        refused(process, Reason.NOT_AN_INSTRUCTION_BOUNDARY,
-            ProbeRequest.at("boundaries", "past_lock", hit -> {}));
-        Map<String, Probe> probes = names.stream()
-            .filter(name -> !name.startsWith("_") && !name.equals("past_lock"))
+        Map<String, Probe> probes = names.stream().filter(name -> !name.startsWith("_"))
             .collect(Collectors.toMap(name -> name,
                 name -> process.register(ProbeRequest.at("boundaries", name, hit -> {}))));
         target.send("g");
@@ -173,6 +170,8 @@ class InstructionStartsTest {
         assertThat(probes.get("walker").hits()).isEqualTo(25);
         assertThat(probes.get("next_value").hits()).isEqualTo(100);
         assertThat(probes.get("walked").hits()).isEqualTo(25);
+        // Those that come past the prefix, and none of the twelve that execute it.
+        assertThat(probes.get("past_lock").hits()).isEqualTo(13);
         refused(process, Reason.BOUNDARY_UNVERIFIED, ProbeRequest.at("boundaries", "values", hit -> {}));
         refused(process, Reason.BOUNDARY_UNVERIFIED, ProbeRequest.at("boundaries", "unreached", hit -> {}));
         // What is in the middle of an instruction the caller may know better, too.
@@ -188,6 +187,42 @@ class InstructionStartsTest {
         target.send("g");
         assertThat(target.awaitLine("sum ")).isEqualTo(sum);
       }
+    }
+  }
+
+  /** In whatever order probes at both come and go, nobody executes a breakpoint behind a lock prefix. */
+  @ParameterizedTest
+  @CsvSource({"true, true", "true, false", "false, true", "false, false"})
+  void bothStartsOfALockedInstructionAreProbed(boolean prefixFirst, boolean prefixLeavesFirst)
+      throws Exception {
+    try (TargetProcess target = TargetProcess.start(List.of(program().toString()))) {
+      target.send("g");
+      String sum = target.awaitLine("sum ");
+      try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+        long behind = process.functions("boundaries").stream().filter(f -> f.names().contains("past_lock"))
+            .findFirst().orElseThrow().address();
+        byte[] before = process.memory().readText(behind - 1, 7);
+        for (int round = 0; round < 20; round++) {
+          Probe[] probes = new Probe[2];
+          for (int i : prefixFirst ? new int[]{0, 1} : new int[]{1, 0}) {
+            probes[i] = process.register(ProbeRequest.at(behind - 1 + i, hit -> {}));
+          }
+          assertThat(process.memory().readText(behind - 1, 2)).containsOnly(0xcc);
+          target.send("g");
+          assertThat(target.awaitLine("sum ")).isEqualTo(sum);
+          assertThat(probes[0].hits()).isEqualTo(12);
+          assertThat(probes[1].hits()).isEqualTo(13);
+          probes[prefixLeavesFirst ? 0 : 1].unregister();
+          target.send("g");
+          assertThat(target.awaitLine("sum ")).isEqualTo(sum);
+          probes[prefixLeavesFirst ? 1 : 0].unregister();
+          assertThat(process.memory().readText(behind - 1, 7)).isEqualTo(before);
+        }
+        // What the session ends goes in the same order.
+        process.register(ProbeRequest.at(behind, hit -> {}));
+      }
+      target.send("g");
+      assertThat(target.awaitLine("sum ")).isEqualTo(sum);
     }
   }
 

@@ -19,7 +19,7 @@ unreached:                                      # only an indirect jump would le
         ret
 
         .type   locked, @function
-locked: cmpl    $0, alone(%rip)
+locked: xorl    $1, alone(%rip)                 # every other time
         jne     past_lock
         lock
 past_lock:
@@ -64,6 +64,8 @@ main:   push    %rbx
         js      2f
         mov     $25, %ebx
         xor     %ebp, %ebp
+        movl    $0, alone(%rip)
+        movl    $0, counter(%rip)
 3:      call    walker
         add     %rax, %rbp
         call    locked
@@ -72,6 +74,8 @@ main:   push    %rbx
         call    stopper
         dec     %ebx
         jnz     3b
+        mov     counter(%rip), %eax
+        add     %rax, %rbp
         mov     %rbp, %rsi
         lea     format(%rip), %rdi
         xor     %eax, %eax
