@@ -20,7 +20,7 @@ public sealed interface Boundary {
    * Another instruction is around it, which a breakpoint there would destroy.
    *
    * @param instruction the one around, at its address in the process
-   * @param start whether one is proved to start there as well, as behind a lock prefix that a branch may leave
+   * @param start whether one is proved to start there as well, as behind a lock prefix that a branch leaves
    *     out
    */
   record Inside(Instruction instruction, boolean start) implements Boundary {}
