@@ -1,5 +1,6 @@
 package io.xolotl.cli;
 
+import io.xolotl.xol.elf.Reading;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.List;
@@ -114,7 +115,7 @@ final class Interruption {
       }
     }
     try {
-      return work.get();
+      return Reading.interruptibly(work);
     } catch (RuntimeException e) {
       if (isRequested() && Thread.currentThread().isInterrupted()) {
         throw new Failure("ended while files were read, before there was a result");

@@ -18,12 +18,13 @@ import org.jspecify.annotations.Nullable;
  * whatever its path leads to by then. Opening it waits for nobody, also where there is a pipe at the path,
  * and does not lead out of a given root directory.
  *
- * <p>Any thread may open one, and use and close it.
+ * <p>Used by one thread at a time.
  */
 public final class RegularFile implements Closeable {
 
   /** Absolute paths, links and {@code ..} stay below the directory (openat2(2)); so do magic links. */
   private static final long RESOLVE_IN_ROOT = 0x10;
+  private static final int EAGAIN = 11;
   private static final int O_NONBLOCK = 0x800;
   private static final int O_DIRECTORY = 0x10000;
   private static final int O_NOFOLLOW = 0x20000;
@@ -33,16 +34,15 @@ public final class RegularFile implements Closeable {
   private static final int READING = Libc.O_RDONLY | Libc.O_CLOEXEC | O_NONBLOCK;
   private static final String OWN = "/proc/self/fd/";
 
+  private static final int CLOSED = -1;
+  /** Somebody may rename directories while the kernel resolves a path (openat2(2), EAGAIN). */
+  private static final int MOST_TRIES = 100;
   /** As many as the kernel follows (MAXSYMLINKS). */
   private static final int MOST_LINKS = 40;
 
-  private final MemorySegment state;
-  private final Arena arena;
-  private final int descriptor;
+  private int descriptor;
 
-  private RegularFile(Arena arena, MemorySegment state, int descriptor) {
-    this.arena = arena;
-    this.state = state;
+  private RegularFile(int descriptor) {
     this.descriptor = descriptor;
   }
 
@@ -64,9 +64,7 @@ public final class RegularFile implements Closeable {
       // The kernel would read up to there.
       return null;
     }
-    Arena arena = Arena.ofShared();
-    RegularFile opened = null;
-    try {
+    try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.callState());
       // Only looked at: opening a device or a pipe may do more than that, or wait.
       int found = root == null
@@ -78,15 +76,10 @@ public final class RegularFile implements Closeable {
       try {
         int descriptor = Files.isRegularFile(Path.of(OWN + found))
             ? Libc.openQuietly(state, arena.allocateFrom(OWN + found), READING)
-            : -1;
-        opened = descriptor < 0 ? null : new RegularFile(arena, state, descriptor);
+            : CLOSED;
+        return descriptor < 0 ? null : new RegularFile(descriptor);
       } finally {
         Libc.close(state, found);
-      }
-      return opened;
-    } finally {
-      if (opened == null) {
-        arena.close();
       }
     }
   }
@@ -99,15 +92,20 @@ public final class RegularFile implements Closeable {
     try {
       // struct open_how: flags, mode, resolve.
       MemorySegment how = arena.allocateFrom(JAVA_LONG, LOOKING, 0, RESOLVE_IN_ROOT);
-      int found = (int) Libc.openat2(state, directory, arena.allocateFrom(path), how);
+      MemorySegment name = arena.allocateFrom(path);
+      int found = (int) Libc.openat2(state, directory, name, how);
       int errno = Libc.errno(state);
+      for (int i = 0; i < MOST_TRIES && found < 0 && errno == EAGAIN; i++) {
+        found = (int) Libc.openat2(state, directory, name, how);
+        errno = Libc.errno(state);
+      }
       if (found >= 0 || errno != Libc.ENOSYS && errno != Libc.EPERM) {
         return found;
       }
       // Before Linux 5.6, and under the seccomp filters of old container engines.
       Path resolved = resolve(root, path);
       return resolved == null
-          ? -1
+          ? CLOSED
           : Libc.openQuietly(state, arena.allocateFrom(resolved.toString()), LOOKING | O_NOFOLLOW);
     } finally {
       Libc.close(state, directory);
@@ -168,7 +166,11 @@ public final class RegularFile implements Closeable {
 
   @Override
   public void close() {
-    Libc.close(state, descriptor);
-    arena.close();
+    if (descriptor != CLOSED) {
+      try (Arena arena = Arena.ofConfined()) {
+        Libc.close(arena.allocate(Libc.callState()), descriptor);
+      }
+      descriptor = CLOSED;
+    }
   }
 }

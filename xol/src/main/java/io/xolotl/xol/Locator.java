@@ -92,6 +92,9 @@ final class Locator {
     try {
       return symbols.boundary(address, called);
     } catch (SymbolException e) {
+      if (e.reason() == SymbolException.Reason.INTERRUPTED) {
+        throw e;
+      }
       // The module there cannot be read, so nothing proves anything: the engine refuses with that reason.
       return Boundary.UNPROVEN;
     }
@@ -103,6 +106,9 @@ final class Locator {
     try {
       return symbols.body(address);
     } catch (SymbolException e) {
+      if (e.reason() == SymbolException.Reason.INTERRUPTED) {
+        throw e;
+      }
       // The module there cannot be read.
       return Optional.empty();
     }

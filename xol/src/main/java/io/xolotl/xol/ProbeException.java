@@ -62,8 +62,6 @@ public final class ProbeException extends RuntimeException {
     IFUNC_UNRESOLVED,
     /** A mapped file cannot be read, or is no ELF file that makes sense. */
     ELF_UNREADABLE,
-    /** The thread was interrupted while it read a file, which may take long. */
-    INTERRUPTED,
     /** Nothing is mapped at the address. */
     ADDRESS_NOT_MAPPED,
     /** The memory at the address is not executable. */
@@ -205,8 +203,7 @@ public final class ProbeException extends RuntimeException {
       case SYMBOL_AMBIGUOUS -> Reason.SYMBOL_AMBIGUOUS;
       case NOT_A_FUNCTION -> Reason.NOT_A_FUNCTION;
       case IFUNC_UNRESOLVED -> Reason.IFUNC_UNRESOLVED;
-      case ELF_UNREADABLE, ELF_MALFORMED, ELF_UNSUPPORTED -> Reason.ELF_UNREADABLE;
-      case INTERRUPTED -> Reason.INTERRUPTED;
+      case ELF_UNREADABLE, ELF_MALFORMED, ELF_UNSUPPORTED, INTERRUPTED -> Reason.ELF_UNREADABLE;
     };
     return new ProbeException(reason, 0, null, null, String.valueOf(e.getMessage()), e);
   }

@@ -222,7 +222,8 @@ public final class ProbeHit {
     Registers registers = registers();
     long stackPointer = registers.rsp();
     registers.rip(readWord(stackPointer));
-    registers.rsp(stackPointer + wordBytes() + extraPopBytes);
+    long behind = stackPointer + wordBytes() + extraPopBytes;
+    registers.rsp(wordBytes() == Long.BYTES ? behind : behind & 0xffff_ffffL);
     returnedFrom = stackPointer;
   }
 

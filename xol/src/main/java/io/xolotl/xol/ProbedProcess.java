@@ -5,6 +5,7 @@ import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.elf.FunctionBody;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.site.Place;
@@ -191,7 +192,10 @@ public final class ProbedProcess implements AutoCloseable {
     return inSession(() -> {
       var probe = new ReturnProbe(this, request);
       for (Place place : session.locator().locate(List.of(probe.entry()), new ArrayList<>()).values()) {
-        probe.watchExits(place.address());
+        // What is refused below is not to be changed around it before.
+        if (place.trusted() || place.boundary() instanceof Boundary.Proven) {
+          probe.watchExits(place.address());
+        }
       }
       try {
         activate(List.of(probe.entry()));

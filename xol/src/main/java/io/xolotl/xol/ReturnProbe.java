@@ -1,15 +1,16 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.Emulation;
+import io.xolotl.ptrace.Registers;
+import io.xolotl.xol.OpenCalls.Call;
 import io.xolotl.xol.elf.FunctionBody;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentNavigableMap;
-import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,16 +39,14 @@ public final class ReturnProbe {
   /** Where the function is left; none as long as they are not known. Written under the monitor. */
   private volatile Map<Long, Probe> exits = Map.of();
   private final Map<Long, Probe> atReturns = new ConcurrentHashMap<>();
-  /**
-   * Calls that have not returned, by the stack pointer at their entry. One of a thread that runs belongs to
-   * its handler: a stack is in use by one thread at a time.
-   */
-  private final ConcurrentNavigableMap<Long, Call> calls = new ConcurrentSkipListMap<>();
+  private final OpenCalls calls = new OpenCalls();
   private final AtomicLong returns = new AtomicLong();
   private final AtomicLong missed = new AtomicLong();
   private final Probe entry;
   /** There is no other way to leave the function. */
   private volatile boolean watchesAll;
+  /** There are conditional jumps to its start. */
+  private volatile boolean repeats;
   private volatile boolean searched;
   private volatile boolean active = true;
 
@@ -55,7 +54,24 @@ public final class ReturnProbe {
   <T extends @Nullable Object> ReturnProbe(ProbedProcess process, ReturnProbeRequest<T> request) {
     this.process = process;
     this.request = request;
-    entry = new Probe(process, request.entry().handledBy(hit -> entered(hit, request)), this, false);
+    ProbeRequest atEntry = request.entry().handledBy(hit -> entered(hit, request));
+    entry = new Probe(process,
+        atEntry.condition().map(condition -> atEntry.when(registers -> accepts(condition, registers)))
+            .orElse(atEntry),
+        this, false);
+  }
+
+  /** A call that is not observed ends what was left at its depth all the same. */
+  private boolean accepts(Predicate<Registers> condition, Registers registers) {
+    boolean accepted = false;
+    try {
+      accepted = condition.test(registers);
+      return accepted;
+    } finally {
+      if (!accepted) {
+        calls.remove(registers.rsp());
+      }
+    }
   }
 
   Probe entry() {
@@ -76,25 +92,6 @@ public final class ReturnProbe {
     return new ReturnProbe(child, verified ? request.trustingBoundary() : request);
   }
 
-  /** A call that has not returned yet. */
-  private static final class Call {
-    final long returnAddress;
-    /** What is done when it returns; knows what the entry handler shared. */
-    final ProbeHandler onReturn;
-    /** The call that has called the function again by a jump, and returns with this one. */
-    final @Nullable Call jumper;
-    /** It has jumped out of the function, or may have, and another one may return for it. */
-    boolean left;
-    /** It has jumped to the function's start. */
-    boolean again;
-
-    Call(long returnAddress, ProbeHandler onReturn, @Nullable Call jumper) {
-      this.returnAddress = returnAddress;
-      this.onReturn = onReturn;
-      this.jumper = jumper;
-    }
-  }
-
   /**
    * Finds where the function is left, and puts probes there, before any call is observed. Where one of them
    * is refused the function stays one of which they are not known. Not while calls may be observed by
@@ -108,13 +105,17 @@ public final class ReturnProbe {
     }
     searched = true;
     FunctionBody body = process.body(address).orElse(null);
-    if (body == null || body.exits().isEmpty()) {
+    if (body == null) {
+      return;
+    }
+    repeats = body.repeats();
+    if (body.exits().isEmpty()) {
       return;
     }
     var probes = new HashMap<Long, Probe>();
     for (FunctionBody.Exit exit : body.exits()) {
-      probes.put(exit.address(), new Probe(process,
-          request.inside(exit.address(), hit -> leaving(hit, exit.effect(), body.start())), this, true));
+      probes.put(exit.address(),
+          new Probe(process, request.atExit(exit.address(), hit -> leaving(hit, exit.effect())), this, true));
     }
     try {
       process.activate(List.copyOf(probes.values()));
@@ -129,31 +130,54 @@ public final class ReturnProbe {
     }
   }
 
+  /** Whether a call that begins now is seen to return wherever it leaves the function. */
+  private boolean watchesAll() {
+    if (!watchesAll) {
+      return false;
+    }
+    for (Probe exit : exits.values()) {
+      if (!exit.isActive()) {
+        // The program has changed the code there, for instance.
+        return false;
+      }
+    }
+    return true;
+  }
+
   private <T extends @Nullable Object> void entered(ProbeHit hit, ReturnProbeRequest<T> own)
       throws Exception {
     long stackPointer = hit.registers().rsp();
     long returnAddress = hit.readWord(stackPointer);
     Call before = calls.remove(stackPointer);
-    // A function that has waited for its module.
+    // A function that has waited for its module, or a child's. If it begins with an exit, this hit is not seen
+    // there any more.
+    boolean first = !searched;
     watchExits(entry.address());
     T value = own.onEntry().onEntry(hit);
     if (hit.registers().rip() != hit.probe().address()) {
       // The handler has made the function return, or go elsewhere: there is no call.
       return;
     }
-    boolean unseen = exits.isEmpty() || !watchesAll;
+    boolean unseen = first || !watchesAll();
     if (unseen && !isCaught(returnAddress)) {
       return;
     }
-    // Who is at the same depth and has not jumped here was left by longjmp or an exception.
-    Call jumper = before != null && before.again && before.returnAddress == returnAddress ? before : null;
-    if (before != null && jumper == null && before.left && !unseen) {
-      // Or the function that it has left to has returned elsewhere, or called this one by a jump.
-      missed.incrementAndGet();
-    }
-    var call = new Call(returnAddress, h -> own.onReturn().onReturn(h, value), jumper);
+    var call = new Call(returnAddress, h -> own.onReturn().onReturn(h, value), jumper(before, returnAddress));
     call.left = unseen;
-    calls.put(stackPointer, call);
+    if (before != null && call.jumper == null && (before.left && !unseen || repeats || before.again)) {
+      // What it has jumped to has returned elsewhere, or called this one by a jump; or this is a loop. Who is
+      // at the same depth otherwise was left by longjmp or an exception.
+      missed.addAndGet(before.jumps() + 1L);
+    }
+    if (!calls.add(stackPointer, call)) {
+      missed.addAndGet(call.jumps() + 1L);
+    }
+  }
+
+  private static @Nullable Call jumper(@Nullable Call before, long returnAddress) {
+    return before != null && before.again && before.returnAddress == returnAddress && !before.isLast()
+        ? before
+        : null;
   }
 
   /** Puts a probe at a return address; false if the call cannot be observed. */
@@ -180,7 +204,7 @@ public final class ReturnProbe {
     if (known != null && known.isActive() || !active) {
       return;
     }
-    var fresh = new Probe(process, request.inside(returnAddress, this::returned), this, false);
+    var fresh = new Probe(process, request.atReturn(returnAddress, this::returned), this, false);
     process.activate(List.of(fresh));
     Probe raced = atReturns.put(returnAddress, fresh);
     if (raced != null) {
@@ -193,29 +217,36 @@ public final class ReturnProbe {
     }
   }
 
-  /** A thread is about to execute an instruction that may leave the function. */
-  private void leaving(ProbeHit hit, Emulation effect, long start) throws Exception {
+  /** A thread is about to execute an instruction that leaves the function. */
+  private void leaving(ProbeHit hit, Emulation effect) throws Exception {
     if (!hit.hasReturned() && hit.registers().rip() != hit.probe().address()) {
       // Another handler has made the thread go elsewhere.
       return;
     }
     switch (effect) {
       case Emulation.Return(int extra, _) -> {
-        Call call = calls.remove(hit.hasReturned() ? hit.returnedFrom() : hit.registers().rsp());
-        if (call != null) {
+        long stackPointer = hit.hasReturned() ? hit.returnedFrom() : hit.registers().rsp();
+        long returnAddress = hit.readWord(stackPointer);
+        Call call = calls.remove(stackPointer);
+        if (call != null && call.returnAddress == returnAddress) {
           hit.performReturn(extra);
           finish(hit, call);
-        } else if (request.entry().condition().isEmpty() && entry.isActive()) {
+        } else if (call != null || calls.removeReturningTo(returnAddress)) {
+          // The program has changed where it returns to, or where its stack is.
           missed.incrementAndGet();
         }
       }
       case Emulation.Jump(long target) -> {
-        // A tail call leaves nothing on the stack but the return address.
-        Call call = calls.get(hit.registers().rsp());
-        if (call != null && target == start) {
+        // A tail call leaves nothing on the stack but the return address; a jump to a piece that the compiler
+        // has moved away leaves all.
+        Call call = calls.at(hit.registers().rsp());
+        if (call != null && target == entry.address()) {
           call.again = true;
-        } else if (call != null && isCaught(call.returnAddress)) {
-          call.left = true;
+          return;
+        }
+        Call left = call != null ? call : calls.innermost(hit.registers().rsp());
+        if (left != null && isCaught(left.returnAddress)) {
+          left.left = true;
         }
       }
       default -> throw new IllegalStateException("no exit is a " + effect);
@@ -229,7 +260,7 @@ public final class ReturnProbe {
     long stackPointer = hit.registers().rsp() - hit.wordBytes();
     int mostPopped = hit.wordBytes() == 4 ? MOST_POPPED : 0;
     for (int popped = 0; popped <= mostPopped; popped += 4) {
-      Call call = calls.get(stackPointer - popped);
+      Call call = calls.at(stackPointer - popped);
       if (call != null && call.returnAddress == hit.probe().address()) {
         calls.remove(stackPointer - popped);
         // Who comes by a jump has called something else meanwhile, most probably.
@@ -242,10 +273,14 @@ public final class ReturnProbe {
   }
 
   /** A call has returned, and those that had jumped to its function. */
-  private void finish(ProbeHit hit, Call last) throws Exception {
-    for (Call call = last; call != null; call = call.jumper) {
-      returns.incrementAndGet();
+  private void finish(ProbeHit hit, Call call) throws Exception {
+    returns.incrementAndGet();
+    try {
       call.onReturn.onHit(hit);
+    } finally {
+      if (call.jumper != null) {
+        finish(hit, call.jumper);
+      }
     }
   }
 
@@ -275,10 +310,9 @@ public final class ReturnProbe {
   }
 
   /**
-   * Returns that could not be matched with a call: their stack was moved meanwhile, as Go moves it; or the
-   * call began before this probe was registered. And calls of which the return could not be observed: the
-   * instruction at the return address cannot be probed, or the function was left by a jump and nobody was
-   * seen to return for it.
+   * Calls whose return was not matched: their stack was moved meanwhile, as Go moves it; or they left the
+   * function by a jump, and nobody was seen to return for them; or the instruction at the return address
+   * cannot be probed. Those that were left by longjmp or an exception are not among them.
    */
   public long missed() {
     return missed.get();

@@ -105,9 +105,14 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return new ReturnProbeRequest<>(entry.when(condition), onEntry, onReturn);
   }
 
-  /** What is registered at an instruction that a call returns to, or leaves the function by. */
-  ProbeRequest inside(long address, ProbeHandler handler) {
+  /** What is registered where a call returns to: nothing else shows that an instruction starts there. */
+  ProbeRequest atReturn(long returnAddress, ProbeHandler handler) {
+    return atExit(returnAddress, handler).trustingBoundary();
+  }
+
+  /** What is registered at an instruction that leaves the function. */
+  ProbeRequest atExit(long address, ProbeHandler handler) {
     return ProbeRequest.at(address, handler).in(entry.context()).under(entry.policy())
-        .inThreads(entry.threads()).trustingBoundary();
+        .inThreads(entry.threads());
   }
 }

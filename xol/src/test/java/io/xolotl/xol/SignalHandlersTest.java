@@ -68,7 +68,8 @@ class SignalHandlersTest {
     for (int offset = 0; offset < code.length;) {
       var instruction = (Instruction) Decoder.forThisCpu().decode(code, offset, code.length - offset,
           function.address() + offset);
-      ProbeRequest request = ProbeRequest.at(instruction.address(), hit -> {}).in(context);
+      ProbeRequest request = ProbeRequest.at(instruction.address(), hit -> {}).in(context)
+          .trustingBoundary();
       try {
         probes.add(process.register(Optional.ofNullable(forced).map(request::with).orElse(request)));
       } catch (ProbeException e) {

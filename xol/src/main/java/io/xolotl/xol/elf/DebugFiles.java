@@ -33,7 +33,7 @@ record DebugFiles(Path root, String debugDirectory) {
   @Nullable
   DebugFile find(ElfImage image, ElfSource source, String path) {
     DebugFile apart = find(image, path);
-    return apart != null ? apart : EmbeddedSymbols.of(image, source);
+    return apart != null ? apart : image.embeddedSymbols(source);
   }
 
   private @Nullable DebugFile find(ElfImage image, String path) {
@@ -78,6 +78,7 @@ record DebugFiles(Path root, String debugDirectory) {
           && (buildId == null || buildId.equals(image.buildId()));
       return fits ? new DebugFile(file, image) : null;
     } catch (SymbolException e) {
+      Reading.check();
       return null;
     }
   }
@@ -90,6 +91,7 @@ record DebugFiles(Path root, String debugDirectory) {
         return (int) crc.getValue();
       });
     } catch (SymbolException e) {
+      Reading.check();
       return false;
     }
   }

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 import net.fornwall.jelf.ElfException;
 import net.fornwall.jelf.ElfFile;
@@ -67,7 +68,7 @@ final class ElfImage {
   private volatile long @Nullable [] abortHandlers;
   private @Nullable SymbolTable symbols;
   private @Nullable ElfImage symbolsDebugImage;
-  private @Nullable InstructionStarts starts;
+  private @Nullable Optional<DebugFiles.DebugFile> embeddedSymbols;
   private @Nullable List<RelocationSlot> relocations;
 
   /** Reads the headers of a file. */
@@ -421,24 +422,27 @@ final class ElfImage {
       try {
         parsed.addAll(guarded(debug.source(), reader -> SymbolParser.symbols(debug.image(), this, reader)));
       } catch (SymbolException e) {
+        Reading.check();
         // A damaged debug file is as good as none: the file itself still has symbols.
       }
     }
     known = new SymbolTable(this, parsed);
     symbols = known;
     symbolsDebugImage = debugImage;
-    starts = null;
     return known;
   }
 
-  /** Where instructions start, as far as that is proved by these symbols, which {@link #symbols} gave. */
-  synchronized InstructionStarts starts(ElfSource source, SymbolTable table) {
-    InstructionStarts known = table == symbols ? starts : null;
+  /**
+   * The symbols in the file itself that are compressed; null if there are none. Unpacked once, so that all
+   * processes that map the file have the same.
+   */
+  synchronized DebugFiles.@Nullable DebugFile embeddedSymbols(ElfSource source) {
+    Optional<DebugFiles.DebugFile> known = embeddedSymbols;
     if (known == null) {
-      known = InstructionStarts.of(this, source, table);
-      starts = table == symbols ? known : starts;
+      known = Optional.ofNullable(EmbeddedSymbols.of(this, source));
+      embeddedSymbols = known;
     }
-    return known;
+    return known.orElse(null);
   }
 
   /** Pieces of the file by which its content is recognised where it is mapped. */

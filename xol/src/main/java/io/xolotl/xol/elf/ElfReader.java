@@ -145,7 +145,7 @@ final class ElfReader implements BackingFile, Closeable {
     if (file == null || position >= size) {
       throw new ElfException("it ends at offset 0x" + Long.toHexString(size));
     }
-    SymbolException.ifInterrupted();
+    Reading.check();
     try {
       file.seek(position);
       windowStart = position;

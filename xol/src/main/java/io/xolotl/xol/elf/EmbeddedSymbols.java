@@ -33,6 +33,7 @@ final class EmbeddedSymbols {
       ElfImage symbols = ElfImage.of(unpacked);
       return symbols.firstOfType(Section.SYMTAB) == null ? null : new DebugFiles.DebugFile(unpacked, symbols);
     } catch (SymbolException | IOException e) {
+      Reading.check();
       // Damaged, it is as good as none: the file itself still has symbols.
       return null;
     }
@@ -53,7 +54,7 @@ final class EmbeddedSymbols {
       var out = new ByteArrayOutputStream();
       var chunk = new byte[1 << 16];
       for (int length; (length = in.read(chunk)) > 0;) {
-        SymbolException.ifInterrupted();
+        Reading.check();
         out.write(chunk, 0, length);
         if (out.size() > LARGEST) {
           throw new IOException(SECTION + " is too large");

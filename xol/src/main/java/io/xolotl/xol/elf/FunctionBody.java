@@ -6,12 +6,13 @@ import java.util.List;
 /**
  * The places where a function of known extent is left.
  *
- * @param start its first address, in the process
- * @param exits returns, and jumps that lead out of it or to its start, in ascending order
- * @param complete whether these are all; there may also be conditional jumps out of it, and indirect jumps
- *     that are no {@code switch}
+ * @param exits returns, and jumps that lead out of it or to its start, in ascending order; an instruction is
+ *     proved to start at each
+ * @param complete whether these are all. There may also be conditional jumps out of it, indirect jumps that
+ *     are no {@code switch}, and what control flow is not known to reach
+ * @param repeats whether there are conditional jumps to its start
  */
-public record FunctionBody(long start, List<Exit> exits, boolean complete) {
+public record FunctionBody(List<Exit> exits, boolean complete, boolean repeats) {
 
   /**
    * An instruction that leaves the function whenever it is executed.

@@ -28,6 +28,7 @@ final class FunctionExits {
   private static final int MOST_EXITS = 1 << 12;
   /** Pieces that are looked at, of which one function has two or three. */
   private static final int MOST_PIECES = 64;
+  private static final int MOST_NAMES = 8;
   /** How many instructions in front of an indirect jump load its target from a table. */
   private static final int TABLE_LOOK_UP = 4;
   private static final byte NOTRACK = 0x3e;
@@ -41,6 +42,9 @@ final class FunctionExits {
   private final List<Long> conditional = new ArrayList<>();
   private boolean understood = true;
   private boolean complete = true;
+  private boolean repeats;
+  /** The function's first address. */
+  private long start;
 
   FunctionExits(InstructionStarts code, SymbolTable symbols, ElfSource source) {
     this.code = code;
@@ -55,38 +59,50 @@ final class FunctionExits {
     if (main == null) {
       return null;
     }
+    start = address;
     parts.add(main);
+    addNamedPieces(address);
+    if (main.landingPads() && parts.size() == 1 && !symbols.areComplete()) {
+      // Where exceptions are caught may have been moved away, and only the unwinder leads there.
+      complete = false;
+    }
     // The list grows while it is walked through.
     for (int i = 0; i < parts.size(); i++) {
       Deque<Instruction> before = new ArrayDeque<>();
-      boolean decoded = code.decode(source, parts.get(i), instruction -> {
-        look(instruction, before);
+      UnwindTable.Range part = parts.get(i);
+      // What is reached is known before it is asked about what is in between.
+      code.isReached(source, part.start());
+      code.isReached(source, part.end() - 1);
+      boolean decoded = code.decode(source, part, instruction -> {
+        look(instruction, before, part);
         before.addFirst(instruction);
         if (before.size() > TABLE_LOOK_UP) {
           before.removeLast();
         }
       });
-      if (!decoded || !understood || exits.size() > MOST_EXITS) {
+      if (!decoded || !understood || exits.size() + conditional.size() > MOST_EXITS) {
         return null;
       }
       findPieces();
     }
-    exits.removeIf(exit -> exit.effect() instanceof Emulation.Jump(long target) && target != main.start()
-        && isWithin(target));
+    exits.removeIf(
+        exit -> exit.effect() instanceof Emulation.Jump(long target) && target != start && isWithin(target));
     complete &= conditional.stream().allMatch(this::isWithin);
-    return new FunctionBody(bias + main.start(), exits.stream()
+    complete &= exits.stream().allMatch(exit -> code.isReached(source, exit.address()));
+    return new FunctionBody(exits.stream().filter(exit -> code.isReached(source, exit.address()))
         .sorted(Comparator.comparingLong(FunctionBody.Exit::address))
         .map(exit -> new FunctionBody.Exit(bias + exit.address(), switch (exit.effect()) {
           case Emulation.Jump(long target) -> new Emulation.Jump(bias + target);
           default -> exit.effect();
-        })).toList(), complete);
+        })).toList(), complete, repeats);
   }
 
   private boolean isWithin(long address) {
     return parts.stream().anyMatch(part -> part.start() <= address && address < part.end());
   }
 
-  private void look(Instruction instruction, Deque<Instruction> before) {
+  private void look(Instruction instruction, Deque<Instruction> before, UnwindTable.Range part) {
+    understood &= code.fits(instruction);
     Optional<Emulation> effect = effect(instruction);
     switch (instruction.category()) {
       case "ret", "uncond_br" -> {
@@ -97,7 +113,12 @@ final class FunctionExits {
           case null, default -> understood = false;
         }
       }
-      case "cond_br" -> instruction.branchTarget().ifPresent(conditional::add);
+      case "cond_br" -> instruction.branchTarget().ifPresent(target -> {
+        repeats |= target == start;
+        if (target < part.start() || target >= part.end()) {
+          conditional.add(target);
+        }
+      });
       default -> {
         // It goes on behind it, or comes back.
       }
@@ -105,26 +126,25 @@ final class FunctionExits {
   }
 
   private static Optional<Emulation> effect(Instruction instruction) {
-    return Classification.of(instruction, RelocationPolicy.FULL) instanceof Classification.Emulate(
-        Emulation effect) ? Optional.of(effect) : Optional.empty();
+    return Classification.of(instruction,
+        RelocationPolicy.FULL) instanceof Classification.Emulate(Emulation effect)
+            ? Optional.of(effect)
+            : Optional.empty();
   }
 
   /**
-   * Whether an indirect jump goes by a table: it has an index, or says that it needs no landing (CET), or an
-   * entry of four bytes was loaded, sign-extended and added to what is its target.
+   * Whether an indirect jump is a {@code switch}: it says that it needs no landing (CET), or an entry of four
+   * bytes was loaded, sign-extended and added to what is its target. A table of whole addresses may as well
+   * have functions in it.
    */
   private static boolean isSwitch(Instruction jump, Deque<Instruction> before) {
     if (jump.bytes()[0] == NOTRACK) {
       return true;
     }
-    return switch (jump.operands().getFirst()) {
-      case Operand.OfMemory memory -> memory.index().isPresent();
-      case Operand.OfRegister target -> target.register().gpr()
-          .filter(gpr -> before.stream().anyMatch(each -> loadsEntry(each, gpr))
-              && before.stream().anyMatch(each -> each.mnemonic().equals("add") && writes(each, gpr)))
-          .isPresent();
-      default -> false;
-    };
+    return jump.operands().getFirst() instanceof Operand.OfRegister target && target.register().gpr()
+        .filter(gpr -> before.stream().anyMatch(each -> loadsEntry(each, gpr))
+            && before.stream().anyMatch(each -> each.mnemonic().equals("add") && writes(each, gpr)))
+        .isPresent();
   }
 
   private static boolean loadsEntry(Instruction instruction, Gpr gpr) {
@@ -144,7 +164,7 @@ final class FunctionExits {
     for (long target : targets) {
       UnwindTable.Range piece = isWithin(target) ? null : code.regionAround(target);
       boolean fresh = piece != null && pieces.size() < MOST_PIECES && pieces.add(piece.start());
-      if (piece != null && fresh && (isCold(piece.start()) || belongs(piece))) {
+      if (piece != null && fresh && belongs(piece)) {
         parts.add(piece);
       }
     }
@@ -154,12 +174,23 @@ final class FunctionExits {
     return effect instanceof Emulation.Jump(long target) ? OptionalLong.of(target) : OptionalLong.empty();
   }
 
-  /** As GCC and LLVM name what they move away. */
-  private boolean isCold(long address) {
-    SymbolTable.Code piece = symbols.functionContaining(address);
-    SymbolTable.Code function = symbols.functionContaining(parts.getFirst().start());
-    return piece != null && function != null && piece.names().stream().anyMatch(name -> function.names()
-        .stream().anyMatch(own -> name.startsWith(own + ".cold")));
+  /** What GCC and LLVM move away from a function, as they name it. */
+  private void addNamedPieces(long address) {
+    SymbolTable.Code function = symbols.functionAt(address);
+    if (function == null) {
+      return;
+    }
+    for (SymbolEntry entry : function.entries().subList(0, Math.min(MOST_NAMES, function.entries().size()))) {
+      for (int i = -1; i < MOST_NAMES; i++) {
+        for (SymbolEntry piece : symbols.named(entry.name() + ".cold" + (i < 0 ? "" : "." + i))) {
+          UnwindTable.Range range = piece.isTyped() ? code.regionAround(piece.address()) : null;
+          if (range != null && pieces.size() < MOST_PIECES && !isWithin(range.start())
+              && pieces.add(range.start())) {
+            parts.add(range);
+          }
+        }
+      }
+    }
   }
 
   /**

@@ -61,6 +61,7 @@ final class IndirectFunctions {
       slots = user.relocations();
       instances = user.instances();
     } catch (SymbolException e) {
+      Reading.check();
       // A damaged module cannot tell, others may.
       return null;
     }

@@ -38,6 +38,9 @@ final class InstructionStarts {
   private static final int LONGEST = 15;
   /** Sections that are read as a whole, and walked through; that of a browser may be larger. */
   private static final int LARGEST_KEPT = 1 << 27;
+  private static final int MOST_CODE = 1 << 30;
+  /** How often a walk looks whether it is interrupted. */
+  private static final int INSTRUCTIONS_AT_ONCE = 1 << 16;
   /** Pieces that are decoded for one question. */
   private static final int LARGEST_BODY = 1 << 20;
   private static final Set<String> ENDS = Set.of("ud0", "ud1", "ud2", "hlt");
@@ -48,6 +51,7 @@ final class InstructionStarts {
   /** Starts of functions, ascending. */
   private final long[] roots;
   /** Pieces of code of known size, joined where they overlap, ascending; their starts and ends. */
+  private final List<UnwindTable.Range> regions;
   private final long[] regionStarts;
   private final long[] regionEnds;
   /** Where data begins, as symbols say: no code goes on there. */
@@ -76,22 +80,36 @@ final class InstructionStarts {
         ranges.add(new UnwindTable.Range(function.start(), function.end(), false));
       }
     }
+    // What symbols contradict: a record that begins a byte in front of a function, as those of signal frames do
+    // that are not marked as such (glibc, __restore_rt), or in the middle of one, where anything may be.
+    List<UnwindTable.Range> known = joined(new ArrayList<>(ranges));
+    Set<Long> typed = Set.copyOf(all);
+    int at = 0;
     for (UnwindTable.Range range : unwinding) {
-      if (!range.signalFrame() && !isContradicted(range.start(), symbols)) {
+      while (at < known.size() && known.get(at).end() <= range.start()) {
+        at++;
+      }
+      boolean within = at < known.size() && known.get(at).start() < range.start();
+      if (!range.signalFrame()
+          && (typed.contains(range.start()) || !within && !typed.contains(range.start() + 1))) {
         all.add(range.start());
         ranges.add(range);
       }
     }
     roots = all.stream().distinct().sorted().mapToLong(Long::longValue).toArray();
-    List<UnwindTable.Range> regions = joined(ranges);
+    regions = joined(ranges);
     regionStarts = regions.stream().mapToLong(UnwindTable.Range::start).toArray();
     regionEnds = regions.stream().mapToLong(UnwindTable.Range::end).toArray();
     long base = 0;
+    long kept = 0;
     for (Section section : image.sections()) {
+      boolean isKept = section.size() <= LARGEST_KEPT;
+      // Sections that overlap in the file would make a small one cost gigabytes.
       if (section.isExecutable() && section.type() != Section.NOBITS && section.size() >= 0
-          && section.size() <= Integer.MAX_VALUE - base) {
+          && section.size() <= MOST_CODE - base && (!isKept || section.size() <= 2L * LARGEST_KEPT - kept)) {
         bases.put(section.index(), (int) base);
         base += section.size();
+        kept += isKept ? section.size() : 0;
       }
     }
   }
@@ -102,23 +120,11 @@ final class InstructionStarts {
     try {
       unwinding = ElfImage.guarded(source, reader -> UnwindTable.ranges(image, reader));
     } catch (SymbolException e) {
-      SymbolException.ifInterrupted();
+      Reading.check();
       // A table that cannot be read proves nothing, and refutes nothing that symbols say.
       unwinding = List.of();
     }
     return new InstructionStarts(image, unwinding, symbols);
-  }
-
-  /**
-   * Whether symbols say that a record of the unwind table begins elsewhere than at an instruction. Those of
-   * signal frames that are not marked as such begin a byte early (glibc, __restore_rt); a record in the
-   * middle of a function may begin anywhere in it.
-   */
-  private static boolean isContradicted(long start, SymbolTable symbols) {
-    SymbolTable.Code next = symbols.functionAt(start + 1);
-    SymbolTable.Code around = symbols.functionContaining(start);
-    return next != null && next.typed()
-        || around != null && around.typed() && around.sized() && around.start() != start;
   }
 
   private static List<UnwindTable.Range> joined(List<UnwindTable.Range> ranges) {
@@ -128,8 +134,10 @@ final class InstructionStarts {
       UnwindTable.Range last = result.isEmpty() ? null : result.getLast();
       if (last == null || range.start() >= last.end()) {
         result.add(range);
-      } else if (range.end() > last.end()) {
-        result.set(result.size() - 1, new UnwindTable.Range(last.start(), range.end(), false));
+      } else if (range.end() > last.end() || range.landingPads()) {
+        result.set(result.size() - 1,
+            new UnwindTable.Range(last.start(), Math.max(last.end(), range.end()), false,
+                last.landingPads() || range.landingPads()));
       }
     }
     return result;
@@ -171,14 +179,46 @@ final class InstructionStarts {
     if (Arrays.binarySearch(roots, address) >= 0) {
       return true;
     }
-    int bit = bit(section, address);
-    if (!starts.get(bit) && !complete) {
-      walkThroughFunctionAround(source, section, address);
-    }
-    if (!starts.get(bit) && !complete) {
+    if (!isReached(source, section, address) && !complete) {
       walkThroughAll(source);
     }
+    return starts.get(bit(section, address));
+  }
+
+  /** Whether an instruction is proved to start there by the code of its own function. */
+  private boolean isReached(ElfSource source, Section section, long address) {
+    int bit = bit(section, address);
+    if (!starts.get(bit) && (!complete || section.size() > LARGEST_KEPT)) {
+      walkThroughFunctionAround(source, section, address);
+    }
     return starts.get(bit);
+  }
+
+  /** The same of an address in a piece of known size; and whether no data begin in the piece. */
+  boolean isReached(ElfSource source, long address) {
+    Section section = image.executableSection(address);
+    return section != null && bases.containsKey(section.index())
+        && (Arrays.binarySearch(roots, address) >= 0 || isReached(source, section, address));
+  }
+
+  /**
+   * Whether an instruction that was decoded in the order of addresses fits what is proved: no other starts
+   * within it, and no data do.
+   */
+  boolean fits(Instruction instruction) {
+    Section section = image.executableSection(instruction.address());
+    if (section == null) {
+      return false;
+    }
+    long end = instruction.nextAddress();
+    int next = starts.nextSetBit(bit(section, instruction.address()) + 1);
+    boolean startsWithin = next >= 0 && next < bit(section, end);
+    for (long at = instruction.address(); at < end; at++) {
+      if (data.contains(at)) {
+        return false;
+      }
+    }
+    return !startsWithin;
   }
 
   private int bit(Section section, long address) {
@@ -252,9 +292,7 @@ final class InstructionStarts {
   UnwindTable.@Nullable Range regionAround(long address) {
     int region = Arrays.binarySearch(regionStarts, address);
     region = region >= 0 ? region : -region - 2;
-    return region >= 0 && address < regionEnds[region]
-        ? new UnwindTable.Range(regionStarts[region], regionEnds[region], false)
-        : null;
+    return region >= 0 && address < regionEnds[region] ? regions.get(region) : null;
   }
 
   /**
@@ -323,8 +361,9 @@ final class InstructionStarts {
         pending = new Addresses();
         // By section: each is walked through with all that leads into it.
         for (Section section : image.sections()) {
-          if (bases.containsKey(section.index()) && section.size() <= LARGEST_KEPT) {
-            walk(source, left.in(section), section, section.address(), section.end());
+          Addresses from = left.in(section);
+          if (!from.isEmpty() && bases.containsKey(section.index()) && section.size() <= LARGEST_KEPT) {
+            walk(source, from, section, section.address(), section.end());
           }
         }
         left = pending;
@@ -341,16 +380,18 @@ final class InstructionStarts {
   /** Walks from some addresses as far as instructions of a part of a section lead. */
   private void walk(ElfSource source, Addresses from, Section section, long low, long high) {
     Text text = text(source, section, low, high);
+    int count = 0;
     while (!from.isEmpty()) {
-      if (Thread.currentThread().isInterrupted()) {
-        pending.addAll(from);
-        SymbolException.ifInterrupted();
-      }
       long address = from.removeLast();
       while (address >= low && address < high && !starts.get(bit(section, address))) {
         Instruction instruction = decode(text, address, 0);
         if (instruction == null) {
           break;
+        }
+        if (++count % INSTRUCTIONS_AT_ONCE == 0 && Reading.isInterrupted()) {
+          from.add(address);
+          pending.addAll(from);
+          Reading.check();
         }
         starts.set(bit(section, address));
         if (instruction.branchTarget().isPresent()) {

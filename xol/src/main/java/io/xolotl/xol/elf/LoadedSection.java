@@ -46,6 +46,7 @@ public final class LoadedSection {
       try {
         words = file.relativeWords(section);
       } catch (SymbolException e) {
+        Reading.check();
         // A file whose tables are damaged says nothing.
         words = Map.of();
       }

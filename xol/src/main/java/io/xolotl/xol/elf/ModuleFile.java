@@ -102,6 +102,7 @@ final class ModuleFile {
     try {
       return !instances().isEmpty();
     } catch (SymbolException e) {
+      Reading.check();
       // No ELF file, or not one that can be read: nothing shows that what lies beside it is its code.
       return false;
     }
@@ -150,18 +151,18 @@ final class ModuleFile {
 
   /** Whether an instruction starts at an address of the file; see {@link InstructionStarts}. */
   Boundary boundary(long fileAddress, long bias, @Nullable Long called) {
-    return image().starts(source(), symbols()).boundary(source(), fileAddress, bias, called);
+    return symbols().starts(image(), source()).boundary(source(), fileAddress, bias, called);
   }
 
   /** All exits of the function around an address of the file, at their addresses in the process, or null. */
   @Nullable
   FunctionBody body(long fileAddress, long bias) {
-    return image().starts(source(), symbols()).body(source(), fileAddress, bias);
+    return symbols().starts(image(), source()).body(source(), fileAddress, bias);
   }
 
   /** Returns true if an instruction is proved to start at an address of the file. */
   boolean isStart(long fileAddress) {
-    return image().starts(source(), symbols()).isStart(source(), fileAddress);
+    return symbols().starts(image(), source()).isStart(source(), fileAddress);
   }
 
   List<RelocationSlot> relocations() {

@@ -44,18 +44,6 @@ public final class SymbolException extends RuntimeException {
     this.reason = reason;
   }
 
-  /**
-   * Lets a thread that is interrupted read no further. Its status stays, so that what it tries next ends as
-   * soon.
-   *
-   * @throws SymbolException if the calling thread is interrupted
-   */
-  static void ifInterrupted() {
-    if (Thread.currentThread().isInterrupted()) {
-      throw new SymbolException(Reason.INTERRUPTED, "this thread was interrupted while it read a file");
-    }
-  }
-
   /** What went wrong. */
   public Reason reason() {
     return reason;

@@ -24,6 +24,12 @@ final class SymbolParser {
       defined.addAll(others.defined);
       imported.addAll(others.imported);
     }
+
+    /** Whether there are symbols of functions that are not exported: so there was a {@code .symtab}. */
+    boolean local() {
+      return defined.stream()
+          .anyMatch(entry -> entry.isTyped() && entry.binding() == SymbolEntry.Binding.LOCAL);
+    }
   }
 
   private SymbolParser() {}
@@ -62,7 +68,7 @@ final class SymbolParser {
     int count = rows.count();
     for (int i = 1; i < count; i++) {
       if (i % ROWS_AT_ONCE == 0) {
-        SymbolException.ifInterrupted();
+        Reading.check();
       }
       int type = rows.type(i);
       if (rows.name(i) == 0 || type == SymbolRows.SECTION || type == SymbolRows.FILE) {

@@ -286,6 +286,7 @@ public final class SymbolResolver {
         }
       }
     } catch (SymbolException e) {
+      Reading.check();
       // The module has no names to give; the place alone is still right.
     }
     return place;
@@ -332,6 +333,7 @@ public final class SymbolResolver {
     try {
       return file == null ? null : file.instanceAt(address);
     } catch (SymbolException e) {
+      Reading.check();
       return null;
     }
   }
@@ -351,6 +353,7 @@ public final class SymbolResolver {
           file.instances().forEach(module -> result.add(new LoadedSection(file, module, section)));
         }
       } catch (SymbolException e) {
+        Reading.check();
         // Who names the module learns what is wrong with it.
       }
     }
@@ -373,6 +376,7 @@ public final class SymbolResolver {
           ? null
           : Arrays.stream(file.abortHandlers()).map(handler -> module.bias() + handler).toArray();
     } catch (SymbolException e) {
+      Reading.check();
       return null;
     }
   }
@@ -445,6 +449,7 @@ public final class SymbolResolver {
     try {
       return file.image().soname();
     } catch (SymbolException e) {
+      Reading.check();
       // A file that cannot be read must not hide the others; who names it learns what is wrong with it.
       return null;
     }

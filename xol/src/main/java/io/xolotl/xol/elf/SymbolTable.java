@@ -14,7 +14,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The symbols of a file by name and by address. Immutable; all addresses are in the file's own address space.
+ * The symbols of a file by name and by address. All addresses are in the file's own address space. Safe for
+ * use by several threads.
  */
 final class SymbolTable {
 
@@ -53,6 +54,8 @@ final class SymbolTable {
   private final String tables;
   private final String debug;
   private final boolean embedded;
+  private final boolean complete;
+  private @Nullable InstructionStarts instructions;
   /** Ascending. */
   private final List<Code> functions;
   /** The starts of {@link #functions}, next to each other for binary search. */
@@ -67,6 +70,7 @@ final class SymbolTable {
         : image.firstOfType(Section.DYNSYM) != null
             ? ".dynsym has no function, and there is no .symtab"
             : "it has neither .symtab nor .dynsym";
+    complete = symbols.local();
     embedded = image.sections().stream().anyMatch(section -> section.name().equals(EmbeddedSymbols.SECTION));
     String buildId = image.buildId();
     ElfImage.DebugLink link = image.debugLink();
@@ -149,6 +153,21 @@ final class SymbolTable {
   /** All symbols of a name, in all versions. */
   List<SymbolEntry> named(String name) {
     return byName.getOrDefault(name, List.of());
+  }
+
+  /** Whether there are local symbols too, as far as the compiler leaves any. */
+  boolean areComplete() {
+    return complete;
+  }
+
+  /** Where instructions start, as far as that is proved by these symbols and the file. */
+  synchronized InstructionStarts starts(ElfImage image, ElfSource source) {
+    InstructionStarts known = instructions;
+    if (known == null) {
+      known = InstructionStarts.of(image, source, this);
+      instructions = known;
+    }
+    return known;
   }
 
   /** Where there are data among the code, as symbols say. */

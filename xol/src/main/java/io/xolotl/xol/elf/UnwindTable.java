@@ -26,11 +26,20 @@ final class UnwindTable {
    * @param end the first address behind it
    * @param signalFrame the kernel's frame of a signal: such a record begins a byte early, inside of whatever
    *     is before, because unwinders look up the address before a return address
+   * @param landingPads exceptions are caught in it, or something is done when one passes
    */
-  record Range(long start, long end, boolean signalFrame) {}
+  record Range(long start, long end, boolean signalFrame, boolean landingPads) {
+    Range(long start, long end, boolean signalFrame) {
+      this(start, end, signalFrame, false);
+    }
+  }
 
-  /** How the records that refer to a common one write addresses. */
-  private record Common(int encoding, boolean signalFrame) {}
+  /**
+   * How the records that refer to a common one write addresses.
+   *
+   * @param landingPads how they write that of the table of landing pads, or {@link #OMITTED}
+   */
+  private record Common(int encoding, boolean signalFrame, int landingPads, boolean augmented) {}
 
   private static final int EXTENDED_LENGTH = 0xffff_ffff;
   // Of what compilers write, with room; without an end each of many records could be as long as the table.
@@ -107,8 +116,14 @@ final class UnwindTable {
     }
     Section code = image.executableSection(start);
     if (code != null && Long.compareUnsigned(size, code.end() - start) <= 0) {
-      ranges.add(new Range(start, start + size, common.signalFrame()));
+      ranges.add(new Range(start, start + size, common.signalFrame(), hasLandingPads(common)));
     }
+  }
+
+  /** The address of the function's table of landing pads is the first in what augments the record. */
+  private boolean hasLandingPads(Common common) {
+    return common.augmented() && common.landingPads() != OMITTED && leb128() != 0
+        && value(common.landingPads() & FORMAT) != 0;
   }
 
   private @Nullable Common common(int offset) {
@@ -138,7 +153,9 @@ final class UnwindTable {
     }
     if (version != 1 && version != 3 || augmentation.isEmpty() || augmentation.charAt(0) != 'z') {
       // Without that the addresses are absolute, and nothing else is said of them.
-      return augmentation.isEmpty() && (version == 1 || version == 3) ? new Common(ABSOLUTE, false) : null;
+      return augmentation.isEmpty() && (version == 1 || version == 3)
+          ? new Common(ABSOLUTE, false, OMITTED, false)
+          : null;
     }
     leb128();
     leb128();
@@ -150,10 +167,11 @@ final class UnwindTable {
     leb128();
     int encoding = ABSOLUTE;
     boolean signalFrame = false;
+    int landingPads = OMITTED;
     for (char letter : augmentation.substring(1).toCharArray()) {
       switch (letter) {
         case 'R' -> encoding = table.get() & 0xff;
-        case 'L' -> table.get();
+        case 'L' -> landingPads = table.get() & 0xff;
         case 'P' -> {
           int personality = table.get() & 0xff;
           if (personality != OMITTED) {
@@ -169,7 +187,7 @@ final class UnwindTable {
     int relation = encoding & RELATION;
     return (encoding & INDIRECT) != 0 || relation != ABSOLUTE && relation != PC_RELATIVE
         ? null
-        : new Common(encoding, signalFrame);
+        : new Common(encoding, signalFrame, landingPads, true);
   }
 
   private long pointer(int encoding) {

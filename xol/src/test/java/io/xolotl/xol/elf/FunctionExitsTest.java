@@ -34,7 +34,7 @@ class FunctionExitsTest {
         .requireNonNull(ElfSource.OnDisk.at("exits", null, program.toAbsolutePath().toString()));
     ElfImage image = ElfImage.of(source);
     SymbolTable symbols = image.symbols(source, null);
-    return image.starts(source, symbols).body(source, address(symbols, function), BIAS);
+    return symbols.starts(image, source).body(source, address(symbols, function), BIAS);
   }
 
   private static long address(SymbolTable symbols, String name) {
@@ -49,14 +49,14 @@ class FunctionExitsTest {
 
   @ParameterizedTest
   @CsvSource({"returns, true, returns_first returns_second", "tail, true, tail_exit",
-      "again, true, again_exit again_end", "indexed, true, indexed_end", "relative, true, relative_end",
+      "again, true, again_exit again_end", "indexed, false, indexed_end", "relative, true, relative_end",
       "indirect, false, indirect_end", "conditional, false, conditional_end",
+      "unreached, false, unreached_end", "returns_within, false, returns_within_end",
       // A breakpoint at a jump within its loop would stop each time round.
       "looping, true, moved_end looping_end"})
   void areFoundWhereTheyAre(String function, boolean complete, String exits) {
     FunctionBody body = Objects.requireNonNull(body(function));
     SymbolTable symbols = symbols();
-    assertThat(body.start()).isEqualTo(BIAS + address(symbols, function));
     assertThat(body.complete()).isEqualTo(complete);
     assertThat(body.exits()).extracting(FunctionBody.Exit::address)
         .containsExactlyInAnyOrderElementsOf(
@@ -74,8 +74,14 @@ class FunctionExitsTest {
         .isEqualTo(new Emulation.Jump(BIAS + address(symbols, "again")));
   }
 
+  @Test
+  void sayWhetherTheStartIsTheHeadOfALoop() {
+    assertThat(Objects.requireNonNull(body("looping")).repeats()).isTrue();
+    assertThat(Objects.requireNonNull(body("again")).repeats()).isFalse();
+  }
+
   @ParameterizedTest
-  @ValueSource(strings = {"data_within", "far_away"})
+  @ValueSource(strings = {"data_within", "typed_within", "far_away"})
   void areNotKnownOfWhatIsNotUnderstood(String function) {
     assertThat(body(function)).isNull();
   }

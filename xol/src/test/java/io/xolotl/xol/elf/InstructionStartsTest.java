@@ -39,7 +39,7 @@ class InstructionStartsTest {
           ElfSource.OnDisk.at(file.toString(), null, file.toAbsolutePath().toString()));
       ElfImage image = ElfImage.of(source);
       SymbolTable symbols = image.symbols(source, null);
-      return new Asked(source, symbols, image.starts(source, symbols));
+      return new Asked(source, symbols, symbols.starts(image, source));
     }
 
     long address(String symbol) {
@@ -257,7 +257,9 @@ class InstructionStartsTest {
         // In the middle of a function nothing is known without a walk.
         for (long address = start; address < start + 24;) {
           try {
-            interrupted.starts().boundary(interrupted.source(), address, 0, null);
+            long asked = address;
+            Reading.interruptibly(
+                () -> interrupted.starts().boundary(interrupted.source(), asked, 0, null));
             address++;
           } catch (SymbolException e) {
             assertThat(e.reason()).isEqualTo(SymbolException.Reason.INTERRUPTED);

@@ -29,7 +29,8 @@ class NativeAccessTest {
   /** Xolotl as an application has it: its modules, and what they require. */
   private static ModuleFinder modules() {
     return ModuleFinder.of(ModuleLayer.boot().configuration().modules().stream()
-        .filter(module -> module.name().startsWith("io.xolotl.") || module.name().equals("net.fornwall.jelf"))
+        .filter(module -> module.name().startsWith("io.xolotl.")
+            || Set.of("net.fornwall.jelf", "org.tukaani.xz").contains(module.name()))
         .map(module -> Path.of(module.reference().location().orElseThrow())).toArray(Path[]::new));
   }
 

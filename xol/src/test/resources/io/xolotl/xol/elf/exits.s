@@ -34,7 +34,7 @@ again_end:
         ret
 end again
 
-function indexed                                # a switch by addresses
+function indexed                                # a switch by addresses, or a table of functions
         cmp     $2, %edi
         ja      indexed_end
         jmp     *table(,%rdi,8)
@@ -44,6 +44,8 @@ indexed_end:
 end indexed
 
 function relative                               # a switch by distances
+        cmp     $2, %edi
+        ja      relative_end
         lea     table(%rip), %rdx
         movslq  (%rdx,%rdi,4), %rax
         add     %rdx, %rax
@@ -82,6 +84,36 @@ function data_within
         ret
         .quad   0x0606060606060606
 end data_within
+
+function returns_within                         # data that would be returns, and code behind them
+        jmp     1f
+        .quad   0xc3c3c3c3c3b8c3c3
+1:
+returns_within_end:
+        ret
+end returns_within
+
+function typed_within
+        jmp     1f
+        .type   constant, @object
+constant:
+        .quad   0xc3c3c3c3c3c3c3c3
+        .size   constant, 8
+1:      ret
+end typed_within
+
+function unreached                              # as some cases of a switch are
+        cmp     $2, %edi
+        ja      unreached_end
+        lea     table(%rip), %rdx
+        movslq  (%rdx,%rdi,4), %rax
+        add     %rdx, %rax
+        jmp     *%rax
+        nop
+        ret
+unreached_end:
+        ret
+end unreached
 
 function far_away
         lret

@@ -1,0 +1,104 @@
+package io.xolotl.xol;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentNavigableMap;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The calls of a function that have not returned, each by the stack pointer at its entry: no two have the
+ * same, while fibers change threads. Those that were left by longjmp or an exception stay until another call
+ * begins there.
+ *
+ * <p>Safe for use by several threads. A call belongs to whichever thread uses its stack, one at a time.
+ */
+final class OpenCalls {
+
+  /** More than all threads of a server have; a process could begin calls for ever, each somewhere else. */
+  private static final int MOST = 1 << 18;
+  /** Calls that are looked at to find one whose stack was moved. */
+  private static final int MOST_SEARCHED = 1 << 10;
+  /** Calls that have called the function again by a jump, at one depth. */
+  private static final int MOST_JUMPS = 1 << 10;
+
+  /** A call that has not returned. */
+  static final class Call {
+    final long returnAddress;
+    /** What is done when it returns; knows what the entry handler shared. */
+    final ProbeHandler onReturn;
+    /** The call that has called the function again by a jump, and returns with this one. */
+    final @Nullable Call jumper;
+    private final int jumps;
+    /** It has jumped out of the function, or may have, and another one may return for it. */
+    volatile boolean left;
+    /** It has jumped to the function's start. */
+    volatile boolean again;
+
+    Call(long returnAddress, ProbeHandler onReturn, @Nullable Call jumper) {
+      this.returnAddress = returnAddress;
+      this.onReturn = onReturn;
+      this.jumper = jumper;
+      jumps = jumper == null ? 0 : jumper.jumps + 1;
+    }
+
+    /** How many calls return together with this one. */
+    int jumps() {
+      return jumps;
+    }
+
+    /** Returns true if no call may be added behind it. */
+    boolean isLast() {
+      return jumps == MOST_JUMPS;
+    }
+  }
+
+  private final ConcurrentNavigableMap<Long, Call> calls = new ConcurrentSkipListMap<>();
+  private final AtomicInteger size = new AtomicInteger();
+
+  /** Keeps a call; false if there are too many. */
+  boolean add(long stackPointer, Call call) {
+    if (size.get() >= MOST) {
+      return false;
+    }
+    if (calls.put(stackPointer, call) == null) {
+      size.incrementAndGet();
+    }
+    return true;
+  }
+
+  @Nullable
+  Call at(long stackPointer) {
+    return calls.get(stackPointer);
+  }
+
+  @Nullable
+  Call remove(long stackPointer) {
+    Call call = calls.remove(stackPointer);
+    if (call != null) {
+      size.decrementAndGet();
+    }
+    return call;
+  }
+
+  /** The innermost call of the stack with a pointer, if there is one; else one of another stack, or null. */
+  @Nullable
+  Call innermost(long stackPointer) {
+    Map.Entry<Long, Call> entry = calls.ceilingEntry(stackPointer);
+    return entry == null ? null : entry.getValue();
+  }
+
+  /** Removes a call that returns to an address; false if none does. */
+  boolean removeReturningTo(long returnAddress) {
+    int searched = 0;
+    for (Map.Entry<Long, Call> entry : calls.entrySet()) {
+      if (entry.getValue().returnAddress == returnAddress) {
+        return remove(entry.getKey()) != null;
+      }
+      if (++searched == MOST_SEARCHED) {
+        break;
+      }
+    }
+    return false;
+  }
+}
