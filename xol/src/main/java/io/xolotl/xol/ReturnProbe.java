@@ -149,8 +149,8 @@ public final class ReturnProbe {
     long stackPointer = hit.registers().rsp();
     long returnAddress = hit.readWord(stackPointer);
     Call before = calls.remove(stackPointer);
-    // A function that has waited for its module, or a child's. If it begins with an exit, this hit is not seen
-    // there any more.
+    // A function that has waited for its module, or a child's. If it begins with an exit, this hit is not
+    // seen there any more.
     boolean first = !searched;
     watchExits(entry.address());
     T value = own.onEntry().onEntry(hit);

@@ -80,8 +80,8 @@ final class InstructionStarts {
         ranges.add(new UnwindTable.Range(function.start(), function.end(), false));
       }
     }
-    // What symbols contradict: a record that begins a byte in front of a function, as those of signal frames do
-    // that are not marked as such (glibc, __restore_rt), or in the middle of one, where anything may be.
+    // What symbols contradict: a record that begins a byte in front of a function, as those of signal frames
+    // do that are not marked as such (glibc, __restore_rt), or in the middle of one, where anything may be.
     List<UnwindTable.Range> known = joined(new ArrayList<>(ranges));
     Set<Long> typed = Set.copyOf(all);
     int at = 0;

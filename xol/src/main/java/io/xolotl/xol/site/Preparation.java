@@ -145,7 +145,7 @@ public final class Preparation {
     };
   }
 
-  /** Finds or makes the site of an instruction whose prefix alone is in front of another that starts there. */
+  /** Finds or makes the site of an instruction whose prefix is in front of another that starts there. */
   private Site guard(Place place, Instruction around, List<MemoryMapping> mappings, LongMap<Site> fresh) {
     long address = around.address();
     Site known = siteAt(address, fresh);
