@@ -102,7 +102,7 @@ final class FunctionExits {
   }
 
   private void look(Instruction instruction, Deque<Instruction> before, UnwindTable.Range part) {
-    understood &= code.fits(instruction);
+    understood &= code.fits(source, instruction);
     Optional<Emulation> effect = effect(instruction);
     switch (instruction.category()) {
       case "ret", "uncond_br" -> {

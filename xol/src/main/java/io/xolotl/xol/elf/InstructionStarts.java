@@ -202,23 +202,28 @@ final class InstructionStarts {
   }
 
   /**
-   * Whether an instruction that was decoded in the order of addresses fits what is proved: no other starts
-   * within it, and no data do.
+   * Whether an instruction that was decoded in the order of addresses fits what is proved: no data begin in
+   * it, and no other instruction, unless that is the same without a prefix.
    */
-  boolean fits(Instruction instruction) {
+  boolean fits(ElfSource source, Instruction instruction) {
     Section section = image.executableSection(instruction.address());
     if (section == null) {
       return false;
     }
     long end = instruction.nextAddress();
-    int next = starts.nextSetBit(bit(section, instruction.address()) + 1);
-    boolean startsWithin = next >= 0 && next < bit(section, end);
     for (long at = instruction.address(); at < end; at++) {
       if (data.contains(at)) {
         return false;
       }
     }
-    return !startsWithin;
+    int first = bit(section, instruction.address());
+    int next = starts.nextSetBit(first + 1);
+    if (next < 0 || next >= first + instruction.length()) {
+      return true;
+    }
+    long within = instruction.address() + (next - first);
+    Instruction other = decode(text(source, section, within, within), within, 0);
+    return other != null && other.nextAddress() == end;
   }
 
   private int bit(Section section, long address) {

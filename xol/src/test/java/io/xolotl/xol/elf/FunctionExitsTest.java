@@ -51,7 +51,8 @@ class FunctionExitsTest {
   @CsvSource({"returns, true, returns_first returns_second", "tail, true, tail_exit",
       "again, true, again_exit again_end", "indexed, false, indexed_end", "relative, true, relative_end",
       "indirect, false, indirect_end", "conditional, false, conditional_end",
-      "unreached, false, unreached_end", "returns_within, false, returns_within_end",
+      "unlocked, true, unlocked_end", "unreached, false, unreached_end",
+      "returns_within, false, returns_within_end",
       // A breakpoint at a jump within its loop would stop each time round.
       "looping, true, moved_end looping_end"})
   void areFoundWhereTheyAre(String function, boolean complete, String exits) {

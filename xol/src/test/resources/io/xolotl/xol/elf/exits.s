@@ -80,6 +80,15 @@ looping_end:
         ret
 end looping
 
+function unlocked                               # as glibc leaves the prefix out
+        test    %edi, %edi
+        jz      1f
+        lock
+1:      incl    (%rsi)
+unlocked_end:
+        ret
+end unlocked
+
 function data_within
         ret
         .quad   0x0606060606060606
