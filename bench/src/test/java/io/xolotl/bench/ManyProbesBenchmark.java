@@ -64,7 +64,7 @@ public class ManyProbesBenchmark {
     target = started;
     ProbedProcess attached = ProbedProcess.attach(started.pid());
     process = attached;
-    requests = instructions(attached, probes).stream().map(address -> ProbeRequest.at(address, hit -> {}))
+    requests = instructions(attached, probes).stream().map(address -> ProbeRequest.at(address, hit -> {}).trustingBoundary())
         .toList();
   }
 
