@@ -64,7 +64,8 @@ public class ManyProbesBenchmark {
     target = started;
     ProbedProcess attached = ProbedProcess.attach(started.pid());
     process = attached;
-    requests = instructions(attached, probes).stream().map(address -> ProbeRequest.at(address, hit -> {}).trustingBoundary())
+    requests = instructions(attached, probes).stream()
+        .map(address -> ProbeRequest.at(address, hit -> {}).trustingBoundary())
         .toList();
   }
 
