@@ -60,7 +60,9 @@ sealed interface ElfSource {
 
     /** Returns true if the path leads to the same file still, with the same content. */
     boolean isCurrent() {
-      return equals(at(name, root, path));
+      return root == null
+          ? identity.equals(Identity.of(Path.of(path)))
+          : equals(at(name, root, path));
     }
 
     @Override
