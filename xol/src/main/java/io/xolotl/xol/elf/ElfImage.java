@@ -6,7 +6,6 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +32,6 @@ final class ElfImage {
 
   private static final int PT_GNU_EH_FRAME = 0x6474e550;
   private static final int LONGEST_SONAME = 1 << 12;
-  private static final int LARGEST_NOTE = 1 << 16;
   static final int LARGEST_DYNAMIC = 1 << 20;
 
   /**
@@ -131,7 +129,11 @@ final class ElfImage {
         ? null
         : ownName(reader, sections.get(dynamic.link()), ownName);
     entryPoints = entryPoints(layout.unsigned(elf.e_entry), entries);
-    buildId = readBuildId(reader);
+    Mark id = Notes.buildId(this, reader);
+    buildId = id == null ? null : HexFormat.of().formatHex(id.bytes());
+    if (id != null) {
+      marks.add(id);
+    }
     debugLink = readDebugLink(reader);
   }
 
@@ -236,37 +238,6 @@ final class ElfImage {
       throw new ElfException("its " + dynamic.name() + " has " + dynamic.size() + " bytes");
     }
     return DynamicEntries.read(layout, content(reader, dynamic));
-  }
-
-  /** jelf's notes are not used: it allocates as many bytes as the note says, up to two gigabytes. */
-  private @Nullable String readBuildId(ElfReader reader) {
-    for (Section section : sections) {
-      // A build id is in a section of some bytes; core files, which are no programs, have large notes.
-      if (section.type() != Section.NOTE || section.size() > LARGEST_NOTE) {
-        continue;
-      }
-      ByteBuffer notes = content(reader, section);
-      while (notes.remaining() >= 12) {
-        int nameSize = notes.getInt();
-        int descriptorSize = notes.getInt();
-        int type = notes.getInt();
-        if (nameSize < 0 || descriptorSize < 0 || nameSize > notes.remaining() - 3) {
-          break;
-        }
-        int name = notes.position();
-        int descriptor = name + (nameSize + 3 & ~3);
-        if (descriptor > notes.limit() || descriptorSize > notes.limit() - descriptor) {
-          break;
-        }
-        if (type == 3 && nameSize == 4 && notes.getInt(name) == 0x00554e47) { // "GNU\0"
-          byte[] id = Arrays.copyOfRange(notes.array(), descriptor, descriptor + descriptorSize);
-          marks.add(new Mark(section.offset() + descriptor, id));
-          return HexFormat.of().formatHex(id);
-        }
-        notes.position(Math.min(notes.limit(), descriptor + (descriptorSize + 3 & ~3)));
-      }
-    }
-    return null;
   }
 
   private @Nullable DebugLink readDebugLink(ElfReader reader) {

@@ -425,41 +425,4 @@ final class InstructionStarts {
   private boolean isEnd(long address) {
     return Arrays.binarySearch(regionEnds, address) >= 0 || data.contains(address);
   }
-
-  /** A stack of addresses. */
-  private static final class Addresses {
-    private long[] addresses = new long[16];
-    private int size;
-
-    void add(long address) {
-      if (size == addresses.length) {
-        addresses = Arrays.copyOf(addresses, size * 2);
-      }
-      addresses[size++] = address;
-    }
-
-    void addAll(Addresses others) {
-      for (int i = 0; i < others.size; i++) {
-        add(others.addresses[i]);
-      }
-    }
-
-    long removeLast() {
-      return addresses[--size];
-    }
-
-    boolean isEmpty() {
-      return size == 0;
-    }
-
-    Addresses in(Section section) {
-      var result = new Addresses();
-      for (int i = 0; i < size; i++) {
-        if (section.contains(addresses[i])) {
-          result.add(addresses[i]);
-        }
-      }
-      return result;
-    }
-  }
 }

@@ -34,9 +34,6 @@ public final class SymbolResolver {
     PATH, FILE_NAME, SONAME, BEGINNING
   }
 
-  /** Pieces of memory between code and its file; a process may have tens of thousands, beside each other. */
-  private static final int FARTHEST_NEIGHBOUR = 64;
-
   private final int pid;
   private final MemoryReader memory;
   private final DebugFiles debugFiles;
@@ -84,7 +81,7 @@ public final class SymbolResolver {
         }
       }
     }
-    Map<MemoryMapping, String> moved = moved(current);
+    Map<MemoryMapping, String> moved = MovedCode.find(current);
     var movedCode = new HashMap<String, List<MemoryMapping>>();
     for (MemoryMapping mapping : current) {
       String from = moved.get(mapping);
@@ -109,48 +106,8 @@ public final class SymbolResolver {
     indexMappings(current, moved);
   }
 
-  private static boolean isOfFile(MemoryMapping mapping) {
+  static boolean isOfFile(MemoryMapping mapping) {
     return mapping.inode() != 0 && mapping.path().startsWith("/") || mapping.path().equals(ModuleFile.VDSO);
-  }
-
-  /**
-   * Code in other memory right behind or in front of mappings of a file, each with the file: some programs
-   * copy their code to memory with huge pages at the same address, and what is there is that of the module
-   * still.
-   */
-  private static Map<MemoryMapping, String> moved(List<MemoryMapping> current) {
-    var moved = new HashMap<MemoryMapping, String>();
-    for (int i = 0; i < current.size(); i++) {
-      MemoryMapping mapping = current.get(i);
-      if (mapping.isExecutable() && !mapping.path().startsWith("[v")) {
-        String neighbour = neighbour(current, i, -1);
-        neighbour = neighbour != null ? neighbour : neighbour(current, i, 1);
-        if (neighbour != null && !(isOfFile(mapping) && neighbour.equals(key(mapping)))) {
-          moved.put(mapping, neighbour);
-        }
-      }
-    }
-    return moved;
-  }
-
-  /** The file of the nearest mapping on one side that is not code and has no gap in between, or null. */
-  private static @Nullable String neighbour(List<MemoryMapping> current, int from, int step) {
-    int end = from + step * (FARTHEST_NEIGHBOUR + 1);
-    for (int i = from + step; i >= 0 && i < current.size() && i != end; i += step) {
-      MemoryMapping lower = current.get(Math.min(i, i - step));
-      MemoryMapping upper = current.get(Math.max(i, i - step));
-      if (lower.end() != upper.start()) {
-        return null;
-      }
-      MemoryMapping mapping = current.get(i);
-      if (isOfFile(mapping)) {
-        return key(mapping);
-      }
-      if (!mapping.isExecutable()) {
-        return null;
-      }
-    }
-    return null;
   }
 
   private ModuleFile updated(@Nullable ModuleFile known, List<MemoryMapping> group,
@@ -181,7 +138,7 @@ public final class SymbolResolver {
    * The same for all mappings of one file, and for no others: a path alone may stand for a file and its
    * replacement.
    */
-  private static String key(MemoryMapping mapping) {
+  static String key(MemoryMapping mapping) {
     return mapping.device() + ' ' + mapping.inode() + ' ' + mapping.path();
   }
 
