@@ -17,8 +17,8 @@ final class Notes {
   private Notes() {}
 
   /**
-   * The build id and where it is; null if there is none. jelf's notes are not used: it allocates as many bytes
-   * as the note says, up to two gigabytes.
+   * The build id and where it is; null if there is none. jelf's notes are not used: it allocates as many
+   * bytes as the note says, up to two gigabytes.
    */
   static ElfImage.@Nullable Mark buildId(ElfImage image, ElfReader reader) {
     for (Section section : image.sections()) {
