@@ -5,6 +5,7 @@ import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.elf.FunctionBody;
 import io.xolotl.xol.elf.FunctionRange;
 import io.xolotl.xol.elf.LoadedModule;
+import io.xolotl.xol.elf.NonlocalExit;
 import io.xolotl.xol.elf.Resolution;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.elf.SymbolResolver;
@@ -112,6 +113,17 @@ final class Locator {
       // The module there cannot be read.
       return Optional.empty();
     }
+  }
+
+  /** The places where code leaves several functions at once. */
+  synchronized List<NonlocalExit> nonlocalExits() {
+    symbols.update(process.mappings());
+    return symbols.nonlocalExits();
+  }
+
+  synchronized boolean isLandingPad(long address) {
+    symbols.update(process.mappings());
+    return symbols.isLandingPad(address);
   }
 
   synchronized String describe(long address) {

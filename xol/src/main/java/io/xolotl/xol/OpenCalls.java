@@ -19,8 +19,20 @@ final class OpenCalls {
   private static final int MOST = 1 << 18;
   /** Calls that are looked at to find one whose stack was moved. */
   private static final int MOST_SEARCHED = 1 << 10;
+  /** Bytes that a stack may have: the limit of what the kernel, glibc and musl give by default. */
+  private static final long LARGEST_STACK = 1 << 23;
   /** Calls that have called the function again by a jump, at one depth. */
   private static final int MOST_JUMPS = 1 << 10;
+
+  /** What is known of a call by how other code has left functions at once. */
+  private enum Fate {
+    /** Nothing: it will return. */
+    OPEN,
+    /** It was left, unless that has only changed to another stack. */
+    LEFT,
+    /** Code has come back to below it since: then either that was only another stack, or this is. */
+    DOUBTFUL
+  }
 
   /** A call that has not returned. */
   static final class Call {
@@ -34,12 +46,23 @@ final class OpenCalls {
     volatile boolean left;
     /** It has jumped to the function's start. */
     volatile boolean again;
+    private volatile Fate fate = Fate.OPEN;
 
     Call(long returnAddress, ProbeHandler onReturn, @Nullable Call jumper) {
       this.returnAddress = returnAddress;
       this.onReturn = onReturn;
       this.jumper = jumper;
       jumps = jumper == null ? 0 : jumper.jumps + 1;
+    }
+
+    /** Returns true if longjmp or an exception has ended it, as far as anybody can tell. */
+    boolean isLeft() {
+      return fate == Fate.LEFT;
+    }
+
+    /** Returns true if nobody can tell whether longjmp or an exception has ended it. */
+    boolean isDoubtful() {
+      return fate == Fate.DOUBTFUL;
     }
 
     /** How many calls return together with this one. */
@@ -88,11 +111,32 @@ final class OpenCalls {
     return entry == null ? null : entry.getValue();
   }
 
+  /**
+   * A thread gets another stack pointer, as longjmp and the unwinder of exceptions give it: all calls between
+   * the two are over. If the two are on different stacks, nobody knows where the new one ends: then all below
+   * it within a stack's length are. Code that changes stacks looks the same. Its calls are still there, and
+   * when something comes back to below them, they are in doubt.
+   *
+   * @param from the stack pointer before
+   * @param to the stack pointer of the code that goes on
+   */
+  void leave(long from, long to) {
+    long low = from < to && to - from <= LARGEST_STACK ? from : to - LARGEST_STACK;
+    for (Call call : calls.subMap(low, to).values()) {
+      call.fate = Fate.LEFT;
+    }
+    for (Call call : calls.subMap(to, to + LARGEST_STACK).values()) {
+      if (call.fate == Fate.LEFT) {
+        call.fate = Fate.DOUBTFUL;
+      }
+    }
+  }
+
   /** Removes a call that returns to an address; false if none does. */
   boolean removeReturningTo(long returnAddress) {
     int searched = 0;
     for (Map.Entry<Long, Call> entry : calls.entrySet()) {
-      if (entry.getValue().returnAddress == returnAddress) {
+      if (entry.getValue().returnAddress == returnAddress && !entry.getValue().isLeft()) {
         return remove(entry.getKey()) != null;
       }
       if (++searched == MOST_SEARCHED) {

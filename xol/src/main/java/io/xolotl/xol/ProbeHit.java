@@ -204,6 +204,11 @@ public final class ProbeHit {
     return wordBytes() == 8 ? memory().readLong(address) : Integer.toUnsignedLong(memory().readInt(address));
   }
 
+  /** An address in the code that the thread is in. */
+  long truncated(long address) {
+    return wordBytes() == 8 ? address : address & 0xffff_ffffL;
+  }
+
   /** Returns true if {@link #performReturn} was called. */
   boolean hasReturned() {
     return returnedFrom != 0;

@@ -7,6 +7,7 @@ import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.elf.FunctionBody;
+import io.xolotl.xol.elf.NonlocalExit;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.SiteException;
@@ -209,6 +210,16 @@ public final class ProbedProcess implements AutoCloseable {
 
   Optional<FunctionBody> body(long address) {
     return inSession(() -> session.locator().body(address));
+  }
+
+  /** The places where code leaves several functions at once. */
+  List<NonlocalExit> nonlocalExits() {
+    return inSession(session.locator()::nonlocalExits);
+  }
+
+  /** Whether exceptions are caught at an address, or something is done when one passes. */
+  boolean isLandingPad(long address) {
+    return inSession(() -> session.locator().isLandingPad(address));
   }
 
   void activate(List<Probe> probes) {

@@ -1,13 +1,16 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.Emulation;
+import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.OpenCalls.Call;
 import io.xolotl.xol.elf.FunctionBody;
+import io.xolotl.xol.elf.NonlocalExit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
@@ -22,7 +25,8 @@ import org.jspecify.annotations.Nullable;
  * {@code ret} with the stack pointer there: what goes on elsewhere, by longjmp or an exception, is no return.
  * A call is also caught where it returns to, by a breakpoint, if it may have been left otherwise: by a tail
  * call, and where the function's extent is not known. It has returned then if the word that was popped is
- * that address; a longjmp to there may look the same.
+ * that address, and neither longjmp nor an exception has left it: for these their last instructions are
+ * probed, wherever code ends as they do, and where exceptions are caught nothing returns.
  *
  * <p>A call that is left by longjmp, an exception or the end of its thread never returns; its value is
  * dropped when the next call at the same depth begins.
@@ -39,6 +43,11 @@ public final class ReturnProbe {
   /** Where the function is left; none as long as they are not known. Written under the monitor. */
   private volatile Map<Long, Probe> exits = Map.of();
   private final Map<Long, Probe> atReturns = new ConcurrentHashMap<>();
+  /** At what ends as longjmp does; complete once {@link #watchesNonlocalExits}. */
+  private final Map<Long, Probe> nonlocalExits = new ConcurrentHashMap<>();
+  private volatile boolean watchesNonlocalExits;
+  /** Return addresses at which exceptions are caught. */
+  private final Set<Long> landingPads = ConcurrentHashMap.newKeySet();
   private final OpenCalls calls = new OpenCalls();
   private final AtomicLong returns = new AtomicLong();
   private final AtomicLong missed = new AtomicLong();
@@ -149,6 +158,9 @@ public final class ReturnProbe {
     long stackPointer = hit.registers().rsp();
     long returnAddress = hit.readWord(stackPointer);
     Call before = calls.remove(stackPointer);
+    if (before != null && before.isLeft()) {
+      before = null;
+    }
     // A function that has waited for its module, or a child's. If it begins with an exit, this hit is not
     // seen there any more.
     boolean first = !searched;
@@ -180,11 +192,10 @@ public final class ReturnProbe {
         : null;
   }
 
-  /** Puts a probe at a return address; false if the call cannot be observed. */
+  /** Puts a probe at a return address; false if the call cannot be observed, or never returns. */
   private boolean isCaught(long returnAddress) {
     try {
-      catchReturnTo(returnAddress);
-      return true;
+      return catchReturnTo(returnAddress);
     } catch (ProbeException refused) {
       switch (refused.reason()) {
         case CLOSED, PROCESS_GONE -> {
@@ -199,21 +210,81 @@ public final class ReturnProbe {
     }
   }
 
-  private void catchReturnTo(long returnAddress) {
+  private boolean catchReturnTo(long returnAddress) {
     Probe known = atReturns.get(returnAddress);
     if (known != null && known.isActive() || !active) {
-      return;
+      return true;
     }
-    var fresh = new Probe(process, request.atReturn(returnAddress, this::returned), this, false);
+    if (landingPads.contains(returnAddress)) {
+      return false;
+    }
+    if (process.isLandingPad(returnAddress)) {
+      // Compilers put one behind a call that never returns. The unwinder gets there by a ret, perhaps.
+      landingPads.add(returnAddress);
+      return false;
+    }
+    if (!watchesNonlocalExits) {
+      // Before the call is kept, so that none leaves it unseen; and before modules are looked at, so that none
+      // comes unseen.
+      process.session().followModules(this);
+      watchNonlocalExits();
+      watchesNonlocalExits = true;
+    }
+    add(atReturns, returnAddress, request.atReturn(returnAddress, this::returned));
+    return true;
+  }
+
+  /** Registers a part of this probe. */
+  private void add(Map<Long, Probe> parts, long address, ProbeRequest part) {
+    var fresh = new Probe(process, part, this, false);
     process.activate(List.of(fresh));
-    Probe raced = atReturns.put(returnAddress, fresh);
+    Probe raced = parts.put(address, fresh);
     if (raced != null) {
-      // Another thread, called from the same place, was as fast. One is enough.
+      // Another thread was as fast. One is enough.
       raced.unregister();
     }
     if (!active) {
       // Unregistered meanwhile, perhaps before this one could be seen.
       fresh.unregister();
+    }
+  }
+
+  private void watchNonlocalExits() {
+    for (NonlocalExit exit : process.nonlocalExits()) {
+      Probe known = nonlocalExits.get(exit.address());
+      if (known == null || !known.isActive()) {
+        try {
+          add(nonlocalExits, exit.address(),
+              request.atNonlocalExit(exit.address(), hit -> leavingSeveral(hit, exit)));
+        } catch (ProbeException refused) {
+          switch (refused.reason()) {
+            case CLOSED, PROCESS_GONE -> throw refused;
+            default -> {
+              // What cannot be probed, in a restartable sequence for instance, is not how functions are left.
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** Modules have come or gone. On the tracer thread. */
+  void modulesChanged() {
+    landingPads.clear();
+    try {
+      watchNonlocalExits();
+    } catch (ProbeException refused) {
+      // The session ends, and the observation of all calls with it.
+    }
+  }
+
+  /** A thread is about to get the stack pointer of a function that it goes back to, past others. */
+  private void leavingSeveral(ProbeHit hit, NonlocalExit exit) {
+    Registers registers = hit.registers();
+    if (registers.rip() == hit.probe().address()) {
+      long from = registers.get(Register.general(exit.from().index()));
+      long to = exit.loaded() ? hit.readWord(hit.truncated(from + exit.displacement())) : hit.truncated(from);
+      calls.leave(registers.rsp(), to + exit.popped());
     }
   }
 
@@ -264,8 +335,12 @@ public final class ReturnProbe {
       if (call != null && call.returnAddress == hit.probe().address()) {
         calls.remove(stackPointer - popped);
         // Who comes by a jump has called something else meanwhile, most probably.
-        if (call.left && hit.readWord(stackPointer - popped) == call.returnAddress) {
-          finish(hit, call);
+        if (call.left && !call.isLeft() && hit.readWord(stackPointer - popped) == call.returnAddress) {
+          if (call.isDoubtful()) {
+            missed.addAndGet(call.jumps() + 1L);
+          } else {
+            finish(hit, call);
+          }
         }
         return;
       }
@@ -312,7 +387,9 @@ public final class ReturnProbe {
   /**
    * Calls whose return was not matched: their stack was moved meanwhile, as Go moves it; or they left the
    * function by a jump, and nobody was seen to return for them; or the instruction at the return address
-   * cannot be probed. Those that were left by longjmp or an exception are not among them.
+   * cannot be probed; or something like longjmp has left their stack and come back to it, and the function is
+   * one of which not all exits are known. Those that were left by longjmp or an exception are not among them,
+   * as far as that can be told.
    */
   public long missed() {
     return missed.get();
@@ -332,6 +409,7 @@ public final class ReturnProbe {
     var all = new ArrayList<Probe>(List.of(entry));
     all.addAll(exits.values());
     all.addAll(atReturns.values());
+    all.addAll(nonlocalExits.values());
     process.unregister(all);
   }
 

@@ -232,6 +232,16 @@ final class Session {
     });
   }
 
+  /** Tells a return probe of modules that come later, as far as the dynamic linker tells. */
+  void followModules(ReturnProbe probe) {
+    unlessEnded(() -> {
+      if (!isClosing()) {
+        waiting.follow(probe);
+      }
+      return true;
+    });
+  }
+
   private void learnTrapAction() {
     try {
       errands.run(thread -> {

@@ -6,12 +6,14 @@ import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.program.DynamicLinker;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Probes whose module is not mapped yet. While there are any the session probes the function that the dynamic
+ * Probes whose module is not mapped yet, and return probes that look at all modules. While there are any the session probes the function that the dynamic
  * linker calls for debuggers at each change to its list of libraries. Tracer thread only.
  */
 @TracerThread
@@ -22,6 +24,7 @@ final class WaitingProbes {
   private final ProbeTable table;
 
   private final List<Probe> waiting = new ArrayList<>();
+  private final Set<ReturnProbe> followers = new LinkedHashSet<>();
   /** On the linker's function; null if nobody has waited for a module. */
   private @Nullable Probe linkerProbe;
 
@@ -44,6 +47,8 @@ final class WaitingProbes {
   void watchLinkerFor(List<Probe> absent) {
     var all = new ArrayList<Probe>(waiting());
     all.addAll(absent);
+    followers.removeIf(probe -> !probe.isActive());
+    followers.forEach(probe -> all.add(probe.entry()));
     if (!all.isEmpty() && (linkerProbe == null || !linkerProbe.isActive())) {
       Probe any = all.getFirst();
       long debugState = DynamicLinker.of(process).debugState();
@@ -61,9 +66,22 @@ final class WaitingProbes {
     waiting.addAll(absent);
   }
 
+  /** Tells a return probe when modules have come, until it is over. */
+  void follow(ReturnProbe probe) {
+    followers.add(probe);
+    try {
+      watchLinkerFor(List.of());
+    } catch (ProbeException e) {
+      // No linker that would tell: no module that would come in the way in which others do.
+      followers.remove(probe);
+    }
+  }
+
   /** Modules have come or gone. */
   void mappingsChanged() {
     table.retireUnmapped();
+    followers.removeIf(probe -> !probe.isActive());
+    List.copyOf(followers).forEach(ReturnProbe::modulesChanged);
     for (Probe probe : waiting()) {
       try {
         table.register(locator.locate(List.of(probe), new ArrayList<>()));

@@ -140,6 +140,176 @@ class ReturnMatchingTest {
       }
       """;
 
+  /** Functions of which not all exits are known, left by jumps to right behind where they were called. */
+  private static final String UNKNOWN_EXITS = """
+      #include <setjmp.h>
+      #include <signal.h>
+      #include <stdio.h>
+      #include <ucontext.h>
+      #define FN __attribute__((noipa))
+      static jmp_buf jump;
+      static sigjmp_buf signal_jump;
+      static ucontext_t context;
+      static volatile long passed;
+      static volatile int again;
+      static char other_stack[1 << 16];
+      static void handler(int n) { siglongjmp(signal_jump, n); }
+      FN long jumps(long i) { passed++; if (i % 3 == 0) longjmp(jump, 1); return i; }
+      FN long signalled(long i) { passed++; if (i % 3 == 0) raise(SIGUSR1); return i; }
+      FN long sets(long i) { passed++; if (i % 3 == 0) { again = 1; setcontext(&context); } return i; }
+      FN long tails(long i) { passed++; return jumps(i); }
+      FN long skipped(long i) { passed++; return jumps(i); }
+      #define UNKNOWN(name, callee) long name(long); __asm__(".text\\n.globl " #name "\\n.type " #name ",@function\\n" \
+        #name ": .cfi_startproc\\ntest %rdi, %rdi\\njs away\\nsub $8, %rsp\\n.cfi_adjust_cfa_offset 8\\ncall " #callee \
+        "\\nadd $8, %rsp\\n.cfi_adjust_cfa_offset -8\\nret\\n.cfi_endproc\\n.size " #name ",.-" #name)
+      __asm__(".text\\n.type away,@function\\naway: mov %rdi, %rax\\nret\\n.size away,.-away");
+      UNKNOWN(maybe, jumps);
+      UNKNOWN(handled, signalled);
+      UNKNOWN(replaced, sets);
+      FN long outer(long i) { long result = 0; if (i % 2) result = skipped(i); passed++; return result; }
+      int main(void) {
+        char line[64];
+        setvbuf(stdout, 0, _IOLBF, 0);
+        struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+        stack_t stack = {.ss_sp = other_stack, .ss_size = sizeof other_stack};
+        sigaltstack(&stack, 0);
+        sigaction(SIGUSR1, &action, 0);
+        puts("ready");
+        fgets(line, sizeof line, stdin);
+        for (volatile long i = 0; i < 30; i++) { if (!setjmp(jump)) tails(i); passed++; }
+        for (volatile long i = 0; i < 30; i++) { if (!setjmp(jump)) maybe(i); passed++; }
+        for (volatile long i = 0; i < 30; i++) { if (!sigsetjmp(signal_jump, 1)) handled(i); passed++; }
+        for (volatile long i = 0; i < 30; i++) {
+          again = 0;
+          getcontext(&context);
+          if (!again) replaced(i);
+          passed++;
+        }
+        for (volatile long i = 0; i < 60; i++) { if (!setjmp(jump)) outer(i); passed++; }
+        for (long i = -10; i < 0; i++) passed += maybe(i) == i;
+        printf("done %ld\\n", passed);
+        fgets(line, sizeof line, stdin);
+      }
+      """;
+
+  /** What leaves functions comes with a library, when the call has begun that it leaves. */
+  private static final String LATER = """
+      #include <dlfcn.h>
+      #include <stdio.h>
+      #define FN __attribute__((noipa))
+      static volatile long passed;
+      static long (*restore)(void *);
+      static void *buffer[8];
+      FN long leaves(long i) {
+        passed++;
+        if (!restore) restore = (long (*)(void *))dlsym(dlopen("./later.so", RTLD_NOW), "restore");
+        if (i % 3 == 0) restore(buffer);
+        return i;
+      }
+      long maybe(long);
+      __asm__(".text\\n.globl maybe\\n.type maybe,@function\\nmaybe: test %rdi, %rdi\\njs away\\nsub $8, %rsp\\n"
+              "call leaves\\nadd $8, %rsp\\nret\\n.size maybe,.-maybe\\n"
+              ".type away,@function\\naway: mov %rdi, %rax\\nret\\n.size away,.-away");
+      __attribute__((returns_twice)) long keep(void *);
+      __asm__(".globl keep\\n.type keep,@function\\nkeep: mov %rbx, (%rdi)\\nmov %rbp, 8(%rdi)\\nmov %r12, 16(%rdi)\\n"
+              "mov %r13, 24(%rdi)\\nmov %r14, 32(%rdi)\\nmov %r15, 40(%rdi)\\nlea 8(%rsp), %rdx\\nmov %rdx, 48(%rdi)\\n"
+              "mov (%rsp), %rdx\\nmov %rdx, 56(%rdi)\\nxor %eax, %eax\\nret\\n.size keep,.-keep");
+      int main(void) {
+        char line[64];
+        setvbuf(stdout, 0, _IOLBF, 0);
+        puts("ready");
+        fgets(line, sizeof line, stdin);
+        for (volatile long i = 0; i < 30; i++) { if (!keep(buffer)) maybe(i); passed++; }
+        printf("done %ld\\n", passed);
+        fgets(line, sizeof line, stdin);
+      }
+      """;
+
+  private static final String RESTORE = """
+      .text
+      .globl restore
+      .type restore,@function
+      restore: mov (%rdi), %rbx
+      mov 8(%rdi), %rbp
+      mov 16(%rdi), %r12
+      mov 24(%rdi), %r13
+      mov 32(%rdi), %r14
+      mov 40(%rdi), %r15
+      mov $1, %eax
+      mov 48(%rdi), %rsp
+      jmp *56(%rdi)
+      .size restore,.-restore
+      """;
+
+  /** Its fibers change by longjmp, each in the middle of a call that another function returns for. */
+  private static final String JUMPING_FIBERS = """
+      #include <setjmp.h>
+      #include <stdio.h>
+      #include <ucontext.h>
+      #define FN __attribute__((noipa))
+      enum { FIBERS = 4, CALLS = 20 };
+      static ucontext_t start[FIBERS], back;
+      static jmp_buf fibers[FIBERS], scheduler;
+      static char stacks[FIBERS][1 << 15];
+      static volatile int begun[FIBERS];
+      static volatile long returned;
+      FN void pass(int fiber) { if (!_setjmp(fibers[fiber])) _longjmp(scheduler, 1); }
+      FN long inner(long value, int fiber) { pass(fiber); return value; }
+      FN long tails(long value, int fiber) { returned++; return inner(value, fiber); }
+      FN long whole(long value, int fiber) { pass(fiber); returned++; return value; }
+      static void fiber(int me) {
+        for (long i = 0; i < CALLS; i++) returned += (tails(100 * me + i, me) == 100 * me + i) + (whole(i, me) == i);
+        for (;;) pass(me);
+      }
+      FN void run(volatile int i) {
+        if (_setjmp(scheduler)) return;
+        if (begun[i]) _longjmp(fibers[i], 1);
+        begun[i] = 1;
+        setcontext(&start[i]);
+      }
+      int main(void) {
+        char line[64];
+        setvbuf(stdout, 0, _IOLBF, 0);
+        puts("ready");
+        fgets(line, sizeof line, stdin);
+        for (int i = 0; i < FIBERS; i++) {
+          getcontext(&start[i]);
+          start[i].uc_stack.ss_sp = stacks[i];
+          start[i].uc_stack.ss_size = sizeof stacks[i];
+          start[i].uc_link = &back;
+          makecontext(&start[i], (void (*)(void))fiber, 1, i);
+        }
+        for (int round = 0; round < 2 * CALLS + 1; round++)
+          for (int i = 0; i < FIBERS; i++) run(i);
+        printf("done %ld\\n", returned);
+        fgets(line, sizeof line, stdin);
+      }
+      """;
+
+  /** Calls that never return, with the landing pad behind them; and a function with one of its own. */
+  private static final String PADS = """
+      #include <cstdio>
+      #include <stdexcept>
+      #define FN extern "C" __attribute__((noipa))
+      static volatile long passed;
+      FN [[noreturn]] void throws(long i) { passed++; throw std::runtime_error("thrown"); }
+      extern "C" [[noreturn]] void raises(long i);
+      __asm__(".text\\n.globl raises\\n.type raises,@function\\nraises: jmp throws\\n.size raises,.-raises");
+      FN long sometimes(long i) { passed++; if (i % 3 == 0) throws(i); return i; }
+      struct Cleaning { ~Cleaning() { passed++; } };
+      FN long cleans(long i) { Cleaning cleaning; passed++; return sometimes(i); }
+      int main() {
+        char line[64];
+        std::setvbuf(stdout, 0, _IOLBF, 0);
+        std::puts("ready");
+        std::fgets(line, sizeof line, stdin);
+        for (volatile long i = 0; i < 30; i++) { try { raises(i); } catch (std::exception &) { passed++; } }
+        for (volatile long i = 0; i < 30; i++) { try { cleans(i); } catch (...) {} passed++; }
+        std::printf("done %ld\\n", passed);
+        std::fgets(line, sizeof line, stdin);
+      }
+      """;
+
   @TempDir
   private Path directory;
 
@@ -243,5 +413,55 @@ class ReturnMatchingTest {
     assertThat(seen.get("tails").calls()).isEqualTo(30);
     assertThat(seen.get("tails").returns()).isEqualTo(20);
     assertThat(seen.get("tails").wrong()).isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"-O0, INTERRUPT", "-O2, INTERRUPT", "-O2, TASK", "-O2 -static, INTERRUPT",
+      "-O2 -s -rdynamic, INTERRUPT"})
+  void jumpsPastFunctionsWithUnknownExits(String optimization, HandlerContext context) throws Exception {
+    Map<String, Seen> seen = seen(UNKNOWN_EXITS, "gcc", Arrays.asList(optimization.split(" ")), context,
+        "tails", "maybe", "handled", "replaced", "skipped");
+    assertThat(seen).containsEntry("tails", new Seen(30, 20, 0, 0));
+    assertThat(seen).containsEntry("maybe", new Seen(40, 30, 0, 0));
+    assertThat(seen).containsEntry("handled", new Seen(30, 20, 0, 0));
+    assertThat(seen).containsEntry("replaced", new Seen(30, 20, 0, 0));
+    assertThat(seen).containsEntry("skipped", new Seen(30, 20, 0, 0));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"-O0, INTERRUPT", "-O2, INTERRUPT", "-O2, TASK"})
+  void jumpsOfALibraryThatComesMeanwhile(String optimization, HandlerContext context) throws Exception {
+    Path source = Files.writeString(directory.resolve("later.s"), RESTORE);
+    Path library = directory.resolve("later.so");
+    assertThat(new ProcessBuilder("gcc", "-shared", "-nostdlib", "-o", library.toString(), source.toString())
+        .inheritIO().start().waitFor()).isZero();
+    Map<String, Seen> seen = seen(LATER.replace("./later.so", library.toString()), "gcc",
+        List.of(optimization), context, "maybe");
+    assertThat(seen).containsEntry("maybe", new Seen(30, 20, 0, 0));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"-O0, INTERRUPT", "-O2, INTERRUPT", "-O2, TASK"})
+  void fibersThatChangeByLongjmp(String optimization, HandlerContext context) throws Exception {
+    Map<String, Seen> seen = seen(JUMPING_FIBERS, "gcc", List.of(optimization), context, "tails", "whole");
+    // Nobody can tell these from calls that longjmp has ended; and nobody says that they have not returned.
+    assertThat(seen.get("tails")).satisfies(each -> {
+      assertThat(each.calls()).isEqualTo(80);
+      assertThat(each.returns() + each.missed()).isEqualTo(80);
+      assertThat(each.wrong()).isZero();
+    });
+    assertThat(seen).containsEntry("whole", new Seen(80, 80, 0, 0));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"-O0, INTERRUPT", "-O2, INTERRUPT", "-O2, TASK", "-O2 -s -rdynamic, INTERRUPT",
+      "-O2 -static, INTERRUPT"})
+  void landingPadsBehindTheCall(String optimization, HandlerContext context) throws Exception {
+    assumeTrue(new ProcessBuilder("sh", "-c", "command -v g++ > /dev/null").start().waitFor() == 0,
+        "there is no C++ compiler");
+    Map<String, Seen> seen = seen(PADS, "g++", Arrays.asList(optimization.split(" ")), context, "raises",
+        "cleans");
+    assertThat(seen).containsEntry("raises", new Seen(30, 0, 0, 0));
+    assertThat(seen).containsEntry("cleans", new Seen(30, 20, 0, 0));
   }
 }

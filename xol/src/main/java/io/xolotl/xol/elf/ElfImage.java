@@ -290,13 +290,22 @@ final class ElfImage {
 
   /** Four bytes of the file's data, by their address. */
   long word(ElfReader reader, long fileAddress) {
+    ByteBuffer bytes = data(reader, fileAddress, Integer.BYTES);
+    if (bytes.remaining() < Integer.BYTES) {
+      throw new ElfException("it has no data at address 0x" + Long.toHexString(fileAddress));
+    }
+    return Integer.toUnsignedLong(bytes.getInt());
+  }
+
+  /** The file's data from an address on, as far as there are any. */
+  ByteBuffer data(ElfReader reader, long fileAddress, int most) {
     for (Segment segment : segments) {
-      if (Long.compareUnsigned(fileAddress - segment.address(), segment.fileSize()) < 0) {
-        return Integer
-            .toUnsignedLong(reader.read(segment.offset() + fileAddress - segment.address(), 4).getInt());
+      long offset = fileAddress - segment.address();
+      if (Long.compareUnsigned(offset, segment.fileSize()) < 0) {
+        return reader.read(segment.offset() + offset, (int) Math.min(most, segment.fileSize() - offset));
       }
     }
-    throw new ElfException("it has no data at address 0x" + Long.toHexString(fileAddress));
+    return reader.read(0, 0);
   }
 
   StringTable strings(ElfReader reader, int sectionIndex) {

@@ -62,7 +62,7 @@ final class FunctionExits {
     start = address;
     parts.add(main);
     addNamedPieces(address);
-    if (main.landingPads() && parts.size() == 1 && !symbols.areComplete()) {
+    if (main.catches() && parts.size() == 1 && !symbols.areComplete()) {
       // Where exceptions are caught may have been moved away, and only the unwinder leads there.
       complete = false;
     }

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.ObjLongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,6 +55,11 @@ final class InstructionStarts {
   private final List<UnwindTable.Range> regions;
   private final long[] regionStarts;
   private final long[] regionEnds;
+  /** Pieces of code with landing pads. */
+  private final List<UnwindTable.Range> catching;
+  /** Ascending; null as long as nobody has asked. */
+  private long @Nullable [] landingPads;
+  private @Nullable List<NonlocalExit> nonlocalExits;
   /** Where data begins, as symbols say: no code goes on there. */
   private final Set<Long> data;
 
@@ -100,6 +106,7 @@ final class InstructionStarts {
     regions = joined(ranges);
     regionStarts = regions.stream().mapToLong(UnwindTable.Range::start).toArray();
     regionEnds = regions.stream().mapToLong(UnwindTable.Range::end).toArray();
+    catching = unwinding.stream().filter(UnwindTable.Range::catches).toList();
     long base = 0;
     long kept = 0;
     for (Section section : image.sections()) {
@@ -134,10 +141,10 @@ final class InstructionStarts {
       UnwindTable.Range last = result.isEmpty() ? null : result.getLast();
       if (last == null || range.start() >= last.end()) {
         result.add(range);
-      } else if (range.end() > last.end() || range.landingPads()) {
+      } else if (range.end() > last.end() || range.catches()) {
         result.set(result.size() - 1,
             new UnwindTable.Range(last.start(), Math.max(last.end(), range.end()), false,
-                last.landingPads() || range.landingPads()));
+                last.catches() ? last.landingPads() : range.landingPads()));
       }
     }
     return result;
@@ -323,6 +330,45 @@ final class InstructionStarts {
       address += instruction.length();
     }
     return address == part.end();
+  }
+
+  /** The instruction whose bytes are at an address, whether or not one is proved to start there. */
+  @Nullable
+  Instruction decode(ElfSource source, long address) {
+    Section section = image.executableSection(address);
+    return section == null || !bases.containsKey(section.index())
+        ? null
+        : decode(text(source, section, address, address), address, 0);
+  }
+
+  /** Gives all code that is kept: the address and the bytes of each section. */
+  void eachSection(ElfSource source, ObjLongConsumer<byte[]> visitor) {
+    for (Section section : image.sections()) {
+      if (bases.containsKey(section.index()) && section.size() <= LARGEST_KEPT) {
+        visitor.accept(text(source, section, section.address(), section.address()).bytes(),
+            section.address());
+      }
+    }
+  }
+
+  /** The places where code leaves several functions at once; looked for when first asked for. */
+  synchronized List<NonlocalExit> nonlocalExits(ElfSource source) {
+    List<NonlocalExit> known = nonlocalExits;
+    if (known == null) {
+      known = new NonlocalExits(this, symbols, image.mode(), source).find();
+      nonlocalExits = known;
+    }
+    return known;
+  }
+
+  /** Whether exceptions are caught at an address, or something is done when one passes. */
+  synchronized boolean isLandingPad(ElfSource source, long address) {
+    long[] known = landingPads;
+    if (known == null) {
+      known = ElfImage.guarded(source, reader -> LandingPads.of(image, reader, catching));
+      landingPads = known;
+    }
+    return Arrays.binarySearch(known, address) >= 0;
   }
 
   private void walkThroughFunctionAround(ElfSource source, Section section, long address) {

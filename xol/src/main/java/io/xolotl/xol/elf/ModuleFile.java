@@ -151,18 +151,32 @@ final class ModuleFile {
 
   /** Whether an instruction starts at an address of the file; see {@link InstructionStarts}. */
   Boundary boundary(long fileAddress, long bias, @Nullable Long called) {
-    return symbols().starts(image(), source()).boundary(source(), fileAddress, bias, called);
+    return starts().boundary(source(), fileAddress, bias, called);
   }
 
   /** All exits of the function around an address of the file, at their addresses in the process, or null. */
   @Nullable
   FunctionBody body(long fileAddress, long bias) {
-    return symbols().starts(image(), source()).body(source(), fileAddress, bias);
+    return starts().body(source(), fileAddress, bias);
+  }
+
+  /** Where its code leaves several functions at once, by addresses of the file. */
+  List<NonlocalExit> nonlocalExits() {
+    return starts().nonlocalExits(source());
+  }
+
+  /** Whether exceptions are caught at an address of the file, or something is done when one passes. */
+  boolean isLandingPad(long fileAddress) {
+    return starts().isLandingPad(source(), fileAddress);
+  }
+
+  private InstructionStarts starts() {
+    return symbols().starts(image(), source());
   }
 
   /** Returns true if an instruction is proved to start at an address of the file. */
   boolean isStart(long fileAddress) {
-    return symbols().starts(image(), source()).isStart(source(), fileAddress);
+    return starts().isStart(source(), fileAddress);
   }
 
   List<RelocationSlot> relocations() {

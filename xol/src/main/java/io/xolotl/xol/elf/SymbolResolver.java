@@ -221,6 +221,43 @@ public final class SymbolResolver {
   }
 
   /**
+   * All places where code of the process leaves several functions at once: longjmp, and the unwinders of
+   * exceptions. It looks at all code of all modules. A module that cannot be read has none.
+   */
+  public List<NonlocalExit> nonlocalExits() {
+    var result = new ArrayList<NonlocalExit>();
+    for (ModuleFile file : files.values()) {
+      try {
+        List<NonlocalExit> exits = file.nonlocalExits();
+        for (LoadedModule module : exits.isEmpty() ? List.<LoadedModule>of() : file.instances()) {
+          exits.forEach(exit -> result.add(exit.movedBy(module.bias())));
+        }
+      } catch (SymbolException e) {
+        Reading.check();
+        // Who names the module learns what is wrong with it.
+      }
+    }
+    return result;
+  }
+
+  /**
+   * Whether exceptions are caught at an address, or something is done when one passes.
+   *
+   * @param address an address in the process, unsigned
+   */
+  public boolean isLandingPad(long address) {
+    ModuleFile file = fileAt(address);
+    try {
+      LoadedModule module = file == null ? null : file.instanceAt(address);
+      return file != null && module != null && file.isLandingPad(address - module.bias());
+    } catch (SymbolException e) {
+      Reading.check();
+      // Nobody could catch there: the unwinder reads the same tables.
+      return false;
+    }
+  }
+
+  /**
    * Describes an address for people.
    *
    * @param address an address in the process, unsigned

@@ -26,44 +26,41 @@ final class UnwindTable {
    * @param end the first address behind it
    * @param signalFrame the kernel's frame of a signal: such a record begins a byte early, inside of whatever
    *     is before, because unwinders look up the address before a return address
-   * @param landingPads exceptions are caught in it, or something is done when one passes
+   * @param landingPads the address of the table that says where exceptions are caught in it, or something is
+   *     done when one passes; 0 if there is none
    */
-  record Range(long start, long end, boolean signalFrame, boolean landingPads) {
+  record Range(long start, long end, boolean signalFrame, long landingPads) {
     Range(long start, long end, boolean signalFrame) {
-      this(start, end, signalFrame, false);
+      this(start, end, signalFrame, 0);
+    }
+
+    /** Whether exceptions are caught in it, or something is done when one passes. */
+    boolean catches() {
+      return landingPads != 0;
     }
   }
 
   /**
    * How the records that refer to a common one write addresses.
    *
-   * @param landingPads how they write that of the table of landing pads, or {@link #OMITTED}
+   * @param landingPads how they write that of the table of landing pads, or {@link EncodedPointers#OMITTED}
    */
   private record Common(int encoding, boolean signalFrame, int landingPads, boolean augmented) {}
 
   private static final int EXTENDED_LENGTH = 0xffff_ffff;
   // Of what compilers write, with room; without an end each of many records could be as long as the table.
   private static final int LONGEST_AUGMENTATION = 16;
-  private static final int LONGEST_NUMBER = 70;
-
-  // DW_EH_PE: the format in the lower half, what a value is relative to in the upper.
-  private static final int FORMAT = 0x0f;
-  private static final int RELATION = 0x70;
-  private static final int ABSOLUTE = 0x00;
-  private static final int PC_RELATIVE = 0x10;
-  private static final int INDIRECT = 0x80;
-  private static final int OMITTED = 0xff;
 
   private final ElfImage image;
-  private final Section section;
   private final ByteBuffer table;
+  private final EncodedPointers values;
   /** By offset; null where one could not be understood. */
   private final Map<Integer, @Nullable Common> known = new HashMap<>();
 
   private UnwindTable(ElfImage image, Section section, ByteBuffer table) {
     this.image = image;
-    this.section = section;
     this.table = table;
+    values = new EncodedPointers(table, section.address(), image.layout());
   }
 
   /** The pieces in executable sections, in ascending order; none if the file has no such table. */
@@ -109,21 +106,26 @@ final class UnwindTable {
   }
 
   private void add(List<Range> ranges, Common common, int recordEnd) {
-    long start = pointer(common.encoding());
-    long size = value(common.encoding() & FORMAT);
+    long start = values.pointer(common.encoding());
+    long size = values.value(common.encoding());
     if (table.position() > recordEnd || size <= 0) {
       return;
     }
     Section code = image.executableSection(start);
     if (code != null && Long.compareUnsigned(size, code.end() - start) <= 0) {
-      ranges.add(new Range(start, start + size, common.signalFrame(), hasLandingPads(common)));
+      ranges.add(new Range(start, start + size, common.signalFrame(), landingPads(common)));
     }
   }
 
   /** The address of the function's table of landing pads is the first in what augments the record. */
-  private boolean hasLandingPads(Common common) {
-    return common.augmented() && common.landingPads() != OMITTED && leb128() != 0
-        && value(common.landingPads() & FORMAT) != 0;
+  private long landingPads(Common common) {
+    if (!common.augmented() || common.landingPads() == EncodedPointers.OMITTED || values.leb128() == 0) {
+      return 0;
+    }
+    int position = table.position();
+    boolean isNull = values.value(common.landingPads()) == 0;
+    table.position(position);
+    return isNull ? 0 : values.pointer(common.landingPads());
   }
 
   private @Nullable Common common(int offset) {
@@ -154,28 +156,28 @@ final class UnwindTable {
     if (version != 1 && version != 3 || augmentation.isEmpty() || augmentation.charAt(0) != 'z') {
       // Without that the addresses are absolute, and nothing else is said of them.
       return augmentation.isEmpty() && (version == 1 || version == 3)
-          ? new Common(ABSOLUTE, false, OMITTED, false)
+          ? new Common(EncodedPointers.ABSOLUTE, false, EncodedPointers.OMITTED, false)
           : null;
     }
-    leb128();
-    leb128();
+    values.leb128();
+    values.leb128();
     if (version == 1) {
       table.get();
     } else {
-      leb128();
+      values.leb128();
     }
-    leb128();
-    int encoding = ABSOLUTE;
+    values.leb128();
+    int encoding = EncodedPointers.ABSOLUTE;
     boolean signalFrame = false;
-    int landingPads = OMITTED;
+    int landingPads = EncodedPointers.OMITTED;
     for (char letter : augmentation.substring(1).toCharArray()) {
       switch (letter) {
         case 'R' -> encoding = table.get() & 0xff;
         case 'L' -> landingPads = table.get() & 0xff;
         case 'P' -> {
           int personality = table.get() & 0xff;
-          if (personality != OMITTED) {
-            value(personality & FORMAT);
+          if (personality != EncodedPointers.OMITTED) {
+            values.value(personality);
           }
         }
         case 'S' -> signalFrame = true;
@@ -184,44 +186,8 @@ final class UnwindTable {
         }
       }
     }
-    int relation = encoding & RELATION;
-    return (encoding & INDIRECT) != 0 || relation != ABSOLUTE && relation != PC_RELATIVE
+    return !EncodedPointers.isKnown(encoding)
         ? null
         : new Common(encoding, signalFrame, landingPads, true);
-  }
-
-  private long pointer(int encoding) {
-    long place = section.address() + table.position();
-    long value = value(encoding & FORMAT);
-    return image.layout().unsigned((encoding & RELATION) == PC_RELATIVE ? place + value : value);
-  }
-
-  private long value(int format) {
-    return switch (format) {
-      case 0x0 ->
-        image.layout() == ElfLayout.ELF64 ? table.getLong() : Integer.toUnsignedLong(table.getInt());
-      case 0x1 -> leb128();
-      case 0x2 -> Short.toUnsignedLong(table.getShort());
-      case 0x3 -> Integer.toUnsignedLong(table.getInt());
-      case 0x9 -> leb128();
-      case 0xa -> table.getShort();
-      case 0xb -> table.getInt();
-      default -> table.getLong();
-    };
-  }
-
-  /** An unsigned number, of which 64 bits count; signed ones are only skipped here. */
-  private long leb128() {
-    long value = 0;
-    for (int shift = 0;; shift += 7) {
-      if (shift > LONGEST_NUMBER) {
-        throw new BufferUnderflowException();
-      }
-      byte b = table.get();
-      value |= shift < Long.SIZE ? (b & 0x7fL) << shift : 0;
-      if (b >= 0) {
-        return value;
-      }
-    }
   }
 }

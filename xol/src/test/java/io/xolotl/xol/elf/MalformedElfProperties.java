@@ -84,11 +84,15 @@ class MalformedElfProperties {
         ElfImage.guarded(source, reader -> SequenceSigns.relativeWords(image, reader, data));
       }
       ElfImage.guarded(source, reader -> UnwindTable.ranges(image, reader));
+      InstructionStarts starts = symbols.starts(image, source);
       for (SymbolTable.Code function : symbols.functions()) {
         assertThat(function.names()).isNotEmpty();
         symbols.functionContaining(function.start());
         symbols.functionContaining(function.end());
+        starts.body(source, function.start(), 0);
+        starts.isLandingPad(source, function.start());
       }
+      starts.nonlocalExits(source);
       symbols.find(new LoadedModule("fixture", "/fixture", 0, 0, 0), "plain");
       return true;
     } catch (SymbolException e) {

@@ -1,0 +1,147 @@
+package io.xolotl.xol.elf;
+
+import io.xolotl.decoder.Gpr;
+import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.MachineMode;
+import io.xolotl.decoder.Operand;
+import io.xolotl.decoder.Register;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks for the places where code leaves several functions at once. No name tells them: those of a static
+ * program are stripped, and each library may have its own. But their last instructions do: one that sets the
+ * stack pointer, few that load or pop a register, and a jump or return to an address out of a register or from
+ * the new stack (glibc, {@code __longjmp.S}; GCC, {@code __builtin_eh_return}; LLVM,
+ * {@code UnwindRegistersRestore.S}). Functions that merely free what they took from their stack end otherwise.
+ *
+ * <p>Used once, by one thread, within {@link InstructionStarts}.
+ */
+final class NonlocalExits {
+
+  /** Instructions between the change of the stack pointer and the jump; LLVM has two, GCC and glibc one. */
+  private static final int MOST_BETWEEN = 3;
+  /** More than all that a file could need; glibc has three. */
+  private static final int MOST = 1 << 8;
+  private static final int MOV_TO_REGISTER = 0x8b;
+  private static final int MOV_FROM_REGISTER = 0x89;
+  private static final int SP = 4;
+  private static final String SET_CONTEXT = "setcontext";
+
+  private final InstructionStarts code;
+  private final SymbolTable symbols;
+  private final MachineMode mode;
+  private final ElfSource source;
+  private final List<NonlocalExit> found = new ArrayList<>();
+
+  NonlocalExits(InstructionStarts code, SymbolTable symbols, MachineMode mode, ElfSource source) {
+    this.code = code;
+    this.symbols = symbols;
+    this.mode = mode;
+    this.source = source;
+  }
+
+  /** All of a file, with addresses of the file. */
+  List<NonlocalExit> find() {
+    code.eachSection(source, (bytes, address) -> {
+      for (int i = 1; i < bytes.length - 1; i++) {
+        if (setsStackPointer(bytes[i] & 0xff, bytes[i + 1] & 0xff)) {
+          boolean is64 = mode == MachineMode.LONG_64;
+          if (!is64 || isWide(bytes[i - 1])) {
+            look(address + i - (is64 ? 1 : 0));
+          }
+        }
+      }
+    });
+    symbols.named(SET_CONTEXT).forEach(this::lookInto);
+    return List.copyOf(found);
+  }
+
+  /** A function that sets all registers, and of which only the name tells that nobody comes back. */
+  private void lookInto(SymbolEntry function) {
+    UnwindTable.Range range = function.isTyped() ? code.regionAround(function.address()) : null;
+    if (range != null) {
+      code.decode(source, range, instruction -> {
+        NonlocalExit exit = newStackPointer(instruction, 0);
+        if (exit != null && exit.loaded() && code.isReached(source, instruction.address())) {
+          found.add(exit);
+        }
+      });
+    }
+  }
+
+  /** Whether these may be the opcode and the ModR/M byte of such a mov; another register has its bits too. */
+  private static boolean setsStackPointer(int opcode, int modrm) {
+    return opcode == MOV_FROM_REGISTER && modrm >= 0xc0 && (modrm & 7) == SP
+        || opcode == MOV_TO_REGISTER && (modrm >> 3 & 7) == SP;
+  }
+
+  /** REX.W. */
+  private static boolean isWide(byte prefix) {
+    return (prefix & 0xf8) == 0x48;
+  }
+
+  private void look(long address) {
+    Instruction first = code.decode(source, address);
+    NonlocalExit exit = first == null ? null : exit(first);
+    // What the bytes look like is a guess; what control flow reaches is none.
+    if (exit != null && found.size() < MOST && code.isReached(source, address)) {
+      found.add(exit);
+    }
+  }
+
+  private @Nullable NonlocalExit exit(Instruction first) {
+    if (newStackPointer(first, 0) == null) {
+      return null;
+    }
+    int popped = 0;
+    Instruction next = code.decode(source, first.nextAddress());
+    for (int i = 0; next != null && i <= MOST_BETWEEN; i++) {
+      switch (next.mnemonic()) {
+        case "ret" -> {
+          return newStackPointer(first, popped + wordBytes());
+        }
+        case "jmp" -> {
+          return next.branchTarget().isPresent() ? null : newStackPointer(first, popped);
+        }
+        case "pop" -> popped += wordBytes();
+        case "mov", "nop" -> {
+          // Registers of the frame to which it goes.
+        }
+        default -> {
+          return null;
+        }
+      }
+      next = code.decode(source, next.nextAddress());
+    }
+    return null;
+  }
+
+  private @Nullable NonlocalExit newStackPointer(Instruction instruction, int popped) {
+    if (!instruction.mnemonic().equals("mov")
+        || !(instruction.operands().getFirst() instanceof Operand.OfRegister target
+            && isStackPointer(target))) {
+      return null;
+    }
+    return switch (instruction.operands().get(1)) {
+      case Operand.OfRegister from -> from.register().gpr()
+          // What has a frame pointer frees its own frame so.
+          .filter(gpr -> gpr != Gpr.RBP && gpr != Gpr.RSP)
+          .map(gpr -> new NonlocalExit(instruction.address(), gpr, false, 0, popped)).orElse(null);
+      case Operand.OfMemory from when from.index().isEmpty() -> from.base().flatMap(Register::gpr)
+          .map(gpr -> new NonlocalExit(instruction.address(), gpr, true, from.displacement(), popped))
+          .orElse(null);
+      default -> null;
+    };
+  }
+
+  private boolean isStackPointer(Operand.OfRegister operand) {
+    return operand.widthBits() == mode.widthBits() && operand.register().gpr().equals(Optional.of(Gpr.RSP));
+  }
+
+  private int wordBytes() {
+    return mode == MachineMode.LONG_64 ? Long.BYTES : Integer.BYTES;
+  }
+}
