@@ -55,7 +55,7 @@ final class LandingPads {
       values.leb128();
     }
     int sites = header.get() & 0xff;
-    int length = (int) Math.clamp(values.leb128(), 0, LARGEST);
+    int length = Math.clamp(values.leb128(), 0, LARGEST);
     ByteBuffer table = image.data(reader, function.landingPads() + header.position(), length);
     var entries = new EncodedPointers(table, 0, image.layout());
     while (table.hasRemaining()) {
