@@ -13,8 +13,11 @@ import java.nio.channels.Pipe;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** Outputs that are read, or not. */
+@Execution(ExecutionMode.CONCURRENT)
 class OutletTest {
 
   private static final byte[] LINE = "a line\n".getBytes(StandardCharsets.UTF_8);

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -21,6 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Outputs that cannot be written, or that nobody reads: neither the process nor the end of a command waits
  * for them.
  */
+@Execution(ExecutionMode.CONCURRENT)
 class UnreadOutputTest {
 
   /** Until then the hits have filled the buffers, two megabytes, also on a busy machine. */

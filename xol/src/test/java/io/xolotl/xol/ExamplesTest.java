@@ -24,12 +24,15 @@ import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The programs in {@code examples/}, run as their comments say: from source, in a JVM of their own. */
+@Execution(ExecutionMode.CONCURRENT)
 class ExamplesTest {
 
   private static final Path EXAMPLES = Path.of("..", "examples");

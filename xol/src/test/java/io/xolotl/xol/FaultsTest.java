@@ -25,6 +25,7 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -33,6 +34,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * fails once, or finds the process killed. The operation says so or succeeds all the same, and nothing is
  * left behind, there and here.
  */
+@Isolated
 class FaultsTest {
 
   private static final List<String> SITES = List.of("work_push", "work_rip_load", "work_jcc", "work_call",

@@ -15,14 +15,14 @@ import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /**
  * The request to keep CPUs awake lasts as long as hits are frequent: as long as this process has the file
  * open.
  */
-@Tag("alone")
+@Isolated
 class IdleCpusTest {
 
   private static final Path FILE = Path.of("/dev/cpu_dma_latency");

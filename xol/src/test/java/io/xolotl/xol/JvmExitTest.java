@@ -9,12 +9,15 @@ import io.xolotl.lab.TargetProcess;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * A JVM that probes processes exits without having closed them: they run on as if they had never been probed.
  */
+@Execution(ExecutionMode.CONCURRENT)
 class JvmExitTest {
 
   private static final List<String> SITES = List.of("work", "work_mov", "work_rip_load", "work_add");

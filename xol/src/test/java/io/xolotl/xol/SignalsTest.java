@@ -137,7 +137,7 @@ class SignalsTest {
   @ParameterizedTest
   @EnumSource(HandlerContext.class)
   void signalsInFrontOfASystemCall(HandlerContext context,
-      @RunsFixture(value = SYSCALLS, args = "5000") TargetProcess target)
+      @RunsFixture(value = SYSCALLS, args = "2000") TargetProcess target)
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("the_syscall")));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {

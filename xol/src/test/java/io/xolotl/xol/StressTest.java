@@ -23,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /**
  * Random mixtures of what can happen at once: threads, signals, job control, children, probes that come and
@@ -31,6 +32,7 @@ import org.junit.jupiter.api.Test;
  * <p>{@code mvn verify} runs half a minute with a fixed seed; {@code mvn verify -Pstress} runs ten with a
  * random one, {@code -Dseed=} repeats one and {@code -Dseconds=} says how long.
  */
+@Isolated
 class StressTest {
 
   private static final List<String> LABELS = List.of("work_push", "work_mov", "work_rip_load", "work_lea",
@@ -46,7 +48,7 @@ class StressTest {
   @Test
   void everythingAtOnce() throws Exception {
     long seed = Long.getLong("seed", Boolean.getBoolean("randomSeed") ? System.nanoTime() : 20_101_123L);
-    long end = System.nanoTime() + Duration.ofSeconds(Long.getLong("seconds", 30L)).toNanos();
+    long end = System.nanoTime() + Duration.ofSeconds(Long.getLong("seconds", 15L)).toNanos();
     System.out.println("stress: seed " + seed + " (repeat with -Dseed=" + seed + ")");
     long descriptors = openDescriptors();
     try (var workers = Executors.newFixedThreadPool(WORKERS)) {

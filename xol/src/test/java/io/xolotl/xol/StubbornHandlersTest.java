@@ -7,12 +7,15 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.lab.TargetProcess;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Who waits for a handler that does not return when it is interrupted is told so, again and again.
  */
+@Execution(ExecutionMode.CONCURRENT)
 class StubbornHandlersTest {
 
   @ParameterizedTest
