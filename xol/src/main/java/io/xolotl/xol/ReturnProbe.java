@@ -224,8 +224,8 @@ public final class ReturnProbe {
       return false;
     }
     if (!watchesNonlocalExits) {
-      // Before the call is kept, so that none leaves it unseen; and before modules are looked at, so that none
-      // comes unseen.
+      // Before the call is kept, so that nothing leaves it unseen; and told of modules before they are looked
+      // at, so that none comes unseen.
       process.session().followModules(this);
       watchNonlocalExits();
       watchesNonlocalExits = true;

@@ -13,8 +13,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Probes whose module is not mapped yet, and return probes that look at all modules. While there are any the session probes the function that the dynamic
- * linker calls for debuggers at each change to its list of libraries. Tracer thread only.
+ * Probes whose module is not mapped yet, and return probes that look at all modules. While there are any the
+ * session probes the function that the dynamic linker calls for debuggers at each change to its list of
+ * libraries. Tracer thread only.
  */
 @TracerThread
 final class WaitingProbes {

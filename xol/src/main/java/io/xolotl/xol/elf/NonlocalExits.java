@@ -13,9 +13,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Looks for the places where code leaves several functions at once. No name tells them: those of a static
  * program are stripped, and each library may have its own. But their last instructions do: one that sets the
- * stack pointer, few that load or pop a register, and a jump or return to an address out of a register or from
- * the new stack (glibc, {@code __longjmp.S}; GCC, {@code __builtin_eh_return}; LLVM,
- * {@code UnwindRegistersRestore.S}). Functions that merely free what they took from their stack end otherwise.
+ * stack pointer, few that load or pop a register, and a jump or return to an address out of a register or
+ * from the new stack (glibc, {@code __longjmp.S}; GCC, {@code __builtin_eh_return}; LLVM,
+ * {@code UnwindRegistersRestore.S}). Functions that merely free what they took from their stack end
+ * otherwise.
  *
  * <p>Used once, by one thread, within {@link InstructionStarts}.
  */

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** How code leaves several functions at once, and where it arrives: in files whose names say so, and without them. */
+/** How code leaves several functions at once, and where it arrives; with names that tell and without. */
 class NonlocalExitsTest {
 
   private static final List<String> STATIC = List.of("cleaning.c");
