@@ -56,9 +56,27 @@ final class Supervisor {
       if (directory != null) {
         builder.directory(directory.toFile());
       }
-      process = builder.start();
+      process = start(builder);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot start " + description, e);
+    }
+  }
+
+  /**
+   * Starts it, once more if need be: until it is executed, the JVM's own helper is there in its place, in the
+   * foreground of the terminal, and a Ctrl-C that is meant for this JVM kills it (jspawnhelper of the JDK,
+   * "Failed to exec spawn helper: signal 2").
+   */
+  private static Process start(ProcessBuilder builder) throws IOException {
+    try {
+      return builder.start();
+    } catch (IOException first) {
+      try {
+        return builder.start();
+      } catch (IOException e) {
+        e.addSuppressed(first);
+        throw e;
+      }
     }
   }
 
