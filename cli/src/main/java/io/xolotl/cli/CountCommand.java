@@ -1,16 +1,19 @@
 package io.xolotl.cli;
 
-import io.xolotl.xol.Probe;
+import io.xolotl.decoder.Technique;
+import io.xolotl.ptrace.TerminalSize;
+import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbingOptions;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
@@ -41,68 +44,129 @@ final class CountCommand implements Callable<Integer> {
       description = "Print one JSON document; a launched program's output goes to standard error.")
   private boolean json;
 
+  @Option(names = "--all",
+      description = "Show locations without a hit, too.")
+  private boolean all;
+
+  @Option(names = "--top", paramLabel = "N", converter = TopConverter.class,
+      description = "Show the N locations with the most hits.")
+  private int top = Integer.MAX_VALUE;
+
+  @Option(names = "--by", paramLabel = "KEY", converter = KeyConverter.class,
+      description = "Count apart by this: pid, with --follow.")
+  private @Nullable Key key;
+
+  /** What counts are kept apart by. */
+  private enum Key {
+    PID
+  }
+
   @Override
   public Integer call() throws IOException {
     Shell shell = xolotl.shell();
-    Session session = target.open(xolotl, json, ProbingOptions.defaults());
-    CountTable table;
+    boolean byPid = key == Key.PID;
+    var probes = new Probing(probing, _ -> _ -> {
+      // The probe counts by itself.
+    }, shell, byPid);
+    ProbingOptions options = ProbingOptions.defaults();
+    Session session = target.open(xolotl, json, probes.of(options.withErrorListener((probe, thrown) -> {
+      if (thrown instanceof ProbeException why) {
+        probes.lost(probe, why);
+      } else {
+        options.errorListener().accept(probe, thrown);
+      }
+    })));
+    var table = new CountTable(probes.rows(), new CountTable.Choice(all, top), byPid);
+    double seconds;
     try (session) {
-      List<Probe> probes = probing.register(session.process(), _ -> _ -> {
-        // The probe counts by itself.
-      }, shell);
-      boolean live = !json && !session.isLaunched() && shell.terminal().getAsBoolean();
-      table = new CountTable(probes);
+      probes.register(session.process());
+      boolean live = !json && !session.isLaunched();
       session.run(probing.limit(), REFRESH, () -> {
         if (live) {
-          refresh(shell.output(), table);
+          shell.terminal().get().ifPresent(terminal -> refresh(shell.output(), table, terminal));
         }
       }, shell.interruption(), shell.output().failed());
+      seconds = table.seconds();
       session.end();
+    } finally {
+      probes.close();
+    }
+    if (!probes.rows().anyPlaced()) {
+      throw new Failure("nothing of what was to be probed has been there");
     }
     // Only now do the counts stand still.
     shell.print(out -> {
       if (json) {
-        writeJson(out, table.probes(), session.exitStatus());
+        writeJson(out, probes, session, seconds);
       } else {
-        table.write(out);
+        table.write(out, shell.terminal().get());
         String epilogue = session.epilogue();
         if (epilogue != null) {
           out.write(Visible.of(epilogue) + '\n');
         }
       }
     });
+    if (!json) {
+      probes.sayChildrenNotProbed(session.process());
+    }
     return Xolotl.DONE;
   }
 
   /**
    * A terminal that is stopped (Ctrl-S) must not keep the command from its end: it misses tables meanwhile.
    */
-  private static void refresh(Outlet terminal, CountTable table) {
-    if (terminal.isIdle()) {
+  private static void refresh(Outlet output, CountTable table, TerminalSize terminal) {
+    if (output.isIdle()) {
       var text = new StringWriter();
       try {
-        table.refresh(text);
+        table.refresh(text, terminal);
       } catch (IOException e) {
         throw new IllegalStateException("a string takes everything", e);
       }
       byte[] bytes = text.toString().getBytes(StandardCharsets.UTF_8);
-      terminal.add(bytes, 0, bytes.length);
+      output.add(bytes, 0, bytes.length);
     }
   }
 
-  private static void writeJson(Writer out, List<Probe> probes, OptionalInt exitStatus) throws IOException {
-    var document = new JsonWriter(out).beginObject().name("probes").beginArray();
-    for (Probe probe : probes) {
-      document.beginObject().name("location").value(probe.location().toString())
-          .name("address").value(Names.hex(probe.address()))
-          .name("technique").value(Names.of(probe.technique()))
-          .name("hits").value(probe.hits()).endObject();
+  private void writeJson(Writer out, Probing probes, Session session, double seconds) throws IOException {
+    var document = new JsonWriter(out).beginObject().name("pid").value(session.process().pid())
+        .name("seconds").value(seconds).name("probes").beginArray();
+    for (ProbeRows.Row row : probes.rows().all()) {
+      long hits = row.hits();
+      Long address = row.address();
+      Technique technique = row.technique();
+      document.beginObject().name("location").value(row.location()).name("aliases").beginArray();
+      for (String alias : row.aliases()) {
+        document.value(alias);
+      }
+      document.endArray();
+      if (key == Key.PID) {
+        document.name("pid").value(row.pid());
+      }
+      document.name("address").value(address == null ? null : Names.hex(address))
+          .name("technique").value(technique == null ? null : Names.of(technique))
+          .name("hits").value(hits).name("hitsPerSecond").value(hits / seconds).endObject();
     }
-    document.endArray();
+    document.endArray().name("childrenNotProbed").value(probes.childrenNotProbed(session.process()));
+    OptionalInt exitStatus = session.exitStatus();
     if (exitStatus.isPresent()) {
       document.name("exitStatus").value(exitStatus.getAsInt());
     }
     document.endObject();
     out.write('\n');
+  }
+
+  static final class TopConverter implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String value) {
+      return (int) Names.parseNumber(value, 1, Integer.MAX_VALUE);
+    }
+  }
+
+  static final class KeyConverter implements ITypeConverter<Key> {
+    @Override
+    public Key convert(String value) {
+      return Names.parse(Key.class, value);
+    }
   }
 }

@@ -4,6 +4,7 @@ import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.xol.ProbeHandler;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbingOptions;
+import io.xolotl.xol.Registration;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +15,7 @@ import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
@@ -96,18 +98,21 @@ final class DemoCommand implements Callable<Integer> {
     try (session) {
       // Another libc may have some of these functions only, or others that cannot be found before they are
       // called.
-      var accepted = AcceptedProbes.register(session.process(),
-          FUNCTIONS.stream().map(function -> ProbeRequest.at("libc.so.6", function, handler)).toList());
-      if (accepted.probes().isEmpty()) {
-        throw new Failure("sort has no libc.so.6 with functions to probe: " + accepted.refusalsText());
+      Registration registration = session.process().registerPossible(FUNCTIONS.stream()
+          .map(function -> ProbeRequest.at("libc.so.6", function, handler).whenItIsMapped()).toList());
+      if (registration.probes().isEmpty()) {
+        throw new Failure("sort has no libc.so.6 with functions to probe: "
+            + registration.refused().getFirst().why().getMessage());
       }
-      table = new CountTable(accepted.probes());
+      var rows = new ProbeRows(false);
+      registration.probes().forEach(probe -> rows.add(probe, List.of()));
+      table = new CountTable(rows, new CountTable.Choice(false, Integer.MAX_VALUE), false);
       session.run(null, TICK, () -> {
         // Only the end matters.
       }, shell.interruption());
       session.end();
     }
-    shell.print(table::write);
+    shell.print(out -> table.write(out, Optional.empty()));
     if (shell.interruption().isRequested() && session.exitStatus().orElse(-1) != 0) {
       shell.say("the demo was interrupted before sort had finished");
       return;
@@ -118,7 +123,7 @@ final class DemoCommand implements Callable<Integer> {
         The handlers saw %d threads, and %,d bytes copied by %s.
         The output of sort is right, line by line, although %,d of its calls were intercepted.
         """, seen.threads.size(), seen.bytesCopied, COPY,
-        table.probes().stream().mapToLong(probe -> probe.hits()).sum())));
+        table.rows().all().stream().mapToLong(ProbeRows.Row::hits).sum())));
   }
 
   private static String[] randomLines() {

@@ -161,7 +161,7 @@ final class FuzzCommand implements Callable<Integer> {
   }
 
   private void show(Shell shell, FuzzReport report) {
-    boolean terminal = shell.terminal().getAsBoolean();
+    boolean terminal = shell.terminal().get().isPresent();
     if (report.elapsed().toNanos() - shown < (terminal ? REFRESH : REFRESH_OF_LOG).toNanos()) {
       return;
     }
@@ -179,7 +179,7 @@ final class FuzzCommand implements Callable<Integer> {
   }
 
   private void endProgress(Shell shell) {
-    if (shown > 0 && shell.terminal().getAsBoolean()) {
+    if (shown > 0 && shell.terminal().get().isPresent()) {
       shell.messages().print(ERASE_LINE);
       shell.messages().flush();
     }

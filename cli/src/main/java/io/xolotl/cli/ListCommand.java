@@ -2,6 +2,8 @@ package io.xolotl.cli;
 
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.xol.Function;
+import io.xolotl.xol.ProbeException;
+import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbedProcess;
 import io.xolotl.xol.ProbingOptions;
 import java.io.IOException;
@@ -12,7 +14,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -65,14 +66,30 @@ final class ListCommand implements Callable<Integer> {
       List<Module> modules = modules(process.mappings());
       return out -> write(out, modules);
     }
-    int colon = what.lastIndexOf(':');
-    String module = colon < 0 ? what : what.substring(0, colon);
-    Pattern glob = Names.glob(colon < 0 ? "*" : what.substring(colon + 1));
-    List<Function> functions = xolotl.shell().interruption()
-        .cuttingShort(() -> process.functions(module)).stream()
-        .filter(function -> function.names().stream().anyMatch(name -> glob.matcher(name).matches()))
-        .toList();
-    return out -> write(out, module, functions);
+    String asked = what;
+    return xolotl.shell().interruption().cuttingShort(() -> functions(process, asked));
+  }
+
+  /** The module is as long as can be: names of both may have colons. */
+  private Shell.Report functions(ProbedProcess process, String asked) {
+    ProbeException why = null;
+    for (int colon = asked.length(); colon > 0; colon = asked.lastIndexOf(':', colon - 1)) {
+      String module = asked.substring(0, colon);
+      String name = colon == asked.length() ? "*" : asked.substring(colon + 1);
+      try {
+        List<Function> all = process.functions(module);
+        // What is in the list is found by its name, whatever is in that.
+        List<Function> exact = all.stream().filter(function -> function.names().contains(name)).toList();
+        List<Function> functions = exact.isEmpty() ? Wanted.matching(all, name) : exact;
+        return out -> write(out, module, functions);
+      } catch (ProbeException e) {
+        if (e.reason() != ProbeException.Reason.MODULE_NOT_FOUND) {
+          throw e;
+        }
+        why = e;
+      }
+    }
+    throw why == null ? new Failure("the module has no name") : why;
   }
 
   private static List<Module> modules(List<MemoryMapping> mappings) {
@@ -113,12 +130,18 @@ final class ListCommand implements Callable<Integer> {
     out.write('\n');
   }
 
+  /** Names that are others' too are no locations, so there is one beside them. */
+  private static String names(Function function) {
+    String names = String.join(", ", function.names());
+    return function.location() instanceof ProbeLocation.FileAddress place ? names + "  " + place : names;
+  }
+
   private void write(Writer out, String module, List<Function> functions) throws IOException {
     if (!json) {
       for (Function function : functions) {
         out.write(
             String.format(Locale.ROOT, "%14s  %8d  %s%n", Names.hex(function.address()), function.size(),
-                Visible.of(String.join(", ", function.names()))));
+                Visible.of(names(function))));
       }
       return;
     }
@@ -126,7 +149,8 @@ final class ListCommand implements Callable<Integer> {
         .beginArray();
     for (Function function : functions) {
       document.beginObject().name("address").value(Names.hex(function.address()))
-          .name("size").value(function.size()).name("names").beginArray();
+          .name("size").value(function.size()).name("location").value(function.location().toString())
+          .name("names").beginArray();
       for (String name : function.names()) {
         document.value(name);
       }

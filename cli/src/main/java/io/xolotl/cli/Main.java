@@ -1,5 +1,6 @@
 package io.xolotl.cli;
 
+import io.xolotl.ptrace.TerminalSize;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -8,9 +9,14 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /** The program that {@code ./xolotl} starts. */
 final class Main {
+
+  private static final int STANDARD_OUTPUT = 1;
+  /** Of a terminal that does not say how large it is. */
+  private static final TerminalSize SMALLEST = new TerminalSize(24, 80);
 
   private Main() {}
 
@@ -25,7 +31,7 @@ final class Main {
     var messages = new PrintWriter(new OutputStreamWriter(errors, StandardCharsets.UTF_8), true);
     // Not System.out: it swallows what goes wrong with a write.
     Outlet output = Outlet.of(new FileOutputStream(FileDescriptor.out), isPipe(), interruption);
-    var shell = new Shell(output, messages, Main::isTerminal, interruption);
+    var shell = new Shell(output, messages, Main::terminal, interruption);
     Thread.setDefaultUncaughtExceptionHandler((_, e) -> shell.say(Xolotl.internalError(e)));
     interruption.install(shell::say, status -> exit(errors, status));
     int status = run(shell, args);
@@ -49,9 +55,11 @@ final class Main {
     }
   }
 
-  private static boolean isTerminal() {
+  private static Optional<TerminalSize> terminal() {
     var console = System.console();
-    return console != null && console.isTerminal();
+    return console != null && console.isTerminal()
+        ? TerminalSize.of(STANDARD_OUTPUT).or(() -> Optional.of(SMALLEST))
+        : Optional.empty();
   }
 
   /** Returns true if the reader can leave. What JDK's exceptions say of it is in the user's language. */

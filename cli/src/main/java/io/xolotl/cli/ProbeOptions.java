@@ -2,17 +2,13 @@ package io.xolotl.cli;
 
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
-import io.xolotl.xol.Function;
 import io.xolotl.xol.HandlerContext;
 import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeHandler;
 import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbeRequest;
-import io.xolotl.xol.ProbedProcess;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -22,9 +18,10 @@ import picocli.CommandLine.TypeConversionException;
 final class ProbeOptions {
 
   @Option(names = "-e", required = true, paramLabel = "LOCATION", converter = LocationConverter.class,
-      description = "Where to probe: MODULE:SYMBOL[+OFFSET] or 0xADDRESS. SYMBOL may be a pattern, with * "
-          + "for any characters and ? for one: every function that matches is probed, except those that are "
-          + "refused. May be repeated.")
+      description = "Where to probe: MODULE:SYMBOL[+OFFSET], MODULE+0xADDRESS (of the file, as readelf and "
+          + "objdump print it) or 0xADDRESS. SYMBOL may be a C++ name, or a pattern, with * for any "
+          + "characters and ? for one: every function that matches is probed, except those that are "
+          + "refused. What is not there yet is waited for. May be repeated.")
   private List<ProbeLocation> locations = List.of();
 
   @Option(names = "--technique", paramLabel = "TECHNIQUE", converter = TechniqueConverter.class,
@@ -47,6 +44,10 @@ final class ProbeOptions {
           + "take functions only, all the same. A breakpoint elsewhere changes what the process computes.")
   private boolean trustBoundary;
 
+  @Option(names = "--follow",
+      description = "Probe the processes that the process creates, and the programs that they execute, too.")
+  private boolean follow;
+
   @Option(names = "--for", paramLabel = "TIME", converter = DurationConverter.class,
       description = "End after this time, for instance 500ms, 5s, 2m. A launched program is ended too.")
   private @Nullable Duration limit;
@@ -62,65 +63,26 @@ final class ProbeOptions {
     ProbeHandler at(ProbeLocation location);
   }
 
+  boolean follows() {
+    return follow;
+  }
+
+  /** What is asked for. */
+  List<Wanted> wanted() {
+    return locations.stream().map(Wanted::new).toList();
+  }
+
   /**
-   * Registers all probes. A location that is refused is an error; of a pattern's functions, those that are
-   * refused are left out and counted in a message.
+   * A probe at a location, which waits for what is not there yet.
+   *
+   * @param trusted whether its boundary may be insisted on
    */
-  List<Probe> register(ProbedProcess process, Handlers handlers, Shell shell) {
-    return shell.interruption().cuttingShort(() -> registered(process, handlers, shell));
-  }
-
-  private List<Probe> registered(ProbedProcess process, Handlers handlers, Shell shell) {
-    List<ProbeLocation> single = locations.stream().filter(location -> !isPattern(location)).toList();
-    // Together, so that nothing is probed if one of them is refused.
-    var probes = new ArrayList<>(process.register(requests(single, handlers, trustBoundary)));
-    for (ProbeLocation location : locations) {
-      if (isPattern(location)) {
-        var pattern = (ProbeLocation.Symbol) location;
-        List<ProbeLocation> matching = matching(process, pattern);
-        var accepted = AcceptedProbes.register(process, requests(matching, handlers, false));
-        probes.addAll(accepted.probes());
-        if (!accepted.refusals().isEmpty()) {
-          shell.say((matching.size() - accepted.probes().size()) + " of the " + matching.size()
-              + " functions that match " + pattern + " are not probed: " + accepted.refusalsText());
-        }
-      }
+  ProbeRequest request(ProbeLocation location, Handlers handlers, boolean trusted) {
+    var request = ProbeRequest.at(location, handlers.at(location)).in(context).under(policy).whenItIsMapped();
+    if (trusted && trustBoundary) {
+      request = request.trustingBoundary();
     }
-    if (probes.isEmpty()) {
-      throw new Failure("none of the functions can be probed, so there is nothing to do");
-    }
-    return probes;
-  }
-
-  private List<ProbeRequest> requests(List<ProbeLocation> where, Handlers handlers, boolean trusted) {
-    return where.stream().map(location -> {
-      var request = ProbeRequest.at(location, handlers.at(location)).in(context).under(policy);
-      if (trusted) {
-        request = request.trustingBoundary();
-      }
-      return technique == null ? request : request.with(technique);
-    }).toList();
-  }
-
-  private static boolean isPattern(ProbeLocation location) {
-    return switch (location) {
-      case ProbeLocation.Symbol(_, String symbol, _) -> Names.isGlob(symbol);
-      case ProbeLocation.Address _ -> false;
-    };
-  }
-
-  private static List<ProbeLocation> matching(ProbedProcess process, ProbeLocation.Symbol pattern) {
-    Pattern glob = Names.glob(pattern.symbol());
-    var result = new ArrayList<ProbeLocation>();
-    for (Function function : process.functions(pattern.module())) {
-      function.names().stream().filter(name -> glob.matcher(name).matches()).findFirst()
-          .ifPresent(name -> result.add(new ProbeLocation.Symbol(pattern.module(), name, pattern.offset())));
-    }
-    if (result.isEmpty()) {
-      throw new Failure("no function of " + pattern.module() + " matches '" + pattern.symbol()
-          + "'; './xolotl list' shows what there is");
-    }
-    return result;
+    return technique == null ? request : request.with(technique);
   }
 
   static final class LocationConverter implements ITypeConverter<ProbeLocation> {

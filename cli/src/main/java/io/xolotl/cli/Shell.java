@@ -1,22 +1,25 @@
 package io.xolotl.cli;
 
+import io.xolotl.ptrace.TerminalSize;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
-import java.util.function.BooleanSupplier;
+import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * What a command has around it.
  *
  * @param output standard output; the results, and nothing else, go there
  * @param messages standard error; nobody ever waits to write there
- * @param terminal returns true if a person watches the output
+ * @param terminal what a person who watches the output sees at a time; empty if nobody does
  * @param interruption how a person, or the system, ends a command early
  */
-record Shell(Outlet output, PrintWriter messages, BooleanSupplier terminal, Interruption interruption) {
+record Shell(Outlet output, PrintWriter messages, Supplier<Optional<TerminalSize>> terminal,
+    Interruption interruption) {
 
   /** Writes results. */
   interface Report {

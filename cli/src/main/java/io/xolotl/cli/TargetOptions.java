@@ -16,15 +16,15 @@ final class TargetOptions {
   @SuppressWarnings("NullAway.Init") // picocli's
   private CommandSpec command;
 
-  @Option(names = {"-p", "--pid"}, paramLabel = "PID", converter = PidConverter.class,
-      description = "The process, which keeps running. A program to launch and its arguments may be given "
-          + "after -- instead.")
-  private @Nullable Integer pid;
+  @Option(names = {"-p", "--pid"}, paramLabel = "PID", converter = ProcessConverter.class,
+      description = "The process, which keeps running: its id, or its name if no other has that. A program "
+          + "to launch and its arguments may be given after -- instead.")
+  private @Nullable String process;
 
   /** Attaches or launches. A launched program waits for {@link Session#start}. */
   Session open(Xolotl xolotl, boolean outputToError, ProbingOptions options) {
     List<String> launched = xolotl.launched();
-    Integer found = pid;
+    String found = process;
     if ((found == null) == launched.isEmpty()) {
       throw new ParameterException(command.commandLine(), found == null
           ? "Give a process: -p PID, or -- COMMAND ARGS after everything else"
@@ -33,14 +33,17 @@ final class TargetOptions {
     if (found == null) {
       return Session.launch(Session.request(launched, outputToError), options);
     }
-    return Session.attach(found, options);
+    return Session.attach(Processes.pid(found), options);
   }
 
-  static final class PidConverter implements ITypeConverter<Integer> {
+  static final class ProcessConverter implements ITypeConverter<String> {
     @Override
-    public Integer convert(String value) {
+    public String convert(String value) {
+      if (!value.isEmpty() && !Processes.isNumber(value)) {
+        return value;
+      }
       try {
-        return (int) Names.parseNumber(value, 1, Integer.MAX_VALUE);
+        return Long.toString(Names.parseNumber(value, 1, Integer.MAX_VALUE));
       } catch (TypeConversionException e) {
         throw new TypeConversionException("'" + value + "' is no process id");
       }

@@ -1,6 +1,7 @@
 package io.xolotl.cli;
 
 import io.xolotl.ptrace.Register;
+import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbingOptions;
 import java.io.IOException;
 import java.time.Duration;
@@ -68,15 +69,21 @@ final class TraceCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Shell shell = xolotl.shell();
     var failure = new CompletableFuture<Void>();
-    ProbingOptions options = ProbingOptions.defaults()
-        .withErrorListener((_, thrown) -> failure.completeExceptionally(thrown));
     TraceFormat format = json ? TraceFormat.json(registers) : TraceFormat.text(registers);
     var output = new TraceOutput(shell, format, whenUnread.lossless);
+    var probes = new Probing(probing, location -> output.handler(location.toString()), shell, false);
+    ProbingOptions options = ProbingOptions.defaults().withErrorListener((probe, thrown) -> {
+      if (thrown instanceof ProbeException why) {
+        probes.lost(probe, why);
+      } else {
+        failure.completeExceptionally(thrown);
+      }
+    });
     Session session;
     try {
-      session = target.open(xolotl, json, options);
+      session = target.open(xolotl, json, probes.of(options));
       try (session) {
-        probing.register(session.process(), location -> output.handler(location.toString()), shell);
+        probes.register(session.process());
         output.begin();
         session.run(probing.limit(), FOREVER, () -> {
           // Hits come by themselves.
@@ -85,15 +92,21 @@ final class TraceCommand implements Callable<Integer> {
         session.end();
       }
     } finally {
+      probes.close();
       output.discard();
     }
     // Only now does no handler run any more.
-    output.end(lost -> json ? epilogue(lost, session.exitStatus()) : "");
+    output.end(lost -> json
+        ? epilogue(lost, probes.childrenNotProbed(session.process()), session.exitStatus())
+        : "");
+    if (!json) {
+      probes.sayChildrenNotProbed(session.process());
+    }
     return Xolotl.DONE;
   }
 
-  private static String epilogue(long lost, OptionalInt exitStatus) {
-    return "],\"lost\":" + lost + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "")
+  private static String epilogue(long lost, long childrenNotProbed, OptionalInt exitStatus) {
+    return "],\"lost\":" + lost + ",\"childrenNotProbed\":" + childrenNotProbed + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "")
         + "}\n";
   }
 

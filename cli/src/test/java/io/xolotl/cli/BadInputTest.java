@@ -81,8 +81,11 @@ class BadInputTest {
 
   @Test
   void namesThatDoNotExist(@RunsFixture(SLEEPER) TargetProcess target) {
-    assertThat(count(target.pid(), "libk.so.6:malloc")).contains("no module 'libk.so.6'",
-        "nearest: libc.so.6, ");
+    // It may be loaded later.
+    Cli waiting = Cli.run("count", "-p", Integer.toString(target.pid()), "-e", "libk.so.6:malloc", "--for",
+        "0s");
+    assertThat(waiting.status()).isEqualTo(Xolotl.FAILED);
+    assertThat(waiting.messages()).contains("no module 'libk.so.6'", "nearest: libc.so.6, ");
     assertThat(count(target.pid(), "libc.so.6:maloc")).contains("no function 'maloc'",
         "nearest: malloc, ").matches("(?s).*nearest: \\S+, \\S+, \\S+\n");
   }
@@ -126,7 +129,8 @@ class BadInputTest {
     assertThat(Cli.run("count", "-e", "libc:malloc").misused()).contains("Give a process");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "1", "--", "ls").misused()).contains("not both");
     assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "0").misused()).contains("no process id");
-    assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "me").misused()).contains("me");
+    assertThat(Cli.run("count", "-e", "libc:malloc", "-p", "no such name").refused())
+        .contains("no process is called 'no such name'");
     assertThat(Cli.run("count", "-p", "1").misused()).contains("Missing required option",
         "see: xolotl count --help");
     assertThat(Cli.run("count", "-e", "malloc", "-p", "1").misused()).contains("neither MODULE:SYMBOL");

@@ -46,7 +46,7 @@ class BenchCommandTest {
     try (Outlet nothing = Outlet.of(OutputStream.nullOutputStream(), false, interruption);
         var file = Files.newBufferedWriter(chart)) {
       HitReport report = BenchCommand
-          .measure(new Shell(nothing, new PrintWriter(messages, true), () -> false, interruption), 3);
+          .measure(new Shell(nothing, new PrintWriter(messages, true), Optional::empty, interruption), 3);
       HitReportFormat.writeJson(report, json);
       HitChart.write(report, file);
     }

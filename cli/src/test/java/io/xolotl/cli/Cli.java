@@ -10,6 +10,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 
 /**
  * What a command did.
@@ -35,7 +36,7 @@ record Cli(int status, String output, String messages) {
     var messages = new StringWriter();
     int status;
     try (Outlet outlet = Outlet.of(output, false, interruption)) {
-      status = Xolotl.run(new Shell(outlet, new PrintWriter(messages, true), () -> false, interruption),
+      status = Xolotl.run(new Shell(outlet, new PrintWriter(messages, true), Optional::empty, interruption),
           args);
     }
     return new Cli(status, output.toString(StandardCharsets.UTF_8), messages.toString());

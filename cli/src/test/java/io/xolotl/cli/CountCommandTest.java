@@ -13,11 +13,13 @@ import io.xolotl.lab.Await;
 import io.xolotl.lab.ProcFs;
 import io.xolotl.lab.TargetProcess;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -28,14 +30,20 @@ class CountCommandTest {
     JsonNode document = Cli
         .run("count", "-e", "libc.so.6:malloc", "-e", "libc:free", "--json", "--", "ls", "/proc/self")
         .done().json();
-    assertThat(document.fieldNames()).toIterable().containsExactly("probes", "exitStatus");
+    assertThat(document.fieldNames()).toIterable().containsExactly("pid", "seconds", "probes",
+        "childrenNotProbed", "exitStatus");
+    assertThat(document.get("pid").intValue()).isPositive();
+    assertThat(document.get("seconds").doubleValue()).isPositive();
+    assertThat(document.get("childrenNotProbed").intValue()).isZero();
     assertThat(document.get("exitStatus").intValue()).isZero();
     JsonNode probes = document.get("probes");
     assertThat(probes).extracting(probe -> probe.get("location").textValue()).containsExactly(
         "libc.so.6:malloc",
         "libc:free");
     for (JsonNode probe : probes) {
-      assertThat(probe.fieldNames()).toIterable().containsExactly("location", "address", "technique", "hits");
+      assertThat(probe.fieldNames()).toIterable().containsExactly("location", "aliases", "address",
+          "technique", "hits", "hitsPerSecond");
+      assertThat(probe.get("hitsPerSecond").doubleValue()).isPositive();
       assertThat(probe.get("address").textValue()).matches("0x[0-9a-f]+");
       assertThat(probe.get("technique").textValue()).isIn("emulated", "boosted", "trapped", "single-stepped");
       assertThat(probe.get("hits").longValue()).isPositive();
@@ -78,7 +86,8 @@ class CountCommandTest {
   @Test
   void restartableSequences(@RunsFixture(value = PERCPU, args = {"1", "file"}) TargetProcess target) {
     String pid = Integer.toString(target.pid());
-    Cli pattern = Cli.run("count", "-p", pid, "-e", "percpu:percpu_*", "--for", "0s");
+    Cli pattern = Cli.run("count", "-p", pid, "-e", "percpu:percpu_*", "--for", "0s",
+        "--all");
     assertThat(pattern.status()).isEqualTo(Xolotl.DONE);
     assertThat(pattern.messages()).containsPattern("xolotl: 6 of the [0-9]+ functions")
         .contains(": 6 restartable-sequence");
@@ -104,8 +113,10 @@ class CountCommandTest {
     target.send("exit");
     JsonNode document = counted.join().done().json();
     assertThat(document.has("exitStatus")).as("only of launched programs").isFalse();
-    assertThat(document.get("probes")).extracting(probe -> probe.get("hits").longValue())
-        .containsExactly(2000L, 2000L);
+    JsonNode row = document.get("probes").get(0);
+    assertThat(document.get("probes")).as("one place has one row").hasSize(1);
+    assertThat(row.get("hits").longValue()).isEqualTo(2000);
+    assertThat(row.get("aliases").get(0).textValue()).isEqualTo("0x" + Long.toHexString(address));
     assertThat(text[0]).isNotEqualTo((byte) 0xcc);
   }
 
@@ -171,7 +182,7 @@ class CountCommandTest {
         .contains("libc.so.6:pthread_mutex_lock", "libc.so.6:pthread_mutex_unlock")
         .allMatch(location -> location.startsWith("libc.so.6:pthread_mutex_"));
     assertThat(Cli.run("count", "-e", "libc.so.6:no_such_*", "--", "true").refused())
-        .contains("no function of libc.so.6 matches 'no_such_*'");
+        .contains("no function matches 'libc.so.6:no_such_*'");
   }
 
   @Test
@@ -208,5 +219,121 @@ class CountCommandTest {
         .run("count", "-e", "libc.so.6:malloc", "--for", "100ms", "--json", "--", "sleep", "1000")
         .done().json();
     assertThat(document.get("exitStatus").intValue()).isEqualTo(128 + 15);
+  }
+
+  private static long hits(JsonNode document) {
+    long sum = 0;
+    for (JsonNode probe : document.get("probes")) {
+      sum += probe.get("hits").longValue();
+    }
+    return sum;
+  }
+
+  private static JsonNode counted(String options, String... command) {
+    var args = new ArrayList<>(List.of("count", "-e", "libc:malloc", "--json"));
+    args.addAll(List.of(options.split(" ")));
+    args.add("--");
+    args.addAll(List.of(command));
+    Cli cli = Cli.run(args.toArray(String[]::new));
+    assertThat(cli.status()).as(cli.messages()).isZero();
+    return cli.json();
+  }
+
+  /** Children, and what they execute, count as much as they do alone. */
+  @Test
+  void whatAShellRuns() {
+    long alone = hits(counted("--all", "ls", "/"));
+    JsonNode document = counted("--follow --by pid", "sh", "-c", "ls /; ls /");
+    JsonNode rows = document.get("probes");
+    assertThat(rows).hasSize(3);
+    assertThat(rows.get(0).get("pid").intValue()).isEqualTo(document.get("pid").intValue());
+    assertThat(List.of(rows.get(1).get("hits").longValue(), rows.get(2).get("hits").longValue()))
+        .containsExactly(alone, alone);
+    assertThat(document.get("childrenNotProbed").intValue()).isZero();
+    assertThat(hits(counted("--follow", "sh", "-c", "ls /; ls /"))).isEqualTo(hits(document));
+  }
+
+  @Test
+  void childrenThatAreNotProbedAreSaid() {
+    Cli cli = Cli.run("count", "-e", "libc:malloc", "--", "sh", "-c", "ls / > /dev/null; ls / > /dev/null");
+    assertThat(cli.status()).isZero();
+    assertThat(cli.messages()).isEqualTo("xolotl: 2 processes that it created ran without probes; --follow "
+        + "probes them\n");
+    assertThat(counted("--all", "sh", "-c", "ls / > /dev/null; true").get("childrenNotProbed").intValue())
+        .isEqualTo(1);
+  }
+
+  /** Each compiler, assembler and linker of a build. */
+  @Test
+  void whatMakeRuns(@TempDir Path directory) throws Exception {
+    assumeTrue(new ProcessBuilder("sh", "-c", "command -v make > /dev/null").start().waitFor() == 0,
+        "there is no make");
+    Files.writeString(directory.resolve("a.c"), "int a(void) { return 1; }\n");
+    Files.writeString(directory.resolve("main.c"), "int a(void); int main(void) { return a() - 1; }\n");
+    Files.writeString(directory.resolve("Makefile"), "t: a.o main.o\n\t$(CC) -o t a.o main.o\n");
+    JsonNode document = counted("--follow --by pid", "make", "-s", "-C", directory.toString());
+    assertThat(document.get("exitStatus").intValue()).isZero();
+    assertThat(directory.resolve("t")).isExecutable();
+    // make; for each object file and for the program a driver and at least two tools.
+    assertThat(document.get("probes").size()).isGreaterThan(9);
+    assertThat(document.get("probes")).allSatisfy(row -> assertThat(row.get("hits").longValue()).isPositive());
+  }
+
+  @Test
+  void theProcessOfAName(@RunsFixture(value = CALLS, args = {"1", "10"}) TargetProcess target,
+      @TempDir Path directory) throws Exception {
+    Path program = directory.resolve("of-this-test-only");
+    Files.copy(CALLS.path(), program);
+    assertThat(program.toFile().setExecutable(true)).isTrue();
+    String name = program.getFileName().toString();
+    assertThat(Cli.run("list", "-p", name).refused()).contains("no process is called '" + name + "'");
+    try (TargetProcess first = TargetProcess.start(List.of(program.toString(), "1", "10"))) {
+      first.awaitLine("ready");
+      assertThat(Cli.run("list", "-p", name).done().output()).contains(name);
+      try (TargetProcess second = TargetProcess.start(List.of(program.toString(), "1", "11"))) {
+        second.awaitLine("ready");
+        assertThat(Cli.run("list", "-p", name).refused()).contains("2 processes are called '" + name + "'",
+            Integer.toString(first.pid()), second.pid() + " ", name + " 1 11");
+      }
+    }
+  }
+
+  @Test
+  void theMostHitsFirst() {
+    String output = Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:malloc", "-e", "libc.so.6:fork",
+        "--", "ls", "/").done().output();
+    assertThat(output.lines().skip(1).toList()).satisfiesExactly(
+        line -> assertThat(line).contains("libc.so.6:malloc"),
+        line -> assertThat(line).contains("libc.so.6:exit"),
+        line -> assertThat(line).matches(" +1  without a hit \\(--all\\)"),
+        line -> assertThat(line).isEqualTo("ls exited with status 0"));
+    assertThat(Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:malloc", "--top", "1", "--", "ls", "/")
+        .done().output()).contains("malloc", " 1  more with hits").doesNotContain("libc.so.6:exit");
+    assertThat(Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:fork", "--all", "--", "ls", "/").done()
+        .output()).contains("libc.so.6:fork");
+  }
+
+  /** What is misspelt among others does not take them with it, nor does what comes later or never. */
+  @Test
+  void whatIsRefusedOrNotThereYet() {
+    Cli cli = Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:maloc", "-e", "libnone.so:x", "--",
+        "ls", "/");
+    assertThat(cli.status()).isZero();
+    assertThat(cli.output()).contains(" 1 ", "libc.so.6:exit");
+    assertThat(cli.messages().lines().toList()).satisfiesExactlyInAnyOrder(
+        line -> assertThat(line).contains("libc.so.6:maloc is not probed: ", "nearest: malloc"),
+        line -> assertThat(line).contains("libnone.so:x waits until its module is loaded: "));
+    Cli never = Cli.run("count", "-e", "libnone.so:x", "--", "true");
+    assertThat(never.status()).isEqualTo(Xolotl.FAILED);
+    assertThat(never.messages()).contains("waits", "nothing of what was to be probed has been there");
+  }
+
+  @Test
+  void allOfLibcAtOnce() {
+    Cli cli = Cli.run("count", "-e", "libc.so.6:*", "--json", "--", "true");
+    assertThat(cli.status()).as(cli.messages()).isZero();
+    assertThat(cli.json().get("exitStatus").intValue()).isZero();
+    assertThat(cli.json().get("probes").size()).isGreaterThan(2000);
+    assertThat(hits(cli.json())).isPositive();
   }
 }

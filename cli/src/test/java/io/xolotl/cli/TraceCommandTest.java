@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.Optional;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -93,7 +94,7 @@ class TraceCommandTest {
     var interruption = new Interruption();
     try (Outlet outlet = Outlet.of(output, isPipe, interruption)) {
       int status = Xolotl.run(
-          new Shell(outlet, new PrintWriter(messages, true), () -> false, interruption), "trace",
+          new Shell(outlet, new PrintWriter(messages, true), Optional::empty, interruption), "trace",
           "-e", "libc.so.6:malloc", "--", "sleep", "1000");
       return new Cli(status, "", messages.toString());
     }

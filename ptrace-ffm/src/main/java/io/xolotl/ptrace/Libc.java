@@ -48,6 +48,7 @@ final class Libc {
   private static final long SYS_READ = 0;
   private static final long SYS_OPEN = 2;
   private static final long SYS_CLOSE = 3;
+  private static final long SYS_IOCTL = 16;
   private static final long SYS_KCMP = 312;
   private static final long SYS_OPENAT2 = 437;
 
@@ -193,6 +194,11 @@ final class Libc {
     } catch (Throwable t) {
       throw unexpected(t);
     }
+  }
+
+  /** With the address of the argument. */
+  static long ioctl(MemorySegment state, int descriptor, long request, long argument) {
+    return unfailing(state, SYS_IOCTL, descriptor, request, argument, 0, 0);
   }
 
   static long kcmp(MemorySegment state, int one, int other, long type) {

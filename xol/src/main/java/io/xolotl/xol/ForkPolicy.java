@@ -15,5 +15,13 @@ public enum ForkPolicy {
    * <p>A child that runs in its parent's memory (vfork, posix_spawn, CLONE_VM) hits its parent's probes. It
    * becomes a process of its own when it executes a program, which has no probes yet.
    */
-  FOLLOW
+  FOLLOW,
+
+  /**
+   * As {@link #FOLLOW}; and when the process or a child executes a program, the probes on symbols and
+   * addresses of files are registered again there, before its first instruction. Those whose module it maps
+   * later wait for it; what it has not is left out. The probes of the program before are over, and those of
+   * the new one count from 0: {@link ProcessListener#executed} is told when they are there.
+   */
+  FOLLOW_EXEC
 }

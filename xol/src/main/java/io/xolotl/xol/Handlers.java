@@ -23,9 +23,12 @@ final class Handlers {
   /** What runs of the users' on the tracer thread. */
   private final UserCode onTracer;
 
-  Handlers(Tracer tracer, UserCode onTracer) {
+  private final SessionStatistics statistics;
+
+  Handlers(Tracer tracer, UserCode onTracer, SessionStatistics statistics) {
     this.tracer = tracer;
     this.onTracer = onTracer;
+    this.statistics = statistics;
   }
 
   /** Looks after what runs on the tracer thread. Any thread. */
@@ -56,6 +59,7 @@ final class Handlers {
     } finally {
       onTracer.exit();
     }
+    statistics.handlerError();
     reportError(onTracer, probe, thrown);
     return false;
   }
@@ -90,6 +94,7 @@ final class Handlers {
       // Rejected, or no memory for a thread.
       hit.handedOver = null;
       probe.handlerReturned();
+      statistics.handlerError();
       reportError(onTracer, probe, e);
       return false;
     }
@@ -107,7 +112,7 @@ final class Handlers {
     }
   }
 
-  private static void runHandler(UserCode code, ProbeHit hit, Probe probe, long number) {
+  private void runHandler(UserCode code, ProbeHit hit, Probe probe, long number) {
     hit.begin(probe, number);
     boolean outer = IN_HANDLER.get();
     IN_HANDLER.set(true);
@@ -122,6 +127,7 @@ final class Handlers {
         code.exit();
       }
       if (thrown != null) {
+        statistics.handlerError();
         reportError(code, probe, thrown);
       }
     } finally {

@@ -47,6 +47,7 @@ final class Hits {
   private final ProbeTable table;
   private final TrapAction trapAction;
   private final Handlers handlers;
+  private final SessionStatistics statistics;
 
   /**
    * All threads that handlers may run for on the executor. Written by the tracer thread, read by those who
@@ -60,13 +61,14 @@ final class Hits {
   private final Set<ProbeHit> handling = Collections.newSetFromMap(new IdentityHashMap<>());
 
   Hits(Session session, Tracer tracer, Sites sites, ProbeTable table, TrapAction trapAction,
-      Handlers handlers) {
+      Handlers handlers, SessionStatistics statistics) {
     this.session = session;
     this.tracer = tracer;
     this.sites = sites;
     this.table = table;
     this.trapAction = trapAction;
     this.handlers = handlers;
+    this.statistics = statistics;
   }
 
   /** What is known of a thread. */
@@ -116,6 +118,7 @@ final class Hits {
         continue;
       }
       long number = probe.countHit();
+      hit.countHandler();
       switch (probe.context()) {
         case INTERRUPT -> handlers.run(hit, probe, number);
         case TASK -> {
@@ -188,6 +191,7 @@ final class Hits {
       if (!tracee.isInCopy()) {
         tracee.release();
       }
+      statistics.hit(hit.handlers(), System.nanoTime() - hit.stoppedAt());
       // Also where a request has failed: a session that closes waits for nothing else.
       session.hitFinished();
     }

@@ -8,6 +8,7 @@ import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
+import io.xolotl.xol.WaitingProbes.Absent;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.Lease;
 import io.xolotl.xol.code.TracerThread;
@@ -175,17 +176,25 @@ final class Lineage {
     List<ProbedProcess> followers = session.followers();
     Session own = followers.isEmpty() ? null : session.ofChild(child);
     if (own == null) {
+      session.statistics().childNotProbed();
       thread.detach(0);
       return;
+    }
+    if (!withProbes && followers.stream().noneMatch(ProbedProcess::followsExec)) {
+      session.statistics().childNotProbed();
     }
     thread.finishSystemCall();
     try {
       // All of them first: the last user that leaves ends the session, and a listener may close its own.
       Map<ProbedProcess, ProbedProcess> children = new LinkedHashMap<>();
       followers.forEach(parent -> children.put(parent, own.newUser(parent.options())));
-      if (withProbes) {
-        children.forEach((parent, user) -> copyProbes(parent.registrations(), user));
-      }
+      children.forEach((parent, user) -> {
+        if (withProbes) {
+          copyProbes(parent.registrations(), user);
+        } else if (user.followsExec()) {
+          user.registerAgain(parent.registrations());
+        }
+      });
       children.forEach((parent, user) -> handlers.notified(session,
           () -> user.options().processListener().followed(parent, user)));
     } finally {
@@ -200,30 +209,27 @@ final class Lineage {
     }
   }
 
-  private static void copyProbes(List<Probe> originals, ProbedProcess user) {
+  private void copyProbes(List<Probe> originals, ProbedProcess user) {
+    var copies = new ArrayList<Probe>();
     var placed = new LinkedHashMap<Probe, Place>();
-    var waiting = new ArrayList<Probe>();
+    var absent = new ArrayList<Absent>();
     for (Probe original : originals) {
       original.copyFor(user).ifPresent(copy -> {
+        copies.add(copy);
         if (original.isActive()) {
           placed.put(copy, copy.request().place(original.address(), Boundary.UNPROVEN));
         } else {
-          waiting.add(copy);
+          absent.add(waiting.of(original, copy));
         }
       });
     }
     Session own = user.session();
     try {
-      own.register(user, placed, waiting);
+      own.register(user, copies, placed, absent, own::failed);
     } catch (ProbeException | PtraceException e) {
-      if (originals.size() > 1) {
-        // One of them is refused: the others are not lost for that.
-        originals.forEach(original -> copyProbes(List.of(original), user));
-        return;
-      }
       ProbeException refusal = e instanceof PtraceException p ? ProbeException.of(p) : (ProbeException) e;
       placed.keySet().forEach(probe -> own.failed(probe, refusal));
-      waiting.forEach(probe -> own.failed(probe, refusal));
+      absent.forEach(each -> own.failed(each.probe(), refusal));
     }
   }
 
@@ -242,12 +248,14 @@ final class Lineage {
       }
       return;
     }
+    Map<ProbedProcess, List<Probe>> formerProbes = session.registrationsToRepeat();
     letGoOfBorrowers();
     waiting.giveUp();
     table.forgetAll();
     trapAction.forget();
     session.forgetRegistrations();
     thread.finishSystemCall();
+    formerProbes.forEach(ProbedProcess::registerAgain);
     session.notifyUsers(user -> user.options().processListener().executed(user));
     resumeIfStopped(thread);
   }

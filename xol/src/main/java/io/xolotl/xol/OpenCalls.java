@@ -30,12 +30,13 @@ final class OpenCalls {
     OPEN,
     /** It was left, unless that has only changed to another stack. */
     LEFT,
-    /** Code has come back to below it since: then either that was only another stack, or this is. */
+    /** It may have been left; or it was, and code has come back to below it since, perhaps to that stack. */
     DOUBTFUL
   }
 
   /** A call that has not returned. */
   static final class Call {
+    final int tid;
     final long returnAddress;
     /** What is done when it returns; knows what the entry handler shared. */
     final ProbeHandler onReturn;
@@ -48,7 +49,8 @@ final class OpenCalls {
     volatile boolean again;
     private volatile Fate fate = Fate.OPEN;
 
-    Call(long returnAddress, ProbeHandler onReturn, @Nullable Call jumper) {
+    Call(int tid, long returnAddress, ProbeHandler onReturn, @Nullable Call jumper) {
+      this.tid = tid;
       this.returnAddress = returnAddress;
       this.onReturn = onReturn;
       this.jumper = jumper;
@@ -112,20 +114,29 @@ final class OpenCalls {
   }
 
   /**
-   * A thread gets another stack pointer, as longjmp and the unwinder of exceptions give it: all calls between
-   * the two are over. If the two are on different stacks, nobody knows where the new one ends: then all below
-   * it within a stack's length are. Code that changes stacks looks the same. Its calls are still there, and
-   * when something comes back to below them, they are in doubt.
+   * A thread gets another stack pointer, as longjmp and the unwinder of exceptions give it: all its calls
+   * between the two are over. Those of other threads there are on other stacks, unless a fiber has come from
+   * one: they are in doubt. If the two are on different stacks, nobody knows where the new one ends, and all
+   * calls below it within a stack's length are in doubt. Code that changes stacks looks the same. Its calls
+   * are still there, and when something comes back to below them, they are in doubt as well.
    *
+   * @param tid the thread
    * @param from the stack pointer before
    * @param to the stack pointer of the code that goes on
+   * @param returnsThrough the slot of a return address through which it goes on, if that is what the call
+   *     there was given: that call returns; else 0
    */
-  void leave(long from, long to) {
-    long low = from < to && to - from <= LARGEST_STACK ? from : to - LARGEST_STACK;
-    for (Call call : calls.subMap(low, to).values()) {
-      call.fate = Fate.LEFT;
+  void leave(int tid, long from, long to, long returnsThrough) {
+    // Addresses of programs are far from both ends of the numbers.
+    long top = Math.clamp(to, LARGEST_STACK, Long.MAX_VALUE - LARGEST_STACK);
+    boolean sameStack = from < top && top - from <= LARGEST_STACK;
+    for (var entry : calls.subMap(sameStack ? from : top - LARGEST_STACK, top).entrySet()) {
+      Call call = entry.getValue();
+      if (entry.getKey() != returnsThrough) {
+        call.fate = sameStack && call.tid == tid ? Fate.LEFT : Fate.DOUBTFUL;
+      }
     }
-    for (Call call : calls.subMap(to, to + LARGEST_STACK).values()) {
+    for (Call call : calls.subMap(top, top + LARGEST_STACK).values()) {
       if (call.fate == Fate.LEFT) {
         call.fate = Fate.DOUBTFUL;
       }

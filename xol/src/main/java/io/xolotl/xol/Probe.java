@@ -5,6 +5,7 @@ import io.xolotl.xol.site.Site;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +51,8 @@ public final class Probe {
   /** Its handler may execute the instruction, and so comes behind all others. */
   private final boolean last;
 
+  private final boolean internal;
+
   /** A probe that has no place yet. */
   Probe(ProbedProcess process, ProbeRequest request) {
     this(process, request, null, false);
@@ -57,10 +60,25 @@ public final class Probe {
 
   /** A part of a return probe, that has no place yet. */
   Probe(ProbedProcess process, ProbeRequest request, @Nullable ReturnProbe owner, boolean last) {
+    this(process, request, owner, last, false);
+  }
+
+  private Probe(ProbedProcess process, ProbeRequest request, @Nullable ReturnProbe owner, boolean last,
+      boolean internal) {
+    this.internal = internal;
     this.process = process;
     this.request = request;
     this.owner = owner;
     this.last = last;
+  }
+
+  /** A probe of the engine's own, that no user sees. */
+  static Probe internal(ProbedProcess process, ProbeRequest request) {
+    return new Probe(process, request, null, false, true);
+  }
+
+  boolean isInternal() {
+    return internal;
   }
 
   boolean isLast() {
@@ -72,7 +90,7 @@ public final class Probe {
    * calls bring their own. Nothing either if it is limited to threads.
    */
   Optional<Probe> copyFor(ProbedProcess child) {
-    if (!request.threads().isEmpty()) {
+    if (internal || !request.threads().isEmpty()) {
       // The child has none of them.
       return Optional.empty();
     }
@@ -81,6 +99,20 @@ public final class Probe {
       return Optional.of(new Probe(child, isActive() ? request.trustingBoundary() : request));
     }
     return owner.isEntry(this) ? Optional.of(owner.copyFor(child)) : Optional.empty();
+  }
+
+  /**
+   * A probe like this one for another program, where it waits for its module; nothing if it is at an address,
+   * which means nothing there, or limited to threads.
+   */
+  Optional<Probe> againIn(ProbedProcess user) {
+    if (internal || request.location() instanceof ProbeLocation.Address || !request.threads().isEmpty()) {
+      return Optional.empty();
+    }
+    if (owner == null) {
+      return Optional.of(new Probe(user, request.whenItIsMapped()));
+    }
+    return owner.isEntry(this) ? Optional.of(owner.againIn(user)) : Optional.empty();
   }
 
   @Nullable
@@ -114,6 +146,12 @@ public final class Probe {
    */
   public Technique technique() {
     return placement().technique();
+  }
+
+  /** The address of the probed instruction in the process; empty as long as it is not known. */
+  public OptionalLong placedAt() {
+    Placement known = placement;
+    return known == null ? OptionalLong.empty() : OptionalLong.of(known.address());
   }
 
   private Placement placement() {
@@ -182,6 +220,11 @@ public final class Probe {
   void activate(Site site) {
     placement = new Placement(site.address(), site.technique());
     active = true;
+  }
+
+  /** It is not at its place any more, and may come back. Tracer thread only. */
+  void suspend() {
+    active = false;
   }
 
   /** Tracer thread only. */

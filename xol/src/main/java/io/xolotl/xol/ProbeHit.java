@@ -69,8 +69,26 @@ public final class ProbeHit {
     return whenReturned;
   }
 
+  /** When it has stopped, by {@link System#nanoTime}, and for how many probes. The tracer thread's. */
+  private long stoppedAt;
+  private int handlers;
+
+  long stoppedAt() {
+    return stoppedAt;
+  }
+
+  void countHandler() {
+    handlers++;
+  }
+
+  int handlers() {
+    return handlers;
+  }
+
   /** A thread has hit a site, with these probes. */
   void arrive(Site hit, Probe[] probes) {
+    stoppedAt = System.nanoTime();
+    handlers = 0;
     site = hit;
     chain = probes;
     next = 0;

@@ -1,5 +1,7 @@
 package io.xolotl.xol;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -14,7 +16,7 @@ public sealed interface ProbeLocation {
   record Address(long address) implements ProbeLocation {
     @Override
     public String toString() {
-      return "0x" + Long.toHexString(address);
+      return Grammar.hex(address);
     }
   }
 
@@ -23,22 +25,59 @@ public sealed interface ProbeLocation {
    *
    * @param module names a mapped ELF file: its file name, full path, soname, or the beginning of exactly one
    *     file name up to a dot or dash
-   * @param symbol names the function, with a version if it has several: {@code memcpy@GLIBC_2.2.5}
+   * @param symbol names the function: its symbol, with a version if it has several
+   *     ({@code memcpy@GLIBC_2.2.5}); or its C++ name as people write it, with or without the types of its
+   *     arguments ({@code app::twice<int>}), where libstdc++ is installed
    * @param offset of the instruction's first byte from the function's, not negative
    */
   record Symbol(String module, String symbol, long offset) implements ProbeLocation {
     @Override
     public String toString() {
-      return module + ":" + symbol + (offset == 0 ? "" : "+0x" + Long.toHexString(offset));
+      return module + ":" + symbol + (offset == 0 ? "" : "+" + Grammar.hex(offset));
     }
   }
 
   /**
-   * Reads {@code MODULE:SYMBOL}, {@code MODULE:SYMBOL+OFFSET} or {@code 0xADDRESS}; the offset is hexadecimal
-   * with {@code 0x} before it and decimal otherwise.
+   * An address of a module's file, as readelf, objdump, addr2line and perf print it: it is the same wherever
+   * the module is mapped.
+   *
+   * @param module names a mapped ELF file, as {@link Symbol} does
+   * @param address of an instruction's first byte in the file's own address space, unsigned
+   */
+  record FileAddress(String module, long address) implements ProbeLocation {
+    @Override
+    public String toString() {
+      return module + "+" + Grammar.hex(address);
+    }
+  }
+
+  /**
+   * What somebody has written and what may be read in several ways, since names of modules and symbols may
+   * have colons and plus signs in them: the modules and symbols of the process tell. The longest module wins,
+   * then the longest symbol.
+   *
+   * @param text what {@link #parse} was given
+   */
+  record Written(String text) implements ProbeLocation {
+
+    /** All ways to read it, in the order in which they are tried. */
+    public List<ProbeLocation> readings() {
+      return Grammar.readings(text);
+    }
+
+    @Override
+    public String toString() {
+      return text;
+    }
+  }
+
+  /**
+   * Reads {@code MODULE:SYMBOL}, {@code MODULE:SYMBOL+OFFSET}, {@code MODULE+0xADDRESS} or
+   * {@code 0xADDRESS}; the offset is hexadecimal with {@code 0x} before it and decimal otherwise.
    *
    * @param text what to read
-   * @throws IllegalArgumentException if it is neither
+   * @return {@link Written} if there are several ways to read it
+   * @throws IllegalArgumentException if there is none
    */
   static ProbeLocation parse(String text) {
     if (text.startsWith("0x")) {
@@ -47,32 +86,58 @@ public sealed interface ProbeLocation {
       }
       return new Address(Long.parseUnsignedLong(text, 2, text.length(), 16));
     }
-    Matcher matcher = Grammar.SYMBOL.matcher(text);
-    if (!matcher.matches()) {
-      throw new IllegalArgumentException("'" + text + "' is neither MODULE:SYMBOL[+OFFSET] nor 0xADDRESS");
-    }
-    String offset = matcher.group(3);
-    try {
-      return new Symbol(matcher.group(1), matcher.group(2), offset == null ? 0 : Grammar.number(offset));
-    } catch (NumberFormatException e) {
-      throw new IllegalArgumentException("'" + offset + "' in '" + text + "' is no offset", e);
-    }
+    List<ProbeLocation> readings = Grammar.readings(text);
+    return switch (readings.size()) {
+      case 0 -> throw new IllegalArgumentException(
+          "'" + text + "' is neither MODULE:SYMBOL[+OFFSET], MODULE+0xADDRESS nor 0xADDRESS");
+      case 1 -> readings.getFirst();
+      default -> new Written(text);
+    };
   }
 
   /** What {@link #parse} accepts: ASCII digits only. Java's own methods take more, and signs. */
   final class Grammar {
     /** Sixteen digits behind zeros fit an address. */
     private static final Pattern ADDRESS = Pattern.compile("0x0*[0-9a-fA-F]{1,16}");
-    // The last colon separates, so that a path may have one; symbols have no plus sign outside C++ operators.
-    private static final Pattern SYMBOL = Pattern.compile("(.+):([^:]+?)(?:\\+(0x[0-9a-fA-F]+|[0-9]+))?");
+    private static final Pattern OFFSET = Pattern.compile("(.+)\\+(0x[0-9a-fA-F]+|[0-9]+)", Pattern.DOTALL);
 
     private Grammar() {}
 
+    private static String hex(long number) {
+      return "0x" + Long.toHexString(number);
+    }
+
+    private static List<ProbeLocation> readings(String text) {
+      var readings = new ArrayList<ProbeLocation>();
+      for (int colon = text.lastIndexOf(':'); colon > 0; colon = text.lastIndexOf(':', colon - 1)) {
+        String module = text.substring(0, colon);
+        String symbol = text.substring(colon + 1);
+        if (!symbol.isEmpty()) {
+          readings.add(new Symbol(module, symbol, 0));
+          Matcher matcher = OFFSET.matcher(symbol);
+          if (matcher.matches()) {
+            readings.add(new Symbol(module, matcher.group(1), offset(matcher.group(2), text)));
+          }
+        }
+      }
+      Matcher matcher = OFFSET.matcher(text);
+      if (matcher.matches() && ADDRESS.matcher(matcher.group(2)).matches()) {
+        String digits = matcher.group(2);
+        readings.add(new FileAddress(matcher.group(1),
+            Long.parseUnsignedLong(digits, 2, digits.length(), 16)));
+      }
+      return readings;
+    }
+
     /** Not Long.decode, to which a leading zero makes a number octal. */
-    private static long number(String digits) {
-      return digits.startsWith("0x")
-          ? Long.parseLong(digits, 2, digits.length(), 16)
-          : Long.parseLong(digits);
+    private static long offset(String digits, String text) {
+      try {
+        return digits.startsWith("0x")
+            ? Long.parseLong(digits, 2, digits.length(), 16)
+            : Long.parseLong(digits);
+      } catch (NumberFormatException e) {
+        throw new IllegalArgumentException("'" + digits + "' in '" + text + "' is no offset", e);
+      }
     }
   }
 }

@@ -83,9 +83,10 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /**
-   * The same, waiting for the module of a {@link ProbeLocation.Symbol} if it is not mapped yet: the probe
-   * becomes active when the dynamic linker has mapped the module, before any of its code, constructors
-   * included, runs.
+   * The same, waiting for the module of the location if it is not mapped yet: the probe becomes active when
+   * the dynamic linker has mapped the module, before any of its code, constructors included, runs. An IFUNC
+   * is waited for as well: the probe becomes active when the process has chosen an implementation, and before
+   * that is called.
    */
   public ProbeRequest whenItIsMapped() {
     return new ProbeRequest(location, handler, context, policy, technique, true, allowUnverifiedBoundary,

@@ -16,10 +16,12 @@ import io.xolotl.xol.site.Sites;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,16 +38,18 @@ final class ProbeTable {
   private final Preparation preparation;
   private final SequenceGuard sequences;
   private final Handlers handlers;
+  private final SessionStatistics statistics;
   private final BiConsumer<Site, SiteException> whenInSequence = (site, why) -> end(site,
       ProbeException.of(why));
 
   ProbeTable(TracedProcess process, Sites sites, Preparation preparation, SequenceGuard sequences,
-      Handlers handlers) {
+      Handlers handlers, SessionStatistics statistics) {
     this.process = process;
     this.sites = sites;
     this.preparation = preparation;
     this.sequences = sequences;
     this.handlers = handlers;
+    this.statistics = statistics;
   }
 
   static Probe[] at(Site site) {
@@ -58,35 +62,78 @@ final class ProbeTable {
    * @throws ProbeException if one of them cannot be probed
    */
   void register(Map<Probe, Place> places) {
+    register(places, (_, why) -> {
+      throw why;
+    });
+  }
+
+  /**
+   * Registers all that can be, together.
+   *
+   * @param refused is given each of the others, and why; it may throw that
+   * @throws ProbeException if none can be
+   */
+  void register(Map<Probe, Place> places, BiConsumer<Probe, ProbeException> refused) {
     SupportedProcess.refusal(process.pid()).ifPresent(refusal -> {
       throw new ProbeException(ProbeException.Reason.UNSUPPORTED_PROCESS, refusal);
     });
-    try {
-      Preparation.Prepared prepared = preparation.prepare(List.copyOf(places.values()));
-      List<Probe> probes = List.copyOf(places.keySet());
+    Map<Probe, Place> rest = new LinkedHashMap<>(places);
+    while (!rest.isEmpty()) {
       try {
-        for (int i = 0; i < probes.size(); i++) {
-          Site site = prepared.chosen().get(i);
+        tryToRegister(rest, refused);
+        return;
+      } catch (SiteException e) {
+        // The program has changed its code there meanwhile; nothing is registered.
+        List<Probe> there = rest.entrySet().stream().filter(entry -> entry.getValue().address() == e.address())
+            .map(Map.Entry::getKey).toList();
+        ProbeException why = translated(e);
+        if (there.isEmpty()) {
+          throw why;
+        }
+        for (Probe probe : there) {
+          rest.remove(probe);
+          refused.accept(probe, why);
+        }
+      } catch (RuntimeException e) {
+        throw translated(e);
+      }
+    }
+  }
+
+  /** Takes those out that are refused before anything is written. */
+  private void tryToRegister(Map<Probe, Place> places, BiConsumer<Probe, ProbeException> refused) {
+    List<Probe> probes = List.copyOf(places.keySet());
+    Preparation.Prepared prepared = preparation.prepare(List.copyOf(places.values()), (why, i) -> {
+      places.remove(probes.get(i));
+      refused.accept(probes.get(i), translated(why));
+    });
+    try {
+      for (int i = 0; i < probes.size(); i++) {
+        Site site = prepared.chosen().get(i);
+        if (site != null) {
           site.attachment(with(at(site), probes.get(i)));
           probes.get(i).activate(site);
         }
-        sites.install(prepared.fresh());
-      } catch (RuntimeException e) {
-        unregister(probes);
-        sites.discard(prepared.fresh());
-        throw e;
       }
+      sites.install(prepared.fresh());
     } catch (RuntimeException e) {
-      if (Sites.mappingsOf(process).isEmpty()) {
-        throw new ProbeException(ProbeException.Reason.PROCESS_GONE,
-            "process " + process.pid() + " has ended");
-      }
-      throw switch (e) {
-        case SiteException refusal -> ProbeException.of(refusal);
-        case ErrandException failure -> ProbeException.of(failure, process.pid());
-        default -> e;
-      };
+      // Not over: others may be registered without what has failed.
+      takeOut(probes, Probe::suspend);
+      sites.discard(prepared.fresh());
+      throw e;
     }
+  }
+
+  private ProbeException translated(RuntimeException e) {
+    if (Sites.mappingsOf(process).isEmpty()) {
+      return ProbeException.gone(process.pid());
+    }
+    return switch (e) {
+      case SiteException refusal -> ProbeException.of(refusal);
+      case ErrandException failure -> ProbeException.of(failure, process.pid());
+      case ProbeException known -> known;
+      default -> throw e;
+    };
   }
 
   private static Probe[] with(Probe[] known, Probe fresh) {
@@ -106,11 +153,15 @@ final class ProbeTable {
    *     when the session ends
    */
   void unregister(Collection<Probe> probes) {
+    takeOut(probes, Probe::deactivate);
+  }
+
+  private void takeOut(Collection<Probe> probes, Consumer<Probe> how) {
     var unused = new ArrayList<Site>();
     var left = new ArrayList<Site>();
     for (Probe probe : probes) {
       boolean placed = probe.isActive();
-      probe.deactivate();
+      how.accept(probe);
       Site site = placed ? sites.at(probe.address()) : null;
       if (site != null && removeFrom(site, probe) && !site.isGuard()) {
         unused.add(site);
@@ -163,6 +214,7 @@ final class ProbeTable {
   /** A probe is over, or will never be active, for a reason that its user has not asked for. */
   void failed(Probe probe, ProbeException why) {
     probe.deactivate();
+    statistics.lost(why.reason());
     handlers.reportError(probe, why);
   }
 

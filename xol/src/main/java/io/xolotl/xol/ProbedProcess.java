@@ -5,6 +5,8 @@ import io.xolotl.ptrace.LaunchRequest;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.xol.WaitingProbes.Absent;
+import io.xolotl.xol.WaitingProbes.Follower;
 import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.elf.FunctionBody;
 import io.xolotl.xol.elf.NonlocalExit;
@@ -14,12 +16,16 @@ import io.xolotl.xol.site.SiteException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -45,9 +51,14 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ProbedProcess implements AutoCloseable {
 
+  private static final BiConsumer<Probe, SymbolException> ALL_OR_NONE = (_, why) -> {
+    throw why;
+  };
+
   private final Session session;
   private final ProbingOptions options;
   private final CompletableFuture<ProcessEnd> end;
+  private final Unwindings unwindings = new Unwindings(this);
 
   /**
    * The user's probes, in order of registration, some over by now. Guarded by itself; written by the tracer
@@ -183,6 +194,38 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
+   * Registers those of several probes that can be, together: no hit of one of them is handled before all are
+   * there.
+   *
+   * @param requests what to probe and how
+   * @return what became of each
+   * @throws ProbeException if none can be for a reason that concerns the process, and not a location
+   */
+  public Registration registerPossible(Collection<ProbeRequest> requests) {
+    return inSession(() -> {
+      var probes = new LinkedHashMap<Probe, ProbeRequest>();
+      requests.forEach(request -> probes.put(new Probe(this, request), request));
+      Map<Probe, ProbeException> refused = new ConcurrentHashMap<>();
+      var absent = new ArrayList<Absent>();
+      Map<Probe, Place> places = session.locator().locate(probes.keySet(), absent,
+          (probe, why) -> refused.put(probe, ProbeException.of(why)));
+      session.register(this, probes.keySet(), places, absent, refused::put);
+      var refusals = new ArrayList<Registration.Refused>();
+      probes.forEach((probe, request) -> {
+        ProbeException why = refused.get(probe);
+        if (why != null) {
+          refusals.add(new Registration.Refused(request, why));
+        }
+      });
+      return new Registration(
+          probes.keySet().stream().filter(probe -> !refused.containsKey(probe)).toList(),
+          absent.stream().filter(each -> each.probe().isWaiting() && !refused.containsKey(each.probe()))
+              .map(each -> new Registration.Waiting(each.probe(), ProbeException.of(each.why()))).toList(),
+          List.copyOf(refusals));
+    });
+  }
+
+  /**
    * Registers handlers at the entry and the return of a function's calls. Calls that are under way already
    * are not observed.
    *
@@ -192,7 +235,11 @@ public final class ProbedProcess implements AutoCloseable {
   public <T extends @Nullable Object> ReturnProbe register(ReturnProbeRequest<T> request) {
     return inSession(() -> {
       var probe = new ReturnProbe(this, request);
-      for (Place place : session.locator().locate(List.of(probe.entry()), new ArrayList<>()).values()) {
+      // What may be asked about at the first call is known then, so that no thread waits for it while files
+      // are read.
+      nonlocalExits();
+      for (Place place : session.locator().locate(List.of(probe.entry()), new ArrayList<>(), ALL_OR_NONE)
+          .values()) {
         // What is refused below is not to be changed around it before.
         if (place.trusted() || place.boundary() instanceof Boundary.Proven) {
           probe.watchExits(place.address());
@@ -222,10 +269,31 @@ public final class ProbedProcess implements AutoCloseable {
     return inSession(() -> session.locator().isLandingPad(address));
   }
 
+  Unwindings unwindings() {
+    return unwindings;
+  }
+
+  /** Activates those that can be, together, and returns how many these are. */
+  int activatePossible(List<Probe> probes) {
+    inSession(() -> {
+      var absent = new ArrayList<Absent>();
+      Map<Probe, Place> places = session.locator().locate(probes, absent, (_, _) -> {
+        // It stays inactive.
+      });
+      session.register(this, probes, places, absent, (_, _) -> {
+        // It stays inactive.
+      });
+      return probes;
+    });
+    return (int) probes.stream().filter(Probe::isActive).count();
+  }
+
   void activate(List<Probe> probes) {
     inSession(() -> {
-      var absent = new ArrayList<Probe>();
-      session.register(this, session.locator().locate(probes, absent), absent);
+      var absent = new ArrayList<Absent>();
+      session.register(this, probes, session.locator().locate(probes, absent, ALL_OR_NONE), absent, (_, why) -> {
+        throw why;
+      });
       return probes;
     });
   }
@@ -249,10 +317,12 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * The probes that were registered here, and are active or wait for their module, in order of registration.
+   * The probes that were registered here, and are active or wait for their module, in order of registration;
+   * when the process has ended, those of its last moment, with their counts.
    */
   public List<Probe> probes() {
-    return registrations().stream().filter(probe -> probe.owner() == null).toList();
+    return known().stream()
+        .filter(probe -> probe.owner() == null && !probe.isInternal()).toList();
   }
 
   /**
@@ -260,7 +330,21 @@ public final class ProbedProcess implements AutoCloseable {
    * registration.
    */
   public List<ReturnProbe> returnProbes() {
-    return registrations().stream().map(Probe::owner).filter(Objects::nonNull).distinct().toList();
+    return known().stream().map(Probe::owner).filter(Objects::nonNull).distinct().toList();
+  }
+
+  private List<Probe> known() {
+    if (!(end.getNow(new ProcessEnd.Detached()) instanceof ProcessEnd.Detached)) {
+      synchronized (registrations) {
+        return List.copyOf(registrations);
+      }
+    }
+    return registrations();
+  }
+
+  /** What has happened in the session until now. */
+  public Statistics statistics() {
+    return session.statistics().now();
   }
 
   // For the engine, and all but the first method for the tracer thread only.
@@ -306,6 +390,24 @@ public final class ProbedProcess implements AutoCloseable {
     return all;
   }
 
+  boolean followsExec() {
+    return options.forkPolicy() == ForkPolicy.FOLLOW_EXEC;
+  }
+
+  /** Registers probes again in the program that was just executed, as far as they may be there. */
+  void registerAgain(List<Probe> former) {
+    var probes = new ArrayList<Probe>();
+    former.forEach(probe -> probe.againIn(this).ifPresent(probes::add));
+    try {
+      var absent = new ArrayList<Absent>();
+      Map<Probe, Place> places = session.locator().locate(probes, absent, (probe, _) -> probe.deactivate());
+      session.register(this, probes, places, absent, (probe, _) -> probe.deactivate());
+    } catch (ProbeException | PtraceException e) {
+      ProbeException why = e instanceof PtraceException p ? ProbeException.of(p) : (ProbeException) e;
+      probes.forEach(probe -> session.failed(probe, why));
+    }
+  }
+
   void forgetRegistrations() {
     synchronized (registrations) {
       unawaited.addAll(registrations);
@@ -325,6 +427,31 @@ public final class ProbedProcess implements AutoCloseable {
    */
   public String describe(long address) {
     return inSession(() -> session.locator().describe(address));
+  }
+
+  /**
+   * Finds out where a location is.
+   *
+   * @param location what {@link #register(ProbeRequest)} takes
+   * @return an address in the process; of an IFUNC that of the implementation in use
+   * @throws ProbeException if it names nothing, or several things
+   */
+  public long address(ProbeLocation location) {
+    return inSession(() -> session.locator().address(location));
+  }
+
+  /**
+   * Does something whenever the dynamic linker has mapped or unmapped modules, before any of their code runs:
+   * on the tracer thread, while the process is stopped at that place; as long as this process is not closed
+   * and executes no other program. Without effect in a process without a dynamic linker that reports it.
+   *
+   * @param action must be short and must not block, but may register and unregister probes
+   */
+  public void onModulesChanged(Runnable action) {
+    inSession(() -> {
+      session.followModules(new Follower(this, () -> !end.isDone(), action));
+      return Optional.empty();
+    });
   }
 
   /** File names of the modules that are mapped now. */

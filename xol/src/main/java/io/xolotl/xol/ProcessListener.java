@@ -29,7 +29,8 @@ public interface ProcessListener {
   default void followed(ProbedProcess parent, ProbedProcess child) {}
 
   /**
-   * A probed process has executed a program. All its probes are unregistered; probes that are registered now
+   * A probed process has executed a program. All its probes are unregistered; those that
+   * {@link ForkPolicy#FOLLOW_EXEC} registers again are there. Probes that are registered now
    * are there before the first instruction of the new program, when only it and its dynamic linker are
    * mapped: those in libraries can wait ({@link ProbeRequest#whenItIsMapped}).
    *

@@ -1,16 +1,13 @@
 package io.xolotl.xol;
 
 import io.xolotl.decoder.Emulation;
-import io.xolotl.ptrace.Register;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.OpenCalls.Call;
 import io.xolotl.xol.elf.FunctionBody;
-import io.xolotl.xol.elf.NonlocalExit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
@@ -43,11 +40,6 @@ public final class ReturnProbe {
   /** Where the function is left; none as long as they are not known. Written under the monitor. */
   private volatile Map<Long, Probe> exits = Map.of();
   private final Map<Long, Probe> atReturns = new ConcurrentHashMap<>();
-  /** At what ends as longjmp does; complete once {@link #watchesNonlocalExits}. */
-  private final Map<Long, Probe> nonlocalExits = new ConcurrentHashMap<>();
-  private volatile boolean watchesNonlocalExits;
-  /** Return addresses at which exceptions are caught. */
-  private final Set<Long> landingPads = ConcurrentHashMap.newKeySet();
   private final OpenCalls calls = new OpenCalls();
   private final AtomicLong returns = new AtomicLong();
   private final AtomicLong missed = new AtomicLong();
@@ -89,6 +81,11 @@ public final class ReturnProbe {
 
   boolean isEntry(Probe probe) {
     return probe == entry;
+  }
+
+  /** The entry of a return probe like this one for another program. */
+  Probe againIn(ProbedProcess user) {
+    return copied(user, request.whenItIsMapped(), false).entry;
   }
 
   /** The entry of a return probe like this one for a child that was forked. */
@@ -174,7 +171,7 @@ public final class ReturnProbe {
     if (unseen && !isCaught(returnAddress)) {
       return;
     }
-    var call = new Call(returnAddress, h -> own.onReturn().onReturn(h, value), jumper(before, returnAddress));
+    var call = new Call(hit.threadId(), returnAddress, h -> own.onReturn().onReturn(h, value), jumper(before, returnAddress));
     call.left = unseen;
     if (before != null && call.jumper == null && (before.left && !unseen || repeats || before.again)) {
       // What it has jumped to has returned elsewhere, or called this one by a jump; or this is a loop. Who is
@@ -215,77 +212,24 @@ public final class ReturnProbe {
     if (known != null && known.isActive() || !active) {
       return true;
     }
-    if (landingPads.contains(returnAddress)) {
-      return false;
-    }
     if (process.isLandingPad(returnAddress)) {
       // Compilers put one behind a call that never returns. The unwinder gets there by a ret, perhaps.
-      landingPads.add(returnAddress);
       return false;
     }
-    if (!watchesNonlocalExits) {
-      // Before the call is kept, so that nothing leaves it unseen; and told of modules before they are looked
-      // at, so that none comes unseen.
-      process.session().followModules(this);
-      watchNonlocalExits();
-      watchesNonlocalExits = true;
-    }
-    add(atReturns, returnAddress, request.atReturn(returnAddress, this::returned));
-    return true;
-  }
-
-  /** Registers a part of this probe. */
-  private void add(Map<Long, Probe> parts, long address, ProbeRequest part) {
-    var fresh = new Probe(process, part, this, false);
+    // Before the call is kept, so that nothing leaves it unseen.
+    process.unwindings().tell(calls);
+    var fresh = new Probe(process, request.atReturn(returnAddress, this::returned), this, false);
     process.activate(List.of(fresh));
-    Probe raced = parts.put(address, fresh);
+    Probe raced = atReturns.put(returnAddress, fresh);
     if (raced != null) {
-      // Another thread was as fast. One is enough.
+      // Another thread, called from the same place, was as fast. One is enough.
       raced.unregister();
     }
     if (!active) {
       // Unregistered meanwhile, perhaps before this one could be seen.
-      fresh.unregister();
+      unregister();
     }
-  }
-
-  private void watchNonlocalExits() {
-    for (NonlocalExit exit : process.nonlocalExits()) {
-      Probe known = nonlocalExits.get(exit.address());
-      if (known == null || !known.isActive()) {
-        try {
-          add(nonlocalExits, exit.address(),
-              request.atNonlocalExit(exit.address(), hit -> leavingSeveral(hit, exit)));
-        } catch (ProbeException refused) {
-          switch (refused.reason()) {
-            case CLOSED, PROCESS_GONE -> throw refused;
-            default -> {
-              // What cannot be probed, in a restartable sequence for instance, is not how functions are left.
-            }
-          }
-        }
-      }
-    }
-  }
-
-  /** Modules have come or gone. On the tracer thread. */
-  void modulesChanged() {
-    landingPads.clear();
-    try {
-      watchNonlocalExits();
-    } catch (ProbeException refused) {
-      // The session ends, and the observation of all calls with it.
-    }
-  }
-
-  /** A thread is about to get the stack pointer of a function that it goes back to, past others. */
-  private void leavingSeveral(ProbeHit hit, NonlocalExit exit) {
-    Registers registers = hit.registers();
-    if (registers.rip() == hit.probe().address()) {
-      long from = registers.get(Register.general(exit.from().index()));
-      long to = exit.loaded() ? hit.readWord(hit.truncated(from + exit.displacement())) : hit.truncated(from);
-      calls.leave(registers.rsp(), to + exit.popped());
-    }
+    return true;
   }
 
   /** A thread is about to execute an instruction that leaves the function. */
@@ -336,7 +280,7 @@ public final class ReturnProbe {
         calls.remove(stackPointer - popped);
         // Who comes by a jump has called something else meanwhile, most probably.
         if (call.left && !call.isLeft() && hit.readWord(stackPointer - popped) == call.returnAddress) {
-          if (call.isDoubtful()) {
+          if (call.isDoubtful() || process.unwindings().isBlind()) {
             missed.addAndGet(call.jumps() + 1L);
           } else {
             finish(hit, call);
@@ -409,8 +353,8 @@ public final class ReturnProbe {
     var all = new ArrayList<Probe>(List.of(entry));
     all.addAll(exits.values());
     all.addAll(atReturns.values());
-    all.addAll(nonlocalExits.values());
     process.unregister(all);
+    process.unwindings().tellNoMore(calls);
   }
 
   @Override

@@ -115,9 +115,4 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return ProbeRequest.at(address, handler).in(entry.context()).under(entry.policy())
         .inThreads(entry.threads());
   }
-
-  /** What is registered where code leaves several functions at once, whichever thread does. */
-  ProbeRequest atNonlocalExit(long address, ProbeHandler handler) {
-    return ProbeRequest.at(address, handler).under(entry.policy());
-  }
 }

@@ -7,6 +7,8 @@ import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
+import io.xolotl.xol.WaitingProbes.Absent;
+import io.xolotl.xol.WaitingProbes.Follower;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.site.Place;
@@ -16,15 +18,19 @@ import io.xolotl.xol.site.SequenceGuard;
 import io.xolotl.xol.site.Sites;
 import io.xolotl.xol.tracee.Tracee;
 import io.xolotl.xol.tracee.TrapAction;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,6 +62,7 @@ final class Session {
   private final Stops stops;
 
   private final SessionEnd end;
+  private final SessionStatistics statistics = new SessionStatistics();
 
   /** The last that leaves closes the session. Tracer thread only. */
   private final Set<ProbedProcess> users = new LinkedHashSet<>();
@@ -76,7 +83,7 @@ final class Session {
     this.family = family;
     this.onTracer = onTracer;
     Set<TracedProcess> borrowers = new LinkedHashSet<>();
-    handlers = new Handlers(tracer, onTracer);
+    handlers = new Handlers(tracer, onTracer, statistics);
     errands = new Errands(tracer, process, Collections.unmodifiableSet(borrowers), this::tracee);
     trapAction = new TrapAction(process);
     locator = new Locator(process);
@@ -84,9 +91,9 @@ final class Session {
     var sites = new Sites(process, area, ProbeTable::deactivate);
     var sequences = new RestartableSequences(process);
     table = new ProbeTable(process, sites, new Preparation(process, sites, area, sequences),
-        new SequenceGuard(sites, sequences), handlers);
+        new SequenceGuard(sites, sequences), handlers, statistics);
     waiting = new WaitingProbes(process, locator, table);
-    hits = new Hits(this, tracer, sites, table, trapAction, handlers);
+    hits = new Hits(this, tracer, sites, table, trapAction, handlers, statistics);
     end = new SessionEnd(tracer, handlers, hits.all());
     lineage = new Lineage(this, process, borrowers, area, sites, table, waiting, trapAction, hits, handlers);
     closing = new Closing(this, tracer, process, area, sites, waiting, hits, lineage);
@@ -194,12 +201,15 @@ final class Session {
   }
 
   /**
-   * Activates probes of a user, all or none.
+   * Activates probes of a user together.
    *
+   * @param probes all of them, in order
    * @param places where those are that have an address
-   * @param absent probes that are activated later, when their module is mapped
+   * @param absent probes that are activated later, when their place is known
+   * @param refused is given those that cannot be, and why; if it throws that, none is activated
    */
-  void register(ProbedProcess user, Map<Probe, Place> places, List<Probe> absent) {
+  void register(ProbedProcess user, Collection<Probe> probes, Map<Probe, Place> places, List<Absent> absent,
+      BiConsumer<Probe, ProbeException> refused) {
     call(() -> {
       if (users.contains(user) && process.threads().isEmpty()) {
         throw ProbeException.gone(pid());
@@ -213,18 +223,24 @@ final class Session {
         learnTrapAction();
       }
       // First what may refuse, so that all or none are registered.
-      waiting.watchLinkerFor(absent);
+      var awaited = new ArrayList<Absent>();
+      for (Absent each : absent) {
+        try {
+          waiting.checkAwaited(each);
+          awaited.add(each);
+        } catch (ProbeException e) {
+          refused.accept(each.probe(), e);
+        }
+      }
       try {
-        table.register(places);
-      } catch (RuntimeException e) {
-        absent.forEach(Probe::deactivate);
-        throw e;
+        table.register(places, refused);
       } finally {
         table.endInSequences();
       }
-      places.keySet().forEach(user::registered);
-      absent.forEach(user::registered);
-      if (!absent.isEmpty()) {
+      waiting.add(awaited);
+      Set<Probe> waits = awaited.stream().map(Absent::probe).collect(Collectors.toSet());
+      probes.stream().filter(probe -> probe.isActive() || waits.contains(probe)).forEach(user::registered);
+      if (!awaited.isEmpty()) {
         // It may have been mapped since the look-up, before the dynamic linker was watched.
         waiting.mappingsChanged();
       }
@@ -232,11 +248,11 @@ final class Session {
     });
   }
 
-  /** Tells a return probe of modules that come later, as far as the dynamic linker tells. */
-  void followModules(ReturnProbe probe) {
+  /** Tells somebody of modules that come later, as far as the dynamic linker tells. */
+  void followModules(Follower follower) {
     unlessEnded(() -> {
       if (!isClosing()) {
-        waiting.follow(probe);
+        waiting.follow(follower);
       }
       return true;
     });
@@ -262,6 +278,9 @@ final class Session {
     unlessEnded(() -> {
       table.unregister(probes);
       probes.forEach(probe -> probe.process().unregistered(probe));
+      if (!isClosing()) {
+        waiting.keepWatching();
+      }
       return true;
     });
     if (end.mayBeAwaited()) {
@@ -279,7 +298,7 @@ final class Session {
       }
       List<Probe> own = user.registrations();
       table.unregister(own);
-      waiting.watchLinkerFor(List.of());
+      waiting.keepWatching();
       handlers.inUserCode(UserCode.Kind.END, this, user::detached);
       own.addAll(user.unawaited());
       return own;
@@ -363,6 +382,20 @@ final class Session {
     handlers.notifyUsers(this, users, call);
   }
 
+  /** What is to be registered again in the program that the process has executed. */
+  Map<ProbedProcess, List<Probe>> registrationsToRepeat() {
+    var result = new LinkedHashMap<ProbedProcess, List<Probe>>();
+    if (!isClosing()) {
+      users.stream().filter(ProbedProcess::followsExec)
+          .forEach(user -> result.put(user, user.registrations()));
+    }
+    return result;
+  }
+
+  SessionStatistics statistics() {
+    return statistics;
+  }
+
   /** The process executes another program. */
   void forgetRegistrations() {
     users.forEach(ProbedProcess::forgetRegistrations);
@@ -372,7 +405,7 @@ final class Session {
   List<ProbedProcess> followers() {
     return isClosing()
         ? List.of()
-        : users.stream().filter(user -> user.options().forkPolicy() == ForkPolicy.FOLLOW).toList();
+        : users.stream().filter(user -> user.options().forkPolicy() != ForkPolicy.DETACH).toList();
   }
 
   /** Makes a session with a child, which is handled by it from now on; null if the JVM exits. */

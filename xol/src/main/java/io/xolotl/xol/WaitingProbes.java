@@ -3,31 +3,53 @@ package io.xolotl.xol;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.elf.Boundary;
+import io.xolotl.xol.elf.FunctionBody;
 import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.program.DynamicLinker;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Probes whose module is not mapped yet, and return probes that look at all modules. While there are any the
- * session probes the function that the dynamic linker calls for debuggers at each change to its list of
- * libraries. Tracer thread only.
+ * Probes whose place is not known yet, and what looks at all modules. While there are any the session probes
+ * the function that the dynamic linker calls for debuggers at each change to its list of libraries; for an
+ * IFUNC that is not chosen, the returns of the function that chooses, which has the answer in rax. Tracer
+ * thread only.
  */
 @TracerThread
 final class WaitingProbes {
+
+  /**
+   * A probe whose place is not known.
+   *
+   * @param chooser the function that chooses where it is; 0 if its module is not mapped
+   * @param why what cannot be found
+   */
+  record Absent(Probe probe, long chooser, SymbolException why) {}
+
+  /**
+   * Somebody who looks at modules that come.
+   *
+   * @param user for whom
+   * @param isThere whether it still does
+   * @param action what is done when modules have come or gone
+   */
+  record Follower(ProbedProcess user, BooleanSupplier isThere, Runnable action) {}
 
   private final TracedProcess process;
   private final Locator locator;
   private final ProbeTable table;
 
-  private final List<Probe> waiting = new ArrayList<>();
-  private final Set<ReturnProbe> followers = new LinkedHashSet<>();
+  private final List<Absent> waiting = new ArrayList<>();
+  /** Those who look at modules that come. */
+  private final List<Follower> followers = new ArrayList<>();
   /** On the linker's function; null if nobody has waited for a module. */
   private @Nullable Probe linkerProbe;
+  /** By the address of a function that chooses: where it returns. */
+  private final Map<Long, List<Probe>> choosers = new HashMap<>();
 
   WaitingProbes(TracedProcess process, Locator locator, ProbeTable table) {
     this.process = process;
@@ -35,69 +57,159 @@ final class WaitingProbes {
     this.table = table;
   }
 
-  private List<Probe> waiting() {
-    waiting.removeIf(probe -> !probe.isWaiting());
+  private List<Absent> waiting() {
+    waiting.removeIf(absent -> !absent.probe().isWaiting());
     return List.copyOf(waiting);
   }
 
-  /**
-   * Lets probes wait for their modules, besides those that do already.
-   *
-   * @throws ProbeException if there is no dynamic linker that would tell
-   */
-  void watchLinkerFor(List<Probe> absent) {
-    var all = new ArrayList<Probe>(waiting());
-    all.addAll(absent);
-    followers.removeIf(probe -> !probe.isActive());
-    followers.forEach(probe -> all.add(probe.entry()));
-    if (!all.isEmpty() && (linkerProbe == null || !linkerProbe.isActive())) {
-      Probe any = all.getFirst();
-      long debugState = DynamicLinker.of(process).debugState();
-      if (debugState == 0) {
-        throw new ProbeException(ProbeException.Reason.MODULE_NOT_FOUND,
-            "process " + process.pid() + " has not mapped the module of " + any.location()
-                + ", and has no dynamic linker that would report it later");
-      }
-      // If its user leaves, the session asks again for those that go on waiting.
-      ProbeRequest request = ProbeRequest.at(debugState, hit -> mappingsChanged()).trustingBoundary();
-      var probe = new Probe(any.process(), request);
-      table.register(Map.of(probe, request.place(debugState, Boundary.UNPROVEN)));
-      linkerProbe = probe;
-    }
+  /** What a copy of a probe that waits in a child that was forked waits for. */
+  Absent of(Probe original, Probe copy) {
+    return waiting().stream().filter(absent -> absent.probe() == original).findFirst()
+        .map(absent -> new Absent(copy, absent.chooser(), absent.why())).orElseThrow();
+  }
+
+  /** Lets probes wait that were {@linkplain #checkAwaited checked}, besides those that do already. */
+  void add(List<Absent> absent) {
     waiting.addAll(absent);
   }
 
-  /** Tells a return probe when modules have come, until it is over. */
-  void follow(ReturnProbe probe) {
-    followers.add(probe);
+  /**
+   * Watches what tells when a probe can be placed.
+   *
+   * @throws ProbeException if nothing would tell
+   */
+  void checkAwaited(Absent absent) {
+    if (absent.chooser() == 0) {
+      watchLinker(absent.probe().process(), "the module of " + absent.probe().location());
+    } else {
+      watchChooser(absent);
+    }
+  }
+
+  /** If the user of the linker's probe has left, that of another who waits goes on; without any it goes. */
+  void keepWatching() {
+    for (Absent absent : waiting()) {
+      try {
+        checkAwaited(absent);
+      } catch (ProbeException e) {
+        table.failed(absent.probe(), e);
+      }
+    }
+    followers().stream().findFirst().ifPresent(follower -> watchLinker(follower.user()));
+    Probe unneeded = linkerProbe;
+    if (unneeded != null && waiting.isEmpty() && followers.isEmpty()) {
+      linkerProbe = null;
+      table.unregister(List.of(unneeded));
+    }
+  }
+
+  private List<Follower> followers() {
+    followers.removeIf(follower -> !follower.isThere().getAsBoolean());
+    return List.copyOf(followers);
+  }
+
+  /** Lets somebody look at modules that come. */
+  void follow(Follower follower) {
+    followers.add(follower);
+    watchLinker(follower.user());
+  }
+
+  private void watchLinker(ProbedProcess user) {
     try {
-      watchLinkerFor(List.of());
+      watchLinker(user, "what comes later");
     } catch (ProbeException e) {
       // No linker that would tell: no module that would come in the way in which others do.
-      followers.remove(probe);
+    }
+  }
+
+  private void watchLinker(ProbedProcess user, String what) {
+    if (linkerProbe != null && linkerProbe.isActive()) {
+      return;
+    }
+    long debugState = DynamicLinker.of(process).debugState();
+    if (debugState == 0) {
+      throw new ProbeException(ProbeException.Reason.MODULE_NOT_FOUND,
+          "process " + process.pid() + " has not mapped " + what
+              + ", and has no dynamic linker that would report it later");
+    }
+    linkerProbe = watch(user, debugState, hit -> mappingsChanged());
+  }
+
+  private Probe watch(ProbedProcess user, long address, ProbeHandler handler) {
+    ProbeRequest request = ProbeRequest.at(address, handler).trustingBoundary();
+    var probe = new Probe(user, request);
+    table.register(Map.of(probe, request.place(address, Boundary.UNPROVEN)));
+    return probe;
+  }
+
+  private void watchChooser(Absent absent) {
+    List<Probe> known = choosers.getOrDefault(absent.chooser(), List.of());
+    if (!known.isEmpty() && known.stream().allMatch(Probe::isActive)) {
+      return;
+    }
+    FunctionBody body = locator.body(absent.chooser()).orElse(null);
+    if (body == null || body.exits().isEmpty()) {
+      throw ProbeException.of(absent.why());
+    }
+    var exits = new ArrayList<Probe>();
+    choosers.put(absent.chooser(), exits);
+    for (FunctionBody.Exit exit : body.exits()) {
+      exits.add(watch(absent.probe().process(), exit.address(),
+          hit -> chosen(absent.chooser(), hit.truncated(hit.registers().rax()))));
+    }
+  }
+
+  /** A function has chosen an implementation, and is about to return its address. */
+  private void chosen(long chooser, long implementation) {
+    for (Absent absent : waiting()) {
+      if (absent.chooser() == chooser) {
+        try {
+          table.register(Map.of(absent.probe(), locator.placeInCalled(absent.probe(), implementation)));
+        } catch (ProbeException e) {
+          table.failed(absent.probe(), e);
+        } catch (SymbolException e) {
+          table.failed(absent.probe(), ProbeException.of(e));
+        }
+      }
+    }
+    if (waiting().stream().noneMatch(absent -> absent.chooser() == chooser)) {
+      table.unregister(choosers.getOrDefault(chooser, List.of()));
+      choosers.remove(chooser);
     }
   }
 
   /** Modules have come or gone. */
   void mappingsChanged() {
     table.retireUnmapped();
-    followers.removeIf(probe -> !probe.isActive());
-    List.copyOf(followers).forEach(ReturnProbe::modulesChanged);
-    for (Probe probe : waiting()) {
-      try {
-        table.register(locator.locate(List.of(probe), new ArrayList<>()));
-      } catch (ProbeException e) {
-        table.failed(probe, e);
-      } catch (SymbolException e) {
-        // Mapped, but without that function: the probe will never be active.
-        table.failed(probe, ProbeException.of(e));
-      }
+    followers().forEach(follower -> follower.action().run());
+    List<Absent> all = waiting();
+    if (!all.isEmpty()) {
+      waiting.removeAll(all);
+      place(all);
     }
     table.endInSequences();
   }
 
+  /** Places those that can be, together, and lets the others wait on. */
+  private void place(List<Absent> all) {
+    var still = new ArrayList<Absent>();
+    table.register(locator.locate(all.stream().map(Absent::probe).toList(), still,
+        // Mapped, but without that function: the probe will never be active.
+        (probe, e) -> table.failed(probe, ProbeException.of(e))), table::failed);
+    for (Absent absent : still) {
+      try {
+        checkAwaited(absent);
+        waiting.add(absent);
+      } catch (ProbeException e) {
+        table.failed(absent.probe(), e);
+      }
+    }
+  }
+
   /** Nobody waits any more. */
   void giveUp() {
-    waiting.forEach(Probe::deactivate);
+    waiting.forEach(absent -> absent.probe().deactivate());
+    choosers.clear();
+    followers.clear();
   }
 }

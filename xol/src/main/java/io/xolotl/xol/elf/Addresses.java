@@ -24,6 +24,17 @@ final class Addresses {
     return addresses[--size];
   }
 
+  int size() {
+    return size;
+  }
+
+  /** All, in ascending order. */
+  long[] sorted() {
+    long[] all = Arrays.copyOf(addresses, size);
+    Arrays.sort(all);
+    return all;
+  }
+
   boolean isEmpty() {
     return size == 0;
   }

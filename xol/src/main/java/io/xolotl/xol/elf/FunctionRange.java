@@ -12,6 +12,7 @@ import java.util.List;
  * @param module where the code is
  * @param names all names at {@code start}, best first; a version that is not the default is part of the name,
  *     as in {@code memcpy@GLIBC_2.2.5}, so that each of them can be resolved again
+ * @param uniqueNames those of them that stand for no other function of the module; none if nobody has asked
  * @param start first address, in the process
  * @param end first address behind the function; for a symbol without a size, the next symbol or the end of
  *     the section
@@ -20,12 +21,16 @@ import java.util.List;
  * @param sectionStart first address of the section around the function, in the process
  * @param sectionEnd first address behind that section
  */
-public record FunctionRange(LoadedModule module, List<String> names, long start, long end, boolean sized,
+public record FunctionRange(LoadedModule module, List<String> names, List<String> uniqueNames, long start, long end, boolean sized,
     boolean indirect, long sectionStart, long sectionEnd) {
 
   static FunctionRange of(LoadedModule module, SymbolTable.Code code) {
+    return of(module, code, List.of());
+  }
+
+  static FunctionRange of(LoadedModule module, SymbolTable.Code code, List<String> uniqueNames) {
     long bias = module.bias();
-    return new FunctionRange(module, code.names(), bias + code.start(), bias + code.end(), code.sized(),
+    return new FunctionRange(module, code.names(), uniqueNames, bias + code.start(), bias + code.end(), code.sized(),
         code.isIndirect(), bias + code.section().address(), bias + code.section().end());
   }
 

@@ -108,12 +108,16 @@ final class IndirectFunctions {
         || owner == file && fileAddress == symbol.address()) {
       return null;
     }
-    return function(owner, instance, fileAddress, section, symbol);
+    return function(owner, instance, fileAddress, section, symbol.displayName());
   }
 
-  private static FunctionRange function(ModuleFile owner, LoadedModule module, long fileAddress,
-      Section section,
-      SymbolEntry symbol) {
+  /**
+   * A function that the process calls.
+   *
+   * @param name what it is called if it has no name of its own
+   */
+  static FunctionRange function(ModuleFile owner, LoadedModule module, long fileAddress, Section section,
+      String name) {
     SymbolTable symbols = owner.symbols();
     SymbolTable.Code known = symbols.functionAt(fileAddress);
     long bias = module.bias();
@@ -125,7 +129,7 @@ final class IndirectFunctions {
     long end = next != null && Long.compareUnsigned(next.start(), section.end()) < 0
         ? next.start()
         : section.end();
-    return new FunctionRange(module, List.of(symbol.displayName()), bias + fileAddress, bias + end, false,
+    return new FunctionRange(module, List.of(name), List.of(), bias + fileAddress, bias + end, false,
         false,
         bias + section.address(), bias + section.end());
   }

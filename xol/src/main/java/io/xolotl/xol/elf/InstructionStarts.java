@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
-import java.util.function.ObjLongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -243,7 +242,7 @@ final class InstructionStarts {
    *
    * @param start the address of the first
    */
-  private record Text(long start, byte[] bytes) {
+  record Text(long start, byte[] bytes) {
 
     /** The bytes at an address, as many as an instruction may have. */
     byte[] at(long address) {
@@ -332,21 +331,27 @@ final class InstructionStarts {
     return address == part.end();
   }
 
-  /** The instruction whose bytes are at an address, whether or not one is proved to start there. */
+  /** The instruction whose bytes are at an address in some text, whether or not one starts there. */
   @Nullable
-  Instruction decode(ElfSource source, long address) {
-    Section section = image.executableSection(address);
-    return section == null || !bases.containsKey(section.index())
+  Instruction decode(Text text, long address) {
+    return address < text.start() || address >= text.start() + text.bytes().length
         ? null
-        : decode(text(source, section, address, address), address, 0);
+        : decode(text, address, 0);
   }
 
-  /** Gives all code that is kept: the address and the bytes of each section. */
-  void eachSection(ElfSource source, ObjLongConsumer<byte[]> visitor) {
+  /** Gives the text of each section that is kept; one that cannot be read is left out. */
+  void eachSection(ElfSource source, Consumer<Text> visitor) {
     for (Section section : image.sections()) {
       if (bases.containsKey(section.index()) && section.size() <= LARGEST_KEPT) {
-        visitor.accept(text(source, section, section.address(), section.address()).bytes(),
-            section.address());
+        Reading.check();
+        Text text;
+        try {
+          text = text(source, section, section.address(), section.address());
+        } catch (SymbolException e) {
+          Reading.check();
+          continue;
+        }
+        visitor.accept(text);
       }
     }
   }
@@ -365,7 +370,13 @@ final class InstructionStarts {
   synchronized boolean isLandingPad(ElfSource source, long address) {
     long[] known = landingPads;
     if (known == null) {
-      known = ElfImage.guarded(source, reader -> LandingPads.of(image, reader, catching));
+      try {
+        known = ElfImage.guarded(source, reader -> LandingPads.of(image, reader, catching));
+      } catch (SymbolException e) {
+        Reading.check();
+        // The unwinder cannot read them either. Nor shall each question try again.
+        known = new long[0];
+      }
       landingPads = known;
     }
     return Arrays.binarySearch(known, address) >= 0;

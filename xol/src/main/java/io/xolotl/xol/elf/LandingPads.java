@@ -2,8 +2,9 @@ package io.xolotl.xol.elf;
 
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
+import java.util.Comparator;
 import java.util.List;
-import java.util.stream.LongStream;
+import net.fornwall.jelf.ElfException;
 
 /**
  * The addresses at which the functions of a file catch exceptions, or clean up when one passes (Itanium C++
@@ -19,9 +20,15 @@ final class LandingPads {
   /** What is read of one function's table. */
   private static final int LARGEST = 1 << 20;
 
+  /** Tables that are read, and landing pads: more than the largest programs have. */
+  private static final int MOST_TABLES = 1 << 20;
+  private static final int MOST_PADS = 1 << 22;
+  private static final int MOST_FAILED = 1 << 12;
+
   private final ElfImage image;
   private final ElfReader reader;
-  private final LongStream.Builder pads = LongStream.builder();
+  private final Addresses pads = new Addresses();
+  private int failed;
 
   private LandingPads(ElfImage image, ElfReader reader) {
     this.image = image;
@@ -31,14 +38,21 @@ final class LandingPads {
   /** All of some functions, in ascending order. */
   static long[] of(ElfImage image, ElfReader reader, List<UnwindTable.Range> functions) {
     var all = new LandingPads(image, reader);
-    for (UnwindTable.Range function : functions) {
-      try {
-        all.read(function);
-      } catch (BufferUnderflowException e) {
-        // It is longer than what is there: what was read before it holds.
-      }
+    // In the order of their tables, which are read one behind the other so; each of them once.
+    functions.stream()
+        .sorted(Comparator.comparingLong(UnwindTable.Range::landingPads)
+            .thenComparingLong(UnwindTable.Range::start))
+        .distinct().limit(MOST_TABLES).takeWhile(_ -> all.failed < MOST_FAILED).forEach(all::readIfPossible);
+    return all.pads.sorted();
+  }
+
+  private void readIfPossible(UnwindTable.Range function) {
+    try {
+      read(function);
+    } catch (BufferUnderflowException | ElfException e) {
+      // It is longer than what is there: what was read before it holds.
+      failed++;
     }
-    return all.pads.build().sorted().distinct().toArray();
   }
 
   private void read(UnwindTable.Range function) {
@@ -64,7 +78,7 @@ final class LandingPads {
       long pad = entries.value(sites);
       // What to do there.
       entries.leb128();
-      if (pad != 0) {
+      if (pad != 0 && pads.size() < MOST_PADS) {
         pads.add(image.layout().unsigned(base + pad));
       }
     }

@@ -6,8 +6,10 @@ import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,8 +17,10 @@ import org.jspecify.annotations.Nullable;
  * program are stripped, and each library may have its own. But their last instructions do: one that sets the
  * stack pointer, few that load or pop a register, and a jump or return to an address out of a register or
  * from the new stack (glibc, {@code __longjmp.S}; GCC, {@code __builtin_eh_return}; LLVM,
- * {@code UnwindRegistersRestore.S}). Functions that merely free what they took from their stack end
- * otherwise.
+ * {@code UnwindRegistersRestore.S}). Functions that have kept their stack pointer elsewhere, and get it back
+ * before they return, end so as well, and leave no call but their own.
+ *
+ * <p>The file may be anyone's: the work is bounded by the size of its code and by counts.
  *
  * <p>Used once, by one thread, within {@link InstructionStarts}.
  */
@@ -26,6 +30,9 @@ final class NonlocalExits {
   private static final int MOST_BETWEEN = 3;
   /** More than all that a file could need; glibc has three. */
   private static final int MOST = 1 << 8;
+  /** Places that are decoded, and those of them that are looked for among what code reaches. */
+  private static final int MOST_CANDIDATES = 1 << 20;
+  private static final int MOST_MATCHING = 1 << 10;
   private static final int MOV_TO_REGISTER = 0x8b;
   private static final int MOV_FROM_REGISTER = 0x89;
   private static final int SP = 4;
@@ -36,6 +43,8 @@ final class NonlocalExits {
   private final MachineMode mode;
   private final ElfSource source;
   private final List<NonlocalExit> found = new ArrayList<>();
+  private int candidates;
+  private int matching;
 
   NonlocalExits(InstructionStarts code, SymbolTable symbols, MachineMode mode, ElfSource source) {
     this.code = code;
@@ -46,31 +55,39 @@ final class NonlocalExits {
 
   /** All of a file, with addresses of the file. */
   List<NonlocalExit> find() {
-    code.eachSection(source, (bytes, address) -> {
-      for (int i = 1; i < bytes.length - 1; i++) {
-        if (setsStackPointer(bytes[i] & 0xff, bytes[i + 1] & 0xff)) {
-          boolean is64 = mode == MachineMode.LONG_64;
-          if (!is64 || isWide(bytes[i - 1])) {
-            look(address + i - (is64 ? 1 : 0));
-          }
-        }
+    code.eachSection(source, this::findIn);
+    Set<UnwindTable.Range> seen = new HashSet<>();
+    for (SymbolEntry function : symbols.named(SET_CONTEXT)) {
+      UnwindTable.Range range = function.isTyped() ? code.regionAround(function.address()) : null;
+      if (range != null && seen.size() < MOST && seen.add(range)) {
+        lookInto(range);
       }
-    });
-    symbols.named(SET_CONTEXT).forEach(this::lookInto);
+    }
     return List.copyOf(found);
   }
 
-  /** A function that sets all registers, and of which only the name tells that nobody comes back. */
-  private void lookInto(SymbolEntry function) {
-    UnwindTable.Range range = function.isTyped() ? code.regionAround(function.address()) : null;
-    if (range != null) {
-      code.decode(source, range, instruction -> {
-        NonlocalExit exit = newStackPointer(instruction, 0);
-        if (exit != null && exit.loaded() && code.isReached(source, instruction.address())) {
-          found.add(exit);
+  private void findIn(InstructionStarts.Text text) {
+    byte[] bytes = text.bytes();
+    boolean is64 = mode == MachineMode.LONG_64;
+    for (int i = 1; i < bytes.length - 1; i++) {
+      if (setsStackPointer(bytes[i] & 0xff, bytes[i + 1] & 0xff) && (!is64 || isWide(bytes[i - 1]))) {
+        if (++candidates > MOST_CANDIDATES || matching > MOST_MATCHING || found.size() >= MOST) {
+          return;
         }
-      });
+        look(text, text.start() + i - (is64 ? 1 : 0));
+      }
     }
+  }
+
+  /** A function that sets all registers, and of which only the name tells that nobody comes back. */
+  private void lookInto(UnwindTable.Range range) {
+    code.decode(source, range, instruction -> {
+      NonlocalExit exit = newStackPointer(instruction, 0);
+      if (exit != null && exit.loaded() && found.size() < MOST && ++matching <= MOST_MATCHING
+          && code.isReached(source, instruction.address())) {
+        found.add(exit);
+      }
+    });
   }
 
   /** Whether these may be the opcode and the ModR/M byte of such a mov; another register has its bits too. */
@@ -84,21 +101,21 @@ final class NonlocalExits {
     return (prefix & 0xf8) == 0x48;
   }
 
-  private void look(long address) {
-    Instruction first = code.decode(source, address);
-    NonlocalExit exit = first == null ? null : exit(first);
+  private void look(InstructionStarts.Text text, long address) {
+    Instruction first = code.decode(text, address);
+    NonlocalExit exit = first == null ? null : exit(text, first);
     // What the bytes look like is a guess; what control flow reaches is none.
-    if (exit != null && found.size() < MOST && code.isReached(source, address)) {
+    if (exit != null && ++matching <= MOST_MATCHING && code.isReached(source, address)) {
       found.add(exit);
     }
   }
 
-  private @Nullable NonlocalExit exit(Instruction first) {
+  private @Nullable NonlocalExit exit(InstructionStarts.Text text, Instruction first) {
     if (newStackPointer(first, 0) == null) {
       return null;
     }
     int popped = 0;
-    Instruction next = code.decode(source, first.nextAddress());
+    Instruction next = code.decode(text, first.nextAddress());
     for (int i = 0; next != null && i <= MOST_BETWEEN; i++) {
       switch (next.mnemonic()) {
         case "ret" -> {
@@ -115,7 +132,7 @@ final class NonlocalExits {
           return null;
         }
       }
-      next = code.decode(source, next.nextAddress());
+      next = code.decode(text, next.nextAddress());
     }
     return null;
   }

@@ -170,6 +170,54 @@ public final class SymbolResolver {
   }
 
   /**
+   * The function that chooses the implementation of an IFUNC.
+   *
+   * @param module names the module
+   * @param symbol names the function in it
+   * @return its address in the process; 0 if the symbol is no IFUNC
+   * @throws SymbolException if there is not exactly one such symbol
+   */
+  public long chooser(String module, String symbol) {
+    ModuleFile file = file(module);
+    LoadedModule instance = instance(file);
+    SymbolEntry entry = file.symbols().find(instance, symbol);
+    return entry.kind() == SymbolEntry.Kind.INDIRECT ? instance.bias() + entry.address() : 0;
+  }
+
+  /**
+   * A function that the process is known to call, whether or not a symbol names it.
+   *
+   * @param address its first instruction in the process, unsigned
+   * @return null if there is no module, or it cannot be read
+   */
+  public @Nullable FunctionRange called(long address) {
+    ModuleFile file = fileAt(address);
+    try {
+      LoadedModule instance = file == null ? null : file.instanceAt(address);
+      Section section = file == null || instance == null
+          ? null
+          : file.image().executableSection(address - instance.bias());
+      return file == null || instance == null || section == null
+          ? null
+          : IndirectFunctions.function(file, instance, address - instance.bias(), section, describe(address));
+    } catch (SymbolException e) {
+      Reading.check();
+      return null;
+    }
+  }
+
+  /**
+   * The address in the process of an address of a module's file.
+   *
+   * @param module names the module
+   * @param fileAddress an address in the file's own address space
+   * @throws SymbolException if there is not exactly one such module, or it cannot be read
+   */
+  public long address(String module, long fileAddress) {
+    return instance(file(module)).bias() + fileAddress;
+  }
+
+  /**
    * Finds the function around an address. The innermost of nested functions wins; a symbol without a size
    * reaches to the next symbol, or the end of its section, but never wins over a function with a size.
    *
@@ -262,7 +310,8 @@ public final class SymbolResolver {
    *
    * @param address an address in the process, unsigned
    * @return {@code libc.so.6:malloc+0x4}; without a function {@code libc.so.6+0x1234}, where the number is an
-   *     address of the file as {@code addr2line} takes it; outside of all modules {@code 0x7f0123456789}
+   *     address of the file as {@code addr2line} takes it; {@code a.out+0x1234 (step+0x4)} for one whose names
+   *     stand for others too; outside of all modules {@code 0x7f0123456789}
    */
   public String describe(long address) {
     String place = "0x" + Long.toHexString(address);
@@ -271,12 +320,20 @@ public final class SymbolResolver {
       LoadedModule module = file == null ? null : file.instanceAt(address);
       if (file != null && module != null) {
         long fileAddress = address - module.bias();
-        place = module.name() + "+0x" + Long.toHexString(fileAddress);
+        String moduleName = file.instances().size() == 1 ? uniqueName(file) : null;
+        if (moduleName != null) {
+          place = moduleName + "+0x" + Long.toHexString(fileAddress);
+        }
         SymbolTable.Code code = file.symbols().functionContaining(fileAddress);
         if (code != null) {
           long offset = fileAddress - code.start();
-          return module.name() + ':' + code.names().getFirst()
-              + (offset == 0 ? "" : "+0x" + Long.toHexString(offset));
+          String behind = offset == 0 ? "" : "+0x" + Long.toHexString(offset);
+          List<String> names = code.isIndirect() || moduleName == null
+              ? List.of()
+              : file.symbols().uniqueNames(code);
+          return names.isEmpty()
+              ? place + " (" + code.names().getFirst() + behind + ")"
+              : moduleName + ':' + names.getFirst() + behind;
         }
       }
     } catch (SymbolException e) {
@@ -284,6 +341,12 @@ public final class SymbolResolver {
       // The module has no names to give; the place alone is still right.
     }
     return place;
+  }
+
+  /** The file name of a module, or its path where others have that name. */
+  private String uniqueName(ModuleFile file) {
+    boolean unique = files.values().stream().filter(other -> other.name().equals(file.name())).count() == 1;
+    return unique ? file.name() : file.path();
   }
 
   /**
@@ -296,9 +359,10 @@ public final class SymbolResolver {
   public List<FunctionRange> functions(String module) {
     ModuleFile file = file(module);
     LoadedModule instance = instance(file);
-    return file.symbols().functions().stream()
+    SymbolTable symbols = file.symbols();
+    return symbols.functions().stream()
         .filter(code -> code.typed() || file.isStart(code.start()))
-        .map(code -> FunctionRange.of(instance, code)).toList();
+        .map(code -> FunctionRange.of(instance, code, symbols.uniqueNames(code))).toList();
   }
 
   /** The file names of all modules, in the order in which they are mapped; {@code [vdso]} among them. */

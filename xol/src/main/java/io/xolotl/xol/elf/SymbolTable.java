@@ -47,6 +47,9 @@ final class SymbolTable {
     }
   }
 
+  /** Names of one function that are looked at. */
+  private static final int MOST_NAMES = 8;
+
   private final Map<String, List<SymbolEntry>> byName = new HashMap<>();
   private final Set<String> imported;
   private final Set<Long> dataInCode;
@@ -238,21 +241,15 @@ final class SymbolTable {
    *     default
    */
   SymbolEntry find(LoadedModule module, String symbol) {
-    int at = symbol.indexOf('@', 1);
-    String name = at < 0 ? symbol : symbol.substring(0, at);
-    List<SymbolEntry> named = byName.get(name);
-    if (named == null) {
-      throw notFound(module, name);
-    }
-    List<SymbolEntry> wanted = at < 0 ? named : ofVersion(module, named, symbol, at);
-    List<SymbolEntry> candidates = wanted.stream().filter(SymbolEntry::isFunction).toList();
+    List<SymbolEntry> named = named(module, symbol);
+    List<SymbolEntry> candidates = named.stream().filter(SymbolEntry::isFunction).toList();
     if (candidates.isEmpty()) {
-      String what = wanted.getFirst().kind() == Kind.ABSOLUTE ? "an absolute value" : "data";
+      String what = named.getFirst().kind() == Kind.ABSOLUTE ? "an absolute value" : "data";
       throw new SymbolException(Reason.NOT_A_FUNCTION,
           "'" + symbol + "' in " + module.name() + " is " + what
               + ", not a function; probes go on instructions");
     }
-    if (at < 0) {
+    if (byName.containsKey(symbol)) {
       candidates = withoutVersion(candidates);
     }
     long address = candidates.getFirst().address();
@@ -261,6 +258,43 @@ final class SymbolTable {
     }
     return candidates.stream().filter(entry -> entry.kind() == Kind.INDIRECT).findFirst()
         .orElse(candidates.getFirst());
+  }
+
+  /** The symbols of a name; with an at sign in it, only if there is none of that whole name with a version. */
+  private List<SymbolEntry> named(LoadedModule module, String symbol) {
+    List<SymbolEntry> named = byName.get(symbol);
+    if (named != null) {
+      return named;
+    }
+    int at = symbol.lastIndexOf('@');
+    int first = at > 1 && symbol.charAt(at - 1) == '@' ? at - 1 : at;
+    List<SymbolEntry> versions = first < 1 ? null : byName.get(symbol.substring(0, first));
+    if (versions != null) {
+      return ofVersion(module, versions, symbol, first);
+    }
+    List<SymbolEntry> ofCxx = CxxSymbols.named(byName.values(), symbol);
+    if (ofCxx.isEmpty()) {
+      throw notFound(module, first < 1 ? symbol : symbol.substring(0, first));
+    }
+    return ofCxx;
+  }
+
+  /** The names by which a function is found, and no other; best first, and not more than people read. */
+  List<String> uniqueNames(Code function) {
+    return function.entries().stream().limit(MOST_NAMES).filter(this::isUnique)
+        .map(SymbolEntry::displayName).distinct().toList();
+  }
+
+  private boolean isUnique(SymbolEntry entry) {
+    if (entry.isOldVersion() && byName.containsKey(entry.displayName())) {
+      // What has an at sign in its name is taken for itself, and not for a version of another.
+      return false;
+    }
+    List<SymbolEntry> functions = named(entry.name()).stream().filter(SymbolEntry::isFunction).toList();
+    List<SymbolEntry> meant = entry.isOldVersion()
+        ? functions.stream().filter(each -> each.fullName().equals(entry.fullName())).toList()
+        : withoutVersion(functions);
+    return meant.stream().allMatch(each -> each.address() == entry.address());
   }
 
   private static List<SymbolEntry> ofVersion(LoadedModule module, List<SymbolEntry> named, String symbol,
@@ -303,7 +337,8 @@ final class SymbolTable {
         + (nearest.isEmpty()
             ? "there are no symbols of it, neither in the file (" + tables
                 + (embedded ? "; its " + EmbeddedSymbols.SECTION + " cannot be read" : "")
-                + ") nor in a debug file (" + debug + "): install its debug symbols or give an address"
+                + ") nor in a debug file (" + debug + "): install its debug symbols, or name an address of the file: "
+                + module.name() + "+0xADDRESS"
             : "nearest: " + String.join(", ", nearest)));
   }
 
@@ -315,11 +350,9 @@ final class SymbolTable {
               + SymbolException.shown(candidates.stream().map(SymbolEntry::fullName).distinct().toList()));
     }
     List<String> places = candidates.stream().map(SymbolEntry::address).distinct()
-        .map(address -> "0x" + Long.toHexString(module.bias() + address) + " (" + module.name() + "+0x"
-            + Long.toHexString(address) + ")")
-        .toList();
+        .map(address -> module.name() + "+0x" + Long.toHexString(address)).toList();
     return new SymbolException(Reason.SYMBOL_AMBIGUOUS,
         module.name() + " has " + places.size() + " functions named '"
-            + symbol + "'; give the address of one: " + SymbolException.shown(places));
+            + symbol + "'; name one of them: " + SymbolException.shown(places));
   }
 }

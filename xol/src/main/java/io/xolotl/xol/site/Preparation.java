@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.ObjIntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,10 +55,10 @@ public final class Preparation {
   /**
    * Sites for places.
    *
-   * @param chosen one for each place, in their order
+   * @param chosen one for each place, in their order; null where a place was refused
    * @param fresh those among them that are not installed yet
    */
-  public record Prepared(List<Site> chosen, List<Site> fresh) {}
+  public record Prepared(List<@Nullable Site> chosen, List<Site> fresh) {}
 
   /**
    * Finds or makes the sites of places, all or none.
@@ -66,31 +67,54 @@ public final class Preparation {
    * @throws ErrandException if a copy needs memory, and no thread can map any
    */
   public Prepared prepare(List<Place> places) {
+    return prepare(places, (why, _) -> {
+      throw why;
+    });
+  }
+
+  /**
+   * Finds or makes the sites of those places that can be probed.
+   *
+   * @param refused is given the index of each of the others, and why: {@link SiteException} or
+   *     {@link ErrandException}; it may throw that
+   * @return what is chosen is null for these
+   */
+  public Prepared prepare(List<Place> places, ObjIntConsumer<RuntimeException> refused) {
     List<MemoryMapping> mappings = process.mappings();
     var fresh = new LongMap<Site>();
-    var chosen = new ArrayList<Site>(places.size());
+    var chosen = new ArrayList<@Nullable Site>(places.size());
     try {
       sequences.update(mappings);
       if (places.stream().anyMatch(place -> !sequences.isFree(place.address()))) {
         process.threads().forEach(sequences::observe);
       }
-      for (Place place : places) {
-        sequences.check(place.address());
-        sites.forgetOverwritten(place.address(), mappings);
-        Site known = siteAt(place.address(), fresh);
-        if (known == null) {
-          known = prepare(place, mappings, fresh);
-          fresh.put(place.address(), known);
-        } else {
-          checkCompatible(place, known);
+      for (int i = 0; i < places.size(); i++) {
+        Site site = null;
+        try {
+          site = site(places.get(i), mappings, fresh);
+        } catch (SiteException | ErrandException e) {
+          refused.accept(e, i);
         }
-        chosen.add(known);
+        chosen.add(site);
       }
     } catch (RuntimeException e) {
       sites.discard(fresh.values());
       throw e;
     }
     return new Prepared(chosen, fresh.values());
+  }
+
+  private Site site(Place place, List<MemoryMapping> mappings, LongMap<Site> fresh) {
+    sequences.check(place.address());
+    sites.forgetOverwritten(place.address(), mappings);
+    Site known = siteAt(place.address(), fresh);
+    if (known == null) {
+      known = prepare(place, mappings, fresh);
+      fresh.put(place.address(), known);
+    } else {
+      checkCompatible(place, known);
+    }
+    return known;
   }
 
   private Site prepare(Place place, List<MemoryMapping> mappings, LongMap<Site> fresh) {
@@ -215,7 +239,9 @@ public final class Preparation {
     MemoryMapping mapping = Breakpoints.mappingAt(address, mappings);
     String where = SiteException.hex(address) + " in process " + process.pid();
     if (mapping == null) {
-      throw new SiteException(Reason.ADDRESS_NOT_MAPPED, address, "nothing is mapped at " + where);
+      boolean small = !mappings.isEmpty() && Long.compareUnsigned(address, mappings.getFirst().start()) < 0;
+      throw new SiteException(Reason.ADDRESS_NOT_MAPPED, address, "nothing is mapped at " + where
+          + (small ? "; an address of a file is named so: MODULE+" + SiteException.hex(address) : ""));
     }
     if (!mapping.isExecutable()) {
       throw new SiteException(Reason.NOT_EXECUTABLE, address, where + " is not executable memory ("

@@ -180,6 +180,6 @@ class NonlocalExitsTest {
         }
       }
     }
-    assertThat(answers).isPositive();
+    assertThat(answers).isGreaterThan(1000);
   }
 }
