@@ -110,11 +110,11 @@ final class CountTable {
     }
     long zeros = rows.all().size() - (long) lines.size();
     if (lines.size() > shown.size()) {
-      out.write(String.format(Locale.ROOT, "%12s  more with hits (--top, or into a file)%n",
+      out.write(String.format(Locale.ROOT, "%12s  more with hits (--top, or into a file)\n",
           lines.size() - shown.size()));
     }
     if (zeros > 0) {
-      out.write(String.format(Locale.ROOT, "%12s  without a hit (--all)%n", zeros));
+      out.write(String.format(Locale.ROOT, "%12s  without a hit (--all)\n", zeros));
     }
   }
 
@@ -129,12 +129,14 @@ final class CountTable {
   private final class Format {
     /** Of addresses; 0 where the terminal has no room for them beside locations. */
     private final int addressWidth;
+    /** Characters of a line. */
+    private final int columns;
 
     Format(List<Line> lines, Optional<TerminalSize> terminal) {
       int width = lines.stream().mapToInt(line -> address(line.row()).length()).reduce(7, Math::max);
       int locations = lines.stream().mapToInt(line -> line.row().location().length()).reduce(8, Math::max);
-      int room = terminal.map(TerminalSize::columns).orElse(Integer.MAX_VALUE) - FIRST_COLUMNS
-          - (byPid ? 9 : 0);
+      columns = terminal.map(TerminalSize::columns).orElse(Integer.MAX_VALUE);
+      int room = columns - FIRST_COLUMNS - (byPid ? 9 : 0);
       addressWidth = width + 2 + Math.max(locations, LOCATION_COLUMNS) <= room ? width : 0;
     }
 
@@ -159,10 +161,11 @@ final class CountTable {
     private void row(Writer out, String hits, String rate, String technique, String pid, String address,
         String location) throws IOException {
       // The location last: it may be of any length.
-      out.write(String.format(Locale.ROOT, "%12s %10s  %-14s  ", hits, rate, technique)
+      String line = String.format(Locale.ROOT, "%12s %10s  %-14s  ", hits, rate, technique)
           + (byPid ? String.format(Locale.ROOT, "%7s  ", pid) : "")
           + (addressWidth == 0 ? "" : String.format(Locale.ROOT, "%-" + addressWidth + "s  ", address))
-          + location + System.lineSeparator());
+          + location;
+      out.write((line.length() > columns ? line.substring(0, columns - 1) + ">" : line) + '\n');
     }
   }
 }

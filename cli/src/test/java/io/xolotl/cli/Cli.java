@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.xolotl.ptrace.TerminalSize;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -32,11 +33,20 @@ record Cli(int status, String output, String messages) {
   }
 
   static Cli run(Interruption interruption, String... args) {
+    return run(interruption, Optional.empty(), args);
+  }
+
+  /** The same before somebody who watches. */
+  static Cli runOn(TerminalSize terminal, String... args) {
+    return run(new Interruption(), Optional.of(terminal), args);
+  }
+
+  private static Cli run(Interruption interruption, Optional<TerminalSize> terminal, String... args) {
     var output = new ByteArrayOutputStream();
     var messages = new StringWriter();
     int status;
     try (Outlet outlet = Outlet.of(output, false, interruption)) {
-      status = Xolotl.run(new Shell(outlet, new PrintWriter(messages, true), Optional::empty, interruption),
+      status = Xolotl.run(new Shell(outlet, new PrintWriter(messages, true), () -> terminal, interruption),
           args);
     }
     return new Cli(status, output.toString(StandardCharsets.UTF_8), messages.toString());

@@ -12,6 +12,7 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.lab.Await;
 import io.xolotl.lab.ProcFs;
 import io.xolotl.lab.TargetProcess;
+import io.xolotl.ptrace.TerminalSize;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,6 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class CountCommandTest {
@@ -335,5 +337,20 @@ class CountCommandTest {
     assertThat(cli.json().get("exitStatus").intValue()).isZero();
     assertThat(cli.json().get("probes").size()).isGreaterThan(2000);
     assertThat(hits(cli.json())).isPositive();
+  }
+
+  /** Addresses go before locations, and locations before lines break. */
+  @ParameterizedTest
+  @CsvSource({"12, 100, true", "12, 75, false", "8, 50, false", "1, 1, false"})
+  void aTerminal(int rows, int columns, boolean addresses) {
+    Cli cli = Cli.runOn(new TerminalSize(rows, columns), "count", "-e", "libc.so.6:*", "--", "ls", "/");
+    assertThat(cli.status()).isZero();
+    List<String> lines = cli.output().lines().toList();
+    // A launched program writes to the same terminal, so that nothing was refreshed.
+    assertThat(lines).hasSize(Math.max(1, rows - 3) + 4);
+    assertThat(lines.getFirst().contains("ADDRESS")).isEqualTo(addresses);
+    assertThat(lines.subList(0, lines.size() - 3)).allMatch(line -> line.length() <= columns);
+    assertThat(lines.get(lines.size() - 3)).matches(" +[0-9]+  more with hits .*");
+    assertThat(lines.get(lines.size() - 2)).matches(" +[0-9]+  without a hit .*");
   }
 }

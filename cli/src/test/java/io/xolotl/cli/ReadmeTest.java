@@ -9,8 +9,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** The example in the README is this module's {@link ReadmeExample}, and does what it says. */
+@Isolated("It replaces System.out.")
 class ReadmeTest {
 
   @Test

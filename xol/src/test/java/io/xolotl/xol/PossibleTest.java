@@ -243,4 +243,22 @@ class PossibleTest {
       assertThat(statistics.lost()).isEmpty();
     }
   }
+
+  /** All of a library at once; what is refused is so by a rule. */
+  @Test
+  void aWholeLibrary() throws Exception {
+    Path program = compiled("again", AGAIN);
+    try (ProbedProcess process = launched(ProbingOptions.defaults(), LaunchStop.LIBRARIES_LOADED, program, "100",
+        "exec")) {
+      List<Function> functions = process.functions("libc.so.6");
+      Registration registration = process.registerPossible(functions.stream()
+          .map(function -> ProbeRequest.at(function.location(), hit -> {}).whenItIsMapped()).toList());
+      assertThat(registration.probes().size() + registration.refused().size()).isEqualTo(functions.size());
+      assertThat(registration.probes().size()).isGreaterThan(functions.size() * 99 / 100);
+      assertThat(registration.refused()).allSatisfy(refused -> assertThat(refused.why().reason()).isIn(
+          ProbeException.Reason.RESTARTABLE_SEQUENCE, ProbeException.Reason.SIGNAL_TRAMPOLINE,
+          ProbeException.Reason.INSTRUCTION_REFUSED, ProbeException.Reason.NOT_AN_INSTRUCTION_BOUNDARY));
+      awaitExit(process);
+    }
+  }
 }
