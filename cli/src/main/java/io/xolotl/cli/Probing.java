@@ -13,6 +13,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Collectors;
 
@@ -30,7 +31,7 @@ final class Probing implements ProcessListener {
   private final ProbeRows rows;
   private final List<ProbedProcess> children = new CopyOnWriteArrayList<>();
   /** By the text of a location: other names of it. */
-  private final Map<String, List<String>> aliases = new HashMap<>();
+  private final Map<String, List<String>> aliases = new ConcurrentHashMap<>();
   /** How many locations have been said to be lost. Guarded by itself, as a list. */
   private final List<String> saidLost = new ArrayList<>();
 
@@ -129,6 +130,7 @@ final class Probing implements ProcessListener {
       if (found == null) {
         return false;
       }
+      found.locations().forEach(place -> aliases.put(place.location().toString(), place.aliases()));
       process.registerPossible(found.locations().stream()
           .map(place -> options.request(place.location(), handlers, false)).toList()).probes()
           .forEach(this::add);

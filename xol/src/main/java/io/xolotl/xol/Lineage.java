@@ -219,7 +219,7 @@ final class Lineage {
         if (original.isActive()) {
           placed.put(copy, copy.request().place(original.address(), Boundary.UNPROVEN));
         } else {
-          absent.add(waiting.of(original, copy));
+          waiting.of(original, copy).ifPresent(absent::add);
         }
       });
     }

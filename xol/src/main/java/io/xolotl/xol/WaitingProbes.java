@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -62,10 +63,10 @@ final class WaitingProbes {
     return List.copyOf(waiting);
   }
 
-  /** What a copy of a probe that waits in a child that was forked waits for. */
-  Absent of(Probe original, Probe copy) {
+  /** What a copy of a probe waits for, in a child that was forked. */
+  Optional<Absent> of(Probe original, Probe copy) {
     return waiting().stream().filter(absent -> absent.probe() == original).findFirst()
-        .map(absent -> new Absent(copy, absent.chooser(), absent.why())).orElseThrow();
+        .map(absent -> new Absent(copy, absent.chooser(), absent.why()));
   }
 
   /** Lets probes wait that were {@linkplain #checkAwaited checked}, besides those that do already. */
