@@ -106,7 +106,8 @@ final class TraceCommand implements Callable<Integer> {
   }
 
   private static String epilogue(long lost, long childrenNotProbed, OptionalInt exitStatus) {
-    return "],\"lost\":" + lost + ",\"childrenNotProbed\":" + childrenNotProbed + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "")
+    return "],\"lost\":" + lost + ",\"childrenNotProbed\":" + childrenNotProbed
+        + (exitStatus.isPresent() ? ",\"exitStatus\":" + exitStatus.getAsInt() : "")
         + "}\n";
   }
 

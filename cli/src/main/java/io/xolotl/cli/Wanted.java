@@ -11,8 +11,8 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * What {@code -e} asks for: a location, or all functions whose names match. An exact name wins over a pattern,
- * since names may have {@code *} and {@code ?} in them.
+ * What {@code -e} asks for: a location, or all functions whose names match. An exact name wins over a
+ * pattern, since names may have {@code *} and {@code ?} in them.
  *
  * @param location as it was written
  */
@@ -88,7 +88,7 @@ record Wanted(ProbeLocation location) {
     return !patterns().isEmpty();
   }
 
-  /** The functions of which a name matches a pattern; a C++ name as people write it, if that looks like one. */
+  /** The functions of which a name matches a pattern; a C++ name, if that looks like one. */
   static List<Function> matching(List<Function> functions, String pattern) {
     Pattern glob = Names.glob(pattern);
     boolean cxx = pattern.contains("::") || pattern.contains("<");
@@ -122,7 +122,8 @@ record Wanted(ProbeLocation location) {
 
   private static boolean matches(Pattern glob, boolean cxx, String name) {
     return glob.matcher(name).matches() || cxx && CxxNames.demangled(name)
-        .filter(demangled -> CxxNames.forms(demangled).stream().anyMatch(form -> glob.matcher(form).matches()))
+        .filter(
+            demangled -> CxxNames.forms(demangled).stream().anyMatch(form -> glob.matcher(form).matches()))
         .isPresent();
   }
 }

@@ -278,7 +278,8 @@ class CountCommandTest {
     assertThat(directory.resolve("t")).isExecutable();
     // make; for each object file and for the program a driver and at least two tools.
     assertThat(document.get("probes").size()).isGreaterThan(9);
-    assertThat(document.get("probes")).allSatisfy(row -> assertThat(row.get("hits").longValue()).isPositive());
+    assertThat(document.get("probes"))
+        .allSatisfy(row -> assertThat(row.get("hits").longValue()).isPositive());
   }
 
   @Test
@@ -309,10 +310,14 @@ class CountCommandTest {
         line -> assertThat(line).contains("libc.so.6:exit"),
         line -> assertThat(line).matches(" +1  without a hit \\(--all\\)"),
         line -> assertThat(line).isEqualTo("ls exited with status 0"));
-    assertThat(Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:malloc", "--top", "1", "--", "ls", "/")
-        .done().output()).contains("malloc", " 1  more with hits").doesNotContain("libc.so.6:exit");
-    assertThat(Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:fork", "--all", "--", "ls", "/").done()
-        .output()).contains("libc.so.6:fork");
+    assertThat(
+        Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:malloc", "--top", "1", "--", "ls", "/")
+            .done().output())
+        .contains("malloc", " 1  more with hits").doesNotContain("libc.so.6:exit");
+    assertThat(
+        Cli.run("count", "-e", "libc.so.6:exit", "-e", "libc.so.6:fork", "--all", "--", "ls", "/").done()
+            .output())
+        .contains("libc.so.6:fork");
   }
 
   /** What is misspelt among others does not take them with it, nor does what comes later or never. */

@@ -84,7 +84,8 @@ final class ProbeTable {
         return;
       } catch (SiteException e) {
         // The program has changed its code there meanwhile; nothing is registered.
-        List<Probe> there = rest.entrySet().stream().filter(entry -> entry.getValue().address() == e.address())
+        List<Probe> there = rest.entrySet().stream()
+            .filter(entry -> entry.getValue().address() == e.address())
             .map(Map.Entry::getKey).toList();
         ProbeException why = translated(e);
         if (there.isEmpty()) {

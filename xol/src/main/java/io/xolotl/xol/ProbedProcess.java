@@ -291,9 +291,10 @@ public final class ProbedProcess implements AutoCloseable {
   void activate(List<Probe> probes) {
     inSession(() -> {
       var absent = new ArrayList<Absent>();
-      session.register(this, probes, session.locator().locate(probes, absent, ALL_OR_NONE), absent, (_, why) -> {
-        throw why;
-      });
+      session.register(this, probes, session.locator().locate(probes, absent, ALL_OR_NONE), absent,
+          (_, why) -> {
+            throw why;
+          });
       return probes;
     });
   }

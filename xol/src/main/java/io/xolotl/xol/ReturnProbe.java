@@ -171,7 +171,8 @@ public final class ReturnProbe {
     if (unseen && !isCaught(returnAddress)) {
       return;
     }
-    var call = new Call(hit.threadId(), returnAddress, h -> own.onReturn().onReturn(h, value), jumper(before, returnAddress));
+    var call = new Call(hit.threadId(), returnAddress, h -> own.onReturn().onReturn(h, value),
+        jumper(before, returnAddress));
     call.left = unseen;
     if (before != null && call.jumper == null && (before.left && !unseen || repeats || before.again)) {
       // What it has jumped to has returned elsewhere, or called this one by a jump; or this is a loop. Who is

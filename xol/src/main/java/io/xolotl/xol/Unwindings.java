@@ -102,8 +102,8 @@ final class Unwindings {
     long from = registers.get(Register.general(exit.from().index()));
     long to = exit.loaded() ? hit.readWord(hit.truncated(from + exit.displacement())) : hit.truncated(from);
     long top = to + exit.popped();
-    // What keeps its stack pointer elsewhere returns like this; so does the unwinder, but to no return address
-    // that is awaited, since landing pads are none.
+    // What keeps its stack pointer elsewhere returns like this; so does the unwinder, but to no return
+    // address that is awaited, since landing pads are none.
     long slot = exit.popped() == 0 ? 0 : top - hit.wordBytes();
     for (OpenCalls calls : told) {
       OpenCalls.Call returning = slot == 0 ? null : calls.at(slot);

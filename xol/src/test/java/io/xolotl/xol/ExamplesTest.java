@@ -327,12 +327,13 @@ class ExamplesTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', textBlock = """
-      TraceArguments | PID alter:nothing    | alter has no function 'nothing'
-      FixBug         | PID nowhere:add 1    | 'nowhere'
-      TimeFunction   | PID add              | 'add' is neither MODULE:SYMBOL[+OFFSET], MODULE+0xADDRESS nor 0xADDRESS
-      FailAllocation | -- /nowhere/program  | /nowhere/program
-      """)
+  @CsvSource(delimiter = '|',
+      textBlock = """
+          TraceArguments | PID alter:nothing    | alter has no function 'nothing'
+          FixBug         | PID nowhere:add 1    | 'nowhere'
+          TimeFunction   | PID add              | 'add' is neither MODULE:SYMBOL[+OFFSET], MODULE+0xADDRESS nor 0xADDRESS
+          FailAllocation | -- /nowhere/program  | /nowhere/program
+          """)
   void refusesInASentence(String example, String arguments, String sentence,
       @RunsFixture(FixtureProgram.ALTER) TargetProcess target)
       throws Exception {

@@ -80,8 +80,8 @@ class LocationsTest {
       }
       int main() {
         app::S s;
-        long sum = app::twice<int>(1) + app::twice(2.5) + s(3) + app::over(4) + app::over(5L) + (unsigned long)s
-            + app::hidden("six");
+        long sum = app::twice<int>(1) + app::twice(2.5) + s(3) + app::over(4) + app::over(5L);
+        sum += (unsigned long)s + app::hidden("six");
         return std::getchar() + sum;
       }
       """;
@@ -102,8 +102,10 @@ class LocationsTest {
   private TargetProcess started(String compiler, String file, String source) throws Exception {
     Path program = directory.resolve(compiler.equals("g++") ? "cxx" : "names");
     Files.writeString(directory.resolve(file), source);
-    assertThat(new ProcessBuilder(compiler, "-O1", "-o", program.toString(), directory.resolve(file).toString())
-        .inheritIO().start().waitFor()).isZero();
+    assertThat(
+        new ProcessBuilder(compiler, "-O1", "-o", program.toString(), directory.resolve(file).toString())
+            .inheritIO().start().waitFor())
+        .isZero();
     // A second static function of a name.
     if (compiler.equals("gcc")) {
       Path other = Files.writeString(directory.resolve("other.s"),
@@ -141,7 +143,9 @@ class LocationsTest {
     for (Function function : functions) {
       String described = process.describe(function.address());
       // Behind a location there may be a name that is others' too.
-      String location = described.contains(" (") ? described.substring(0, described.indexOf(" (")) : described;
+      String location = described.contains(" (")
+          ? described.substring(0, described.indexOf(" ("))
+          : described;
       if (address(process, location) != function.address()) {
         wrong.add(described);
       }
@@ -189,7 +193,8 @@ class LocationsTest {
     assumeTrue(new ProcessBuilder("sh", "-c", "command -v python3 > /dev/null").start().waitFor() == 0,
         "there is no python3");
     try (TargetProcess python = TargetProcess
-        .start(List.of("sh", "-c", "exec python3 -c 'import sys; print(\"ready\", flush=True); sys.stdin.read()'"))) {
+        .start(List.of("sh", "-c",
+            "exec python3 -c 'import sys; print(\"ready\", flush=True); sys.stdin.read()'"))) {
       python.awaitLine("ready");
       try (ProbedProcess process = ProbedProcess.attach(python.pid())) {
         assertAllAccepted(process, process.modules().getFirst());

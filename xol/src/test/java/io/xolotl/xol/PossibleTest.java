@@ -47,7 +47,7 @@ class PossibleTest {
       }
       """;
 
-  /** {@code again N HOW}: calls a function N times, and then does so in a program that it executes or spawns. */
+  /** {@code again N HOW}: calls a function N times, and does so in a program that it executes or spawns. */
   private static final String AGAIN = """
       #include <spawn.h>
       #include <stdio.h>
@@ -111,7 +111,8 @@ class PossibleTest {
         ProbeRequest.at("insns", "site_mov_rip_load", nothing));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Registration registration = process.registerPossible(requests);
-      assertThat(registration.probes()).extracting(Probe::location).containsExactly(requests.get(0).location(),
+      assertThat(registration.probes()).extracting(Probe::location).containsExactly(
+          requests.get(0).location(),
           requests.get(4).location(), requests.get(6).location());
       assertThat(registration.probes()).extracting(Probe::isActive).containsExactly(true, false, true);
       assertThat(registration.waiting()).singleElement().satisfies(waiting -> {
@@ -248,7 +249,8 @@ class PossibleTest {
   @Test
   void aWholeLibrary() throws Exception {
     Path program = compiled("again", AGAIN);
-    try (ProbedProcess process = launched(ProbingOptions.defaults(), LaunchStop.LIBRARIES_LOADED, program, "100",
+    try (ProbedProcess process = launched(ProbingOptions.defaults(), LaunchStop.LIBRARIES_LOADED, program,
+        "100",
         "exec")) {
       List<Function> functions = process.functions("libc.so.6");
       Registration registration = process.registerPossible(functions.stream()

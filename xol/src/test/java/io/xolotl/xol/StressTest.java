@@ -29,8 +29,8 @@ import org.junit.jupiter.api.parallel.Isolated;
  * Random mixtures of what can happen at once: threads, signals, job control, children, probes that come and
  * go, sessions that open and close. The programs check themselves.
  *
- * <p>{@code mvn verify} runs a quarter of a minute with a fixed seed; {@code mvn verify -Pstress} runs ten with a
- * random one, {@code -Dseed=} repeats one and {@code -Dseconds=} says how long.
+ * <p>{@code mvn verify} runs a quarter of a minute with a fixed seed; {@code mvn verify -Pstress} runs ten
+ * with a random one, {@code -Dseed=} repeats one and {@code -Dseconds=} says how long.
  */
 @Isolated
 class StressTest {

@@ -21,7 +21,8 @@ import java.util.List;
  * @param sectionStart first address of the section around the function, in the process
  * @param sectionEnd first address behind that section
  */
-public record FunctionRange(LoadedModule module, List<String> names, List<String> uniqueNames, long start, long end, boolean sized,
+public record FunctionRange(LoadedModule module, List<String> names, List<String> uniqueNames, long start,
+    long end, boolean sized,
     boolean indirect, long sectionStart, long sectionEnd) {
 
   static FunctionRange of(LoadedModule module, SymbolTable.Code code) {
@@ -30,7 +31,8 @@ public record FunctionRange(LoadedModule module, List<String> names, List<String
 
   static FunctionRange of(LoadedModule module, SymbolTable.Code code, List<String> uniqueNames) {
     long bias = module.bias();
-    return new FunctionRange(module, code.names(), uniqueNames, bias + code.start(), bias + code.end(), code.sized(),
+    return new FunctionRange(module, code.names(), uniqueNames, bias + code.start(), bias + code.end(),
+        code.sized(),
         code.isIndirect(), bias + code.section().address(), bias + code.section().end());
   }
 

@@ -310,8 +310,8 @@ public final class SymbolResolver {
    *
    * @param address an address in the process, unsigned
    * @return {@code libc.so.6:malloc+0x4}; without a function {@code libc.so.6+0x1234}, where the number is an
-   *     address of the file as {@code addr2line} takes it; {@code a.out+0x1234 (step+0x4)} for one whose names
-   *     stand for others too; outside of all modules {@code 0x7f0123456789}
+   *     address of the file as {@code addr2line} takes it; {@code a.out+0x1234 (step+0x4)} for one whose
+   *     names stand for others too; outside of all modules {@code 0x7f0123456789}
    */
   public String describe(long address) {
     String place = "0x" + Long.toHexString(address);

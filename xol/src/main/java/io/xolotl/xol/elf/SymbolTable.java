@@ -260,7 +260,7 @@ final class SymbolTable {
         .orElse(candidates.getFirst());
   }
 
-  /** The symbols of a name; with an at sign in it, only if there is none of that whole name with a version. */
+  /** The symbols of a name; what is behind an at sign in it is a version, if none has that whole name. */
   private List<SymbolEntry> named(LoadedModule module, String symbol) {
     List<SymbolEntry> named = byName.get(symbol);
     if (named != null) {
@@ -337,7 +337,8 @@ final class SymbolTable {
         + (nearest.isEmpty()
             ? "there are no symbols of it, neither in the file (" + tables
                 + (embedded ? "; its " + EmbeddedSymbols.SECTION + " cannot be read" : "")
-                + ") nor in a debug file (" + debug + "): install its debug symbols, or name an address of the file: "
+                + ") nor in a debug file (" + debug
+                + "): install its debug symbols, or name an address of the file: "
                 + module.name() + "+0xADDRESS"
             : "nearest: " + String.join(", ", nearest)));
   }

@@ -154,6 +154,26 @@ class NonlocalExitsTest {
     }
   }
 
+  /** Code that is made of nothing but such places, in one function and in none. */
+  @ParameterizedTest
+  @ValueSource(strings = {"function", "none", "setcontext"})
+  void areNotLookedForWithoutEnd(String kind) throws Exception {
+    var code = new byte[1 << 24];
+    byte[] place = kind.equals("setcontext")
+        ? new byte[]{0x48, (byte) 0x8b, 0x20} // mov (%rax), %rsp
+        : new byte[]{0x48, (byte) 0x89, (byte) 0xc4, (byte) 0xff, (byte) 0xe0}; // mov %rax, %rsp; jmp *%rax
+    for (int i = 0; i + place.length <= code.length; i += place.length) {
+      System.arraycopy(place, 0, code, i, place.length);
+    }
+    Path blob = Files.write(directory.resolve("blob"), code);
+    Path source = Files.writeString(directory.resolve("blob.s"), ".text\n.globl " + kind + "\n"
+        + (kind.equals("none") ? "" : ".type " + kind + ",@function\n") + kind + ": .incbin \"" + blob
+        + "\"\n" + (kind.equals("none") ? "" : ".size " + kind + ",.-" + kind + "\n"));
+    Path library = directory.resolve("blob.so");
+    Toolchain.run("gcc", "-shared", "-nostdlib", "-o", library.toString(), source.toString());
+    assertThat(Asked.of(library).exits()).hasSizeLessThanOrEqualTo(256);
+  }
+
   /** The tables may be anyone's: whatever they say, the answer is one, or that the file is malformed. */
   @Test
   void believeNoTable() throws Exception {
