@@ -80,6 +80,7 @@ final class CountCommand implements Callable<Integer> {
     double seconds;
     try (session) {
       probes.register(session.process());
+      table.begin();
       boolean live = !json && !session.isLaunched();
       session.run(probing.limit(), REFRESH, () -> {
         if (live) {

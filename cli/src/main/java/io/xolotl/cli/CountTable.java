@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.ToDoubleFunction;
 
 /** A line a place, with its hits, for people: the most hits first. */
 final class CountTable {
@@ -18,8 +19,8 @@ final class CountTable {
   /** DECAWM: a line that is too long for the terminal must stay one line. */
   private static final String CUT_LINES = "\033[?7l";
   private static final String WRAP_LINES = "\033[?7h";
-  /** The heading, a line that says what is left out, and the prompt. */
-  private static final int OTHER_LINES = 3;
+  /** The heading, two lines that say what is left out, one about the program's end, and the prompt. */
+  private static final int OTHER_LINES = 5;
   private static final int FIRST_COLUMNS = 12 + 1 + 10 + 2 + 14 + 2;
   /** Characters of a location that are worth more than an address. */
   private static final int LOCATION_COLUMNS = 24;
@@ -32,15 +33,13 @@ final class CountTable {
    */
   record Choice(boolean all, int top) {}
 
-  private record Line(ProbeRows.Row row, long hits) {}
-
   private final ProbeRows rows;
   private final Choice choice;
   private final boolean byPid;
-  private final long began = System.nanoTime();
+  private long began = System.nanoTime();
 
   /** What the last refresh showed, which the next one replaces and compares with. */
-  private final Map<ProbeRows.Row, Long> shownHits = new HashMap<>();
+  private final Map<String, Long> shownHits = new HashMap<>();
   private long shownAt = began;
   private int shownLines;
 
@@ -54,16 +53,15 @@ final class CountTable {
     return rows;
   }
 
+  /** All probes are there: the time counts from now on. */
+  void begin() {
+    began = System.nanoTime();
+    shownAt = began;
+  }
+
   /** Seconds since the beginning. */
   double seconds() {
     return (System.nanoTime() - began) / 1e9;
-  }
-
-  /** The rows that are shown, the most hits first. */
-  private List<Line> lines(boolean withZeros) {
-    return rows.all().stream().map(row -> new Line(row, row.hits()))
-        .filter(line -> withZeros || line.hits() != 0)
-        .sorted(Comparator.comparingLong((Line line) -> -line.hits())).toList();
   }
 
   /**
@@ -73,23 +71,14 @@ final class CountTable {
   void refresh(Writer out, TerminalSize terminal) throws IOException {
     long now = System.nanoTime();
     double seconds = (now - shownAt) / 1e9;
-    List<Line> lines = lines(true);
-    List<Line> shown = lines.subList(0, Math.min(lines.size(), most(terminal)));
     erase(out);
     out.write(CUT_LINES);
-    var format = new Format(shown, Optional.of(terminal));
-    format.heading(out);
-    for (Line line : shown) {
-      format.line(out, line, (line.hits() - shownHits.getOrDefault(line.row(), 0L)) / seconds);
-      shownHits.put(line.row(), line.hits());
-    }
+    shownLines = rows(out, Optional.of(terminal), row -> {
+      Long before = shownHits.put(row.pid() + " " + row.location(), row.hits());
+      return (row.hits() - (before == null ? 0 : before)) / seconds;
+    });
     out.write(WRAP_LINES);
     shownAt = now;
-    shownLines = shown.size() + 1;
-  }
-
-  private int most(TerminalSize terminal) {
-    return Math.max(1, Math.min(choice.top(), terminal.rows() - OTHER_LINES));
   }
 
   /**
@@ -100,22 +89,34 @@ final class CountTable {
   void write(Writer out, Optional<TerminalSize> terminal) throws IOException {
     double seconds = seconds();
     erase(out);
-    List<Line> lines = lines(choice.all());
-    int most = terminal.map(this::most).orElse(choice.top());
-    List<Line> shown = lines.subList(0, Math.min(lines.size(), most));
+    rows(out, terminal, row -> row.hits() / seconds);
+  }
+
+  /** Writes the rows that are shown, the most hits first, and returns how many lines these are. */
+  private int rows(Writer out, Optional<TerminalSize> terminal, ToDoubleFunction<ProbeRows.Row> rate)
+      throws IOException {
+    List<ProbeRows.Row> all = rows.all();
+    List<ProbeRows.Row> some = all.stream().filter(row -> choice.all() || row.hits() != 0)
+        .sorted(Comparator.comparingLong((ProbeRows.Row row) -> -row.hits())).toList();
+    int most = terminal.map(size -> Math.min(choice.top(), Math.max(1, size.rows() - OTHER_LINES)))
+        .orElse(choice.top());
+    List<ProbeRows.Row> shown = some.subList(0, Math.min(some.size(), most));
     var format = new Format(shown, terminal);
     format.heading(out);
-    for (Line line : shown) {
-      format.line(out, line, line.hits() / seconds);
+    for (ProbeRows.Row row : shown) {
+      format.line(out, row, rate.applyAsDouble(row));
     }
-    long zeros = rows.all().size() - (long) lines.size();
-    if (lines.size() > shown.size()) {
+    int lines = 1 + shown.size();
+    if (some.size() > shown.size()) {
       out.write(String.format(Locale.ROOT, "%12s  more with hits (--top, or into a file)\n",
-          lines.size() - shown.size()));
+          some.size() - shown.size()));
+      lines++;
     }
-    if (zeros > 0) {
-      out.write(String.format(Locale.ROOT, "%12s  without a hit (--all)\n", zeros));
+    if (all.size() > some.size()) {
+      out.write(String.format(Locale.ROOT, "%12s  without a hit (--all)\n", all.size() - some.size()));
+      lines++;
     }
+    return lines;
   }
 
   private void erase(Writer out) throws IOException {
@@ -132,9 +133,9 @@ final class CountTable {
     /** Characters of a line. */
     private final int columns;
 
-    Format(List<Line> lines, Optional<TerminalSize> terminal) {
-      int width = lines.stream().mapToInt(line -> address(line.row()).length()).reduce(7, Math::max);
-      int locations = lines.stream().mapToInt(line -> line.row().location().length()).reduce(8, Math::max);
+    Format(List<ProbeRows.Row> rows, Optional<TerminalSize> terminal) {
+      int width = rows.stream().mapToInt(row -> address(row).length()).reduce(7, Math::max);
+      int locations = rows.stream().mapToInt(row -> row.location().length()).reduce(8, Math::max);
       columns = terminal.map(TerminalSize::columns).orElse(Integer.MAX_VALUE);
       int room = columns - FIRST_COLUMNS - (byPid ? 9 : 0);
       addressWidth = width + 2 + Math.max(locations, LOCATION_COLUMNS) <= room ? width : 0;
@@ -144,13 +145,12 @@ final class CountTable {
       row(out, "HITS", "HITS/S", "TECHNIQUE", "PID", "ADDRESS", "LOCATION");
     }
 
-    void line(Writer out, Line line, double rate) throws IOException {
-      ProbeRows.Row row = line.row();
+    void line(Writer out, ProbeRows.Row row, double rate) throws IOException {
       Technique technique = row.technique();
       String names = row.aliases().isEmpty() ? "" : "  also " + String.join(", ", row.aliases());
-      row(out, Long.toString(line.hits()), String.format(Locale.ROOT, "%.0f", rate),
-          technique == null ? "waits" : Names.of(technique), Integer.toString(row.pid()), address(row),
-          Visible.of(row.location() + names));
+      row(out, Long.toString(row.hits()), String.format(Locale.ROOT, "%.0f", rate),
+          technique != null ? Names.of(technique) : row.waits() ? "waits" : "-",
+          Integer.toString(row.pid()), address(row), Visible.of(row.location() + names));
     }
 
     private String address(ProbeRows.Row row) {

@@ -11,10 +11,13 @@ import io.xolotl.xol.Registration;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 
 /**
@@ -29,7 +32,11 @@ final class Probing implements ProcessListener {
   private final ProbeOptions.Handlers handlers;
   private final Shell shell;
   private final ProbeRows rows;
-  private final List<ProbedProcess> children = new CopyOnWriteArrayList<>();
+  private final Set<ProbedProcess> children = ConcurrentHashMap.newKeySet();
+  private final AtomicLong notProbedByEnded = new AtomicLong();
+  private volatile boolean closed;
+  /** Patterns of which it was said what is refused: of one program is enough. */
+  private final Set<Wanted> saidPatterns = ConcurrentHashMap.newKeySet();
   /** By the text of a location: other names of it. */
   private final Map<String, List<String>> aliases = new ConcurrentHashMap<>();
   /** How many locations have been said to be lost. Guarded by itself, as a list. */
@@ -68,36 +75,51 @@ final class Probing implements ProcessListener {
   }
 
   private void registerAll(ProbedProcess process) {
-    var requests = new ArrayList<ProbeRequest>();
+    // By the text of the location: what several patterns match is registered once.
+    var requests = new LinkedHashMap<String, ProbeRequest>();
     var patterns = new HashMap<ProbeRequest, Wanted>();
     var matching = new HashMap<Wanted, Integer>();
     var pending = new ArrayList<Wanted>();
-    var unmatched = new ArrayList<String>();
+    var problems = new ArrayList<String>();
     for (Wanted wanted : options.wanted()) {
-      Wanted.Found found = wanted.in(process).orElse(null);
+      Wanted.Found found = null;
+      try {
+        found = wanted.in(process).orElse(null);
+      } catch (ProbeException e) {
+        if (options.wanted().size() == 1) {
+          throw e;
+        }
+        problems.add(wanted.location() + " is not probed: " + e.getMessage());
+        continue;
+      }
       if (found == null) {
         pending.add(wanted);
         continue;
       }
       if (found.locations().isEmpty()) {
-        unmatched.add("no function matches '" + wanted.location() + "'; './xolotl list' shows what there is");
+        problems.add("no function matches '" + wanted.location() + "'; './xolotl list' shows what there is");
       }
       matching.put(wanted, found.locations().size());
       for (Wanted.Place place : found.locations()) {
-        ProbeRequest request = options.request(place.location(), handlers, !found.pattern());
-        requests.add(request);
-        aliases.put(place.location().toString(), place.aliases());
-        if (found.pattern()) {
-          patterns.put(request, wanted);
+        String location = place.location().toString();
+        if (!requests.containsKey(location)) {
+          ProbeRequest request = options.request(place.location(), handlers, !found.pattern());
+          requests.put(location, request);
+          aliases.put(location, place.aliases());
+          if (found.pattern()) {
+            patterns.put(request, wanted);
+          }
         }
       }
     }
-    Registration registration = process.registerPossible(requests);
+    Registration registration = process.registerPossible(requests.values());
     registration.probes().forEach(this::add);
-    if (registration.probes().isEmpty() && pending.isEmpty()) {
-      fail(registration.refused(), patterns, unmatched);
+    boolean told = pending.isEmpty() || follow(process, pending);
+    if (registration.probes().isEmpty() && (pending.isEmpty() || !told)) {
+      pending.forEach(wanted -> problems.add(wanted.location() + " has no module, and nothing tells of any"));
+      fail(registration.refused(), patterns, problems);
     }
-    unmatched.forEach(shell::say);
+    problems.forEach(shell::say);
     sayRefused(registration.refused(), patterns, matching);
     for (Registration.Waiting waiting : registration.waiting()) {
       shell.say(waiting.probe().location()
@@ -106,11 +128,16 @@ final class Probing implements ProcessListener {
               : " waits until its module is loaded: " + waiting.why().getMessage()));
     }
     for (Wanted wanted : pending) {
-      shell.say(wanted.location() + " waits until its module is loaded");
+      shell.say(wanted.location() + (told
+          ? " waits until its module is loaded"
+          : " is not probed: its module is not there, and nothing tells when it is loaded"));
     }
-    if (!pending.isEmpty()) {
-      process.onModulesChanged(() -> pending.removeIf(wanted -> isRegistered(wanted, process)));
-    }
+  }
+
+  /** Tries patterns again whenever modules come; returns false if nothing tells of them. */
+  private boolean follow(ProbedProcess process, List<Wanted> patterns) {
+    var pending = new CopyOnWriteArrayList<>(patterns);
+    return process.onModulesChanged(() -> pending.removeIf(wanted -> isRegistered(wanted, process)));
   }
 
   private static void fail(List<Registration.Refused> refused, Map<ProbeRequest, Wanted> patterns,
@@ -130,10 +157,21 @@ final class Probing implements ProcessListener {
       if (found == null) {
         return false;
       }
-      found.locations().forEach(place -> aliases.put(place.location().toString(), place.aliases()));
-      process.registerPossible(found.locations().stream()
-          .map(place -> options.request(place.location(), handlers, false)).toList()).probes()
-          .forEach(this::add);
+      // Others may have brought the same, as the program before.
+      Set<String> there = process.probes().stream().map(probe -> probe.location().toString())
+          .collect(Collectors.toSet());
+      var patterns = new LinkedHashMap<ProbeRequest, Wanted>();
+      for (Wanted.Place place : found.locations()) {
+        if (!there.contains(place.location().toString())) {
+          patterns.put(options.request(place.location(), handlers, false), wanted);
+          aliases.put(place.location().toString(), place.aliases());
+        }
+      }
+      Registration registration = process.registerPossible(patterns.keySet());
+      registration.probes().forEach(this::add);
+      if (saidPatterns.add(wanted)) {
+        sayRefused(registration.refused(), patterns, Map.of(wanted, found.locations().size()));
+      }
     } catch (ProbeException e) {
       shell.say(wanted.location() + " is not probed: " + e.getMessage());
     }
@@ -183,23 +221,53 @@ final class Probing implements ProcessListener {
 
   @Override
   public void followed(ProbedProcess parent, ProbedProcess child) {
+    if (closed) {
+      child.close();
+      return;
+    }
     children.add(child);
     child.probes().forEach(this::add);
+    followPatterns(child);
+    child.end().thenRun(() -> ended(child));
   }
 
   @Override
   public void executed(ProbedProcess process) {
+    rows.end(process);
     process.probes().forEach(this::add);
+    followPatterns(process);
   }
 
-  /** Lets all children go. */
+  /** A program may have what the one before had not. */
+  private void followPatterns(ProbedProcess process) {
+    List<Wanted> patterns = options.wanted().stream().filter(Wanted::isPattern).toList();
+    if (!patterns.isEmpty()) {
+      follow(process, patterns);
+    }
+  }
+
+  /** A child is over, and its sessions with it: what it has counted stays. */
+  private void ended(ProbedProcess child) {
+    if (children.remove(child)) {
+      rows.end(child);
+      notProbedByEnded.addAndGet(child.statistics().childrenNotProbed());
+    }
+  }
+
+  /** Lets all children go, and those that come meanwhile. */
   void close() {
-    children.forEach(ProbedProcess::close);
+    closed = true;
+    while (!children.isEmpty()) {
+      for (ProbedProcess child : children) {
+        child.close();
+        ended(child);
+      }
+    }
   }
 
   /** How many processes that came from one ran without probes. */
   long childrenNotProbed(ProbedProcess process) {
-    return process.statistics().childrenNotProbed()
+    return process.statistics().childrenNotProbed() + notProbedByEnded.get()
         + children.stream().mapToLong(child -> child.statistics().childrenNotProbed()).sum();
   }
 

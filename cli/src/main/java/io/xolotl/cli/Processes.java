@@ -58,10 +58,9 @@ final class Processes {
     try (DirectoryStream<Path> all = Files.newDirectoryStream(Path.of("/proc"), "[1-9]*")) {
       for (Path directory : all) {
         int pid = Integer.parseInt(directory.getFileName().toString());
-        String[] arguments = read(directory.resolve("cmdline")).split("\0");
-        // A kernel thread has none, and the JVM that asks is not meant.
-        if (pid != self && !arguments[0].isEmpty() && isCalled(directory, arguments[0], name)) {
-          String command = String.join(" ", arguments);
+        // The JVM that asks is not meant.
+        if (pid != self && isCalled(directory, name)) {
+          String command = read(directory.resolve("cmdline")).replace('\0', ' ').strip();
           found.add(new Known(pid, command.length() > LONGEST_COMMAND
               ? command.substring(0, LONGEST_COMMAND) + "..."
               : command));
@@ -74,11 +73,8 @@ final class Processes {
     return found;
   }
 
-  private static boolean isCalled(Path directory, String firstArgument, String name) {
-    String ownName = read(directory.resolve("comm")).stripTrailing();
-    return firstArgument.substring(firstArgument.lastIndexOf('/') + 1).equals(name)
-        || ownName.equals(name.length() > LONGEST_NAME ? name.substring(0, LONGEST_NAME) : name)
-            && (name.length() <= LONGEST_NAME || program(directory).equals(name))
+  private static boolean isCalled(Path directory, String name) {
+    return name.length() <= LONGEST_NAME && read(directory.resolve("comm")).stripTrailing().equals(name)
         || program(directory).equals(name);
   }
 

@@ -18,6 +18,10 @@ import java.util.regex.Pattern;
  */
 record Wanted(ProbeLocation location) {
 
+  /** C++ names that are read for one pattern, and characters of them. */
+  private static final int MOST_READ = 1 << 18;
+  private static final long MOST_CHARACTERS = 1 << 28;
+
   /**
    * Where a process has it.
    *
@@ -91,9 +95,36 @@ record Wanted(ProbeLocation location) {
   /** The functions of which a name matches a pattern; a C++ name, if that looks like one. */
   static List<Function> matching(List<Function> functions, String pattern) {
     Pattern glob = Names.glob(pattern);
-    boolean cxx = pattern.contains("::") || pattern.contains("<");
+    var budget = new Budget(pattern.contains("::") || pattern.contains("<") ? MOST_READ : 0, MOST_CHARACTERS);
     return functions.stream()
-        .filter(function -> function.names().stream().anyMatch(name -> matches(glob, cxx, name))).toList();
+        .filter(function -> function.names().stream().anyMatch(name -> budget.matches(glob, name))).toList();
+  }
+
+  /** How many C++ names may still be read: they are anyone's, and may be long. */
+  private static final class Budget {
+    private int names;
+    private long characters;
+
+    Budget(int names, long characters) {
+      this.names = names;
+      this.characters = characters;
+    }
+
+    boolean matches(Pattern glob, String name) {
+      if (glob.matcher(name).matches()) {
+        return true;
+      }
+      if (names <= 0 || characters <= 0 || !name.startsWith("_Z")) {
+        return false;
+      }
+      if (Thread.currentThread().isInterrupted()) {
+        throw new Failure("ended while names were read, before there was a result");
+      }
+      names--;
+      String demangled = CxxNames.demangled(name).orElse("");
+      characters -= demangled.length();
+      return CxxNames.forms(demangled).stream().anyMatch(form -> glob.matcher(form).matches());
+    }
   }
 
   private static List<Place> matching(List<Function> functions, ProbeLocation.Symbol pattern) {
@@ -118,12 +149,5 @@ record Wanted(ProbeLocation location) {
         new ProbeLocation.FileAddress(module, address + offset);
       case ProbeLocation.Address _, ProbeLocation.Written _ -> location;
     };
-  }
-
-  private static boolean matches(Pattern glob, boolean cxx, String name) {
-    return glob.matcher(name).matches() || cxx && CxxNames.demangled(name)
-        .filter(
-            demangled -> CxxNames.forms(demangled).stream().anyMatch(form -> glob.matcher(form).matches()))
-        .isPresent();
   }
 }

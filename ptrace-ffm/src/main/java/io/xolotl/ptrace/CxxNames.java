@@ -21,17 +21,24 @@ import org.jspecify.annotations.Nullable;
  * C++ names as people write them, by the C++ library's own function ({@code __cxa_demangle}, Itanium C++ ABI,
  * 3.4), where libstdc++ is installed. Any thread.
  *
- * <p>Names are anyone's. A short one may stand for gigabytes: each back reference in it can double what it
- * stands for. Those with more than people write are left as they are.
+ * <p>Names are anyone's. A short one may stand for gigabytes: a reference repeats what it refers to, and the
+ * expansion of a parameter pack repeats its pattern for each element. Names with more of these than make some
+ * ten megabytes of the longest are left as they are.
  */
 public final class CxxNames {
 
   private static final int LONGEST = 1 << 12;
-  /** Three references a level triple the name with each: no name is longer than 28,000 times itself. */
+  /** Three references a level triple the name with each level. */
   private static final int MOST_REFERENCES = 28;
+  /** Where a pack is expanded. */
+  private static final int LONGEST_WITH_PACK = 1 << 9;
+  private static final int MOST_REFERENCES_WITH_PACK = 10;
   /** Substitutions and template parameters; identifiers that look like one are counted with them. */
   private static final Pattern REFERENCE = Pattern.compile("[ST][0-9A-Z]*_");
-
+  /** Expansions of packs, likewise. */
+  private static final Pattern EXPANSION = Pattern.compile("Dp|sp");
+  /** What a pack of arguments begins with: without it there is nothing to expand. */
+  private static final char PACK = 'J';
   private static final Pattern BLANKS = Pattern.compile("\\s+");
   /** Blanks that separate no words. */
   private static final Pattern NEEDLESS = Pattern.compile("(?<!\\w) | (?!\\w)");
@@ -65,6 +72,16 @@ public final class CxxNames {
 
   private CxxNames() {}
 
+  private static boolean mayBeEndless(String symbol) {
+    if (symbol.length() > LONGEST) {
+      return true;
+    }
+    long references = REFERENCE.matcher(symbol).results().count();
+    long expansions = symbol.indexOf(PACK) < 0 ? 0 : EXPANSION.matcher(symbol).results().count();
+    return references > MOST_REFERENCES || expansions > 1 || expansions == 1
+        && (symbol.length() > LONGEST_WITH_PACK || references > MOST_REFERENCES_WITH_PACK);
+  }
+
   /**
    * A C++ name with the types of its arguments, as {@code c++filt} prints it.
    *
@@ -74,8 +91,7 @@ public final class CxxNames {
   public static Optional<String> demangled(String symbol) {
     MethodHandle demangle = Library.DEMANGLE;
     MethodHandle free = Library.FREE;
-    if (!symbol.startsWith("_Z") || symbol.length() > LONGEST || demangle == null || free == null
-        || REFERENCE.matcher(symbol).results().limit(MOST_REFERENCES + 1L).count() > MOST_REFERENCES) {
+    if (!symbol.startsWith("_Z") || demangle == null || free == null || mayBeEndless(symbol)) {
       return Optional.empty();
     }
     try (Arena arena = Arena.ofConfined()) {

@@ -118,7 +118,9 @@ final class Hits {
         continue;
       }
       long number = probe.countHit();
-      hit.countHandler();
+      if (probe.isUsers()) {
+        hit.countHandler();
+      }
       switch (probe.context()) {
         case INTERRUPT -> handlers.run(hit, probe, number);
         case TASK -> {

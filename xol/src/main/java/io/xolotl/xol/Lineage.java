@@ -217,15 +217,20 @@ final class Lineage {
       original.copyFor(user).ifPresent(copy -> {
         copies.add(copy);
         if (original.isActive()) {
-          placed.put(copy, copy.request().place(original.address(), Boundary.UNPROVEN));
+          // What was checked for the parent holds for the child.
+          placed.put(copy,
+              copy.request().trustingBoundary().place(original.address(), Boundary.UNPROVEN));
         } else {
           waiting.of(original, copy).ifPresent(absent::add);
         }
       });
     }
     Session own = user.session();
+    // Told when all is done: a listener may close the session.
+    Map<Probe, ProbeException> refused = new LinkedHashMap<>();
     try {
-      own.register(user, copies, placed, absent, own::failed);
+      own.register(user, copies, placed, absent, refused::put);
+      refused.forEach(own::failed);
     } catch (ProbeException | PtraceException e) {
       ProbeException refusal = e instanceof PtraceException p ? ProbeException.of(p) : (ProbeException) e;
       placed.keySet().forEach(probe -> own.failed(probe, refusal));
@@ -255,6 +260,9 @@ final class Lineage {
     trapAction.forget();
     session.forgetRegistrations();
     thread.finishSystemCall();
+    if (process.wasCreated() && formerProbes.isEmpty()) {
+      session.statistics().childNotProbed();
+    }
     formerProbes.forEach(ProbedProcess::registerAgain);
     session.notifyUsers(user -> user.options().processListener().executed(user));
     resumeIfStopped(thread);

@@ -77,6 +77,11 @@ public final class Probe {
     return new Probe(process, request, null, false, true);
   }
 
+  /** A probe that a user has registered, or the entry of a return probe of one. */
+  boolean isUsers() {
+    return !internal && (owner == null || owner.isEntry(this));
+  }
+
   boolean isInternal() {
     return internal;
   }
@@ -95,22 +100,21 @@ public final class Probe {
       return Optional.empty();
     }
     if (owner == null) {
-      // What was checked for the parent holds for the child.
-      return Optional.of(new Probe(child, isActive() ? request.trustingBoundary() : request));
+      return Optional.of(new Probe(child, request));
     }
     return owner.isEntry(this) ? Optional.of(owner.copyFor(child)) : Optional.empty();
   }
 
   /**
    * A probe like this one for another program, where it waits for its module; nothing if it is at an address,
-   * which means nothing there, or limited to threads.
+   * which means nothing there, or limited to threads. Who insisted on a boundary did so about another file.
    */
   Optional<Probe> againIn(ProbedProcess user) {
     if (internal || request.location() instanceof ProbeLocation.Address || !request.threads().isEmpty()) {
       return Optional.empty();
     }
     if (owner == null) {
-      return Optional.of(new Probe(user, request.whenItIsMapped()));
+      return Optional.of(new Probe(user, request.inAnotherProgram()));
     }
     return owner.isEntry(this) ? Optional.of(owner.againIn(user)) : Optional.empty();
   }

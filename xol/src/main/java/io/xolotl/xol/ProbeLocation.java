@@ -80,13 +80,13 @@ public sealed interface ProbeLocation {
    * @throws IllegalArgumentException if there is none
    */
   static ProbeLocation parse(String text) {
-    if (text.startsWith("0x")) {
-      if (!Grammar.ADDRESS.matcher(text).matches()) {
-        throw new IllegalArgumentException("'" + text + "' is no hexadecimal address");
-      }
+    if (Grammar.ADDRESS.matcher(text).matches()) {
       return new Address(Long.parseUnsignedLong(text, 2, text.length(), 16));
     }
     List<ProbeLocation> readings = Grammar.readings(text);
+    if (readings.isEmpty() && text.startsWith("0x")) {
+      throw new IllegalArgumentException("'" + text + "' is no hexadecimal address");
+    }
     return switch (readings.size()) {
       case 0 -> throw new IllegalArgumentException(
           "'" + text + "' is neither MODULE:SYMBOL[+OFFSET], MODULE+0xADDRESS nor 0xADDRESS");

@@ -133,6 +133,11 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
         allowUnverifiedBoundary, threads, condition);
   }
 
+  /** The same for a program that is executed, in which nothing is mapped yet, and nothing was insisted on. */
+  ProbeRequest inAnotherProgram() {
+    return new ProbeRequest(location, handler, context, policy, technique, true, false, threads, condition);
+  }
+
   /** Where its location is, on its terms. */
   Place place(long address, Boundary boundary) {
     return new Place(address, boundary, policy, technique, allowUnverifiedBoundary);

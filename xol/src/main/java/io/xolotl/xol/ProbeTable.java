@@ -32,6 +32,7 @@ import org.jspecify.annotations.Nullable;
 final class ProbeTable {
 
   private static final Probe[] NONE = {};
+  private static final int MOST_ROUNDS = 16;
 
   private final TracedProcess process;
   private final Sites sites;
@@ -78,7 +79,7 @@ final class ProbeTable {
       throw new ProbeException(ProbeException.Reason.UNSUPPORTED_PROCESS, refusal);
     });
     Map<Probe, Place> rest = new LinkedHashMap<>(places);
-    while (!rest.isEmpty()) {
+    for (int round = 1; !rest.isEmpty(); round++) {
       try {
         tryToRegister(rest, refused);
         return;
@@ -91,7 +92,8 @@ final class ProbeTable {
         if (there.isEmpty()) {
           throw why;
         }
-        for (Probe probe : there) {
+        // A program that changes its code each time is not to be followed for ever.
+        for (Probe probe : round < MOST_ROUNDS ? there : List.copyOf(rest.keySet())) {
           rest.remove(probe);
           refused.accept(probe, why);
         }

@@ -410,10 +410,12 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   void forgetRegistrations() {
+    unwindings.forget();
     synchronized (registrations) {
       unawaited.addAll(registrations);
       registrations.clear();
     }
+    unawaited.removeIf(probe -> !probe.isHandling());
   }
 
   void detached() {
@@ -442,16 +444,21 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * Does something whenever the dynamic linker has mapped or unmapped modules, before any of their code runs:
-   * on the tracer thread, while the process is stopped at that place; as long as this process is not closed
-   * and executes no other program. Without effect in a process without a dynamic linker that reports it.
+   * Does something now, and whenever the dynamic linker has mapped or unmapped modules, before any of their
+   * code runs: on the tracer thread, while the process is stopped at that place; as long as this process is
+   * not closed and executes no other program.
    *
    * @param action must be short and must not block, but may register and unregister probes
+   * @return false if the process has no dynamic linker that reports it
    */
-  public void onModulesChanged(Runnable action) {
-    inSession(() -> {
-      session.followModules(new Follower(this, () -> !end.isDone(), action));
-      return Optional.empty();
+  public boolean onModulesChanged(Runnable action) {
+    return inSession(() -> {
+      boolean told = session.followModules(new Follower(this, () -> !end.isDone(), action));
+      session.call(() -> {
+        action.run();
+        return told;
+      });
+      return told;
     });
   }
 

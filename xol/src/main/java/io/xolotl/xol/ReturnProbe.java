@@ -85,17 +85,17 @@ public final class ReturnProbe {
 
   /** The entry of a return probe like this one for another program. */
   Probe againIn(ProbedProcess user) {
-    return copied(user, request.whenItIsMapped(), false).entry;
+    return copied(user, request.inAnotherProgram()).entry;
   }
 
   /** The entry of a return probe like this one for a child that was forked. */
   Probe copyFor(ProbedProcess child) {
-    return copied(child, request, entry.isActive()).entry;
+    return copied(child, request).entry;
   }
 
   private static <T extends @Nullable Object> ReturnProbe copied(ProbedProcess child,
-      ReturnProbeRequest<T> request, boolean verified) {
-    return new ReturnProbe(child, verified ? request.trustingBoundary() : request);
+      ReturnProbeRequest<T> request) {
+    return new ReturnProbe(child, request);
   }
 
   /**

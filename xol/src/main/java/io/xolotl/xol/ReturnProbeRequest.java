@@ -115,4 +115,9 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return ProbeRequest.at(address, handler).in(entry.context()).under(entry.policy())
         .inThreads(entry.threads());
   }
+
+  /** The same for a program that is executed, as {@link ProbeRequest#inAnotherProgram} says. */
+  ReturnProbeRequest<T> inAnotherProgram() {
+    return new ReturnProbeRequest<>(entry.inAnotherProgram(), onEntry, onReturn);
+  }
 }

@@ -237,25 +237,21 @@ final class Session {
       } finally {
         table.endInSequences();
       }
-      waiting.add(awaited);
       Set<Probe> waits = awaited.stream().map(Absent::probe).collect(Collectors.toSet());
       probes.stream().filter(probe -> probe.isActive() || waits.contains(probe)).forEach(user::registered);
-      if (!awaited.isEmpty()) {
-        // It may have been mapped since the look-up, before the dynamic linker was watched.
-        waiting.mappingsChanged();
-      }
+      // It may have been mapped since the look-up, before the dynamic linker was watched.
+      waiting.place(awaited);
       return true;
     });
   }
 
-  /** Tells somebody of modules that come later, as far as the dynamic linker tells. */
-  void followModules(Follower follower) {
-    unlessEnded(() -> {
-      if (!isClosing()) {
-        waiting.follow(follower);
-      }
-      return true;
-    });
+  /**
+   * Tells somebody of modules that come later.
+   *
+   * @return false if the dynamic linker tells of none, or the session ends
+   */
+  boolean followModules(Follower follower) {
+    return unlessEnded(() -> !isClosing() && waiting.follow(follower)).orElse(false);
   }
 
   private void learnTrapAction() {

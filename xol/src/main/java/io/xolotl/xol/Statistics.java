@@ -5,7 +5,7 @@ import java.util.Map;
 /**
  * What has happened in the session with a process until now, for all its users together.
  *
- * @param hits how often a handler was run or handed over: the sum of what its probes count
+ * @param hits the sum of what the probes count, and the entries of the return probes
  * @param stoppedNanos how long threads were kept at breakpoints, in nanoseconds: from when the tracer thread
  *     has seen a thread stop, to when it has told it to go on or to execute a copy. Several threads may be
  *     stopped at a time

@@ -23,7 +23,10 @@ final class Unwindings {
   private final Map<Long, Probe> probes = new ConcurrentHashMap<>();
   /** Those who are told. */
   private final Set<OpenCalls> told = ConcurrentHashMap.newKeySet();
-  private volatile boolean complete;
+  /** All is watched. Guarded by this object, whose monitor nobody holds who waits for another thread. */
+  private boolean complete;
+  /** Counts the programs and the pauses between those who are told. Guarded by this object. */
+  private int epoch;
   private volatile boolean blind;
 
   Unwindings(ProbedProcess process) {
@@ -36,24 +39,55 @@ final class Unwindings {
    * @throws ProbeException if the session ends
    */
   void tell(OpenCalls calls) {
-    told.add(calls);
-    if (!complete) {
-      // Told of modules before they are looked at, so that none comes unseen. Threads that get here at the
-      // same time all look: the tracer thread must not wait for one that waits for it.
-      process.session().followModules(new Follower(process, () -> !told.isEmpty(), this::modulesChanged));
-      look();
-      complete = true;
+    int begun;
+    synchronized (this) {
+      told.add(calls);
+      if (complete) {
+        return;
+      }
+      begun = epoch;
     }
+    // Told of modules before they are looked at, so that none comes unseen. Threads that get here at the same
+    // time all look: the tracer thread must not wait for one that waits for it.
+    process.session().followModules(new Follower(process, () -> isAt(begun), this::modulesChanged));
+    look();
+    synchronized (this) {
+      complete |= epoch == begun;
+    }
+  }
+
+  private synchronized boolean isAt(int some) {
+    return epoch == some;
   }
 
   /** Tells somebody nothing any more. The probes go with the last. */
   void tellNoMore(OpenCalls calls) {
-    if (told.remove(calls) && told.isEmpty()) {
-      complete = false;
-      List<Probe> all = List.copyOf(probes.values());
-      probes.clear();
+    if (told.remove(calls)) {
+      List<Probe> all = List.of();
+      synchronized (this) {
+        if (told.isEmpty()) {
+          all = forgotten();
+        }
+      }
       process.unregister(all);
     }
+  }
+
+  /** The process has executed another program. */
+  void forget() {
+    synchronized (this) {
+      told.clear();
+      forgotten();
+      blind = false;
+    }
+  }
+
+  private List<Probe> forgotten() {
+    complete = false;
+    epoch++;
+    List<Probe> all = List.copyOf(probes.values());
+    probes.clear();
+    return all;
   }
 
   /** Returns true if there is a place that cannot be probed: nobody knows what was left there. */

@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Emulation;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.elf.Boundary;
@@ -8,6 +9,7 @@ import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.program.DynamicLinker;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -40,6 +42,8 @@ final class WaitingProbes {
    */
   record Follower(ProbedProcess user, BooleanSupplier isThere, Runnable action) {}
 
+  private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
+
   private final TracedProcess process;
   private final Locator locator;
   private final ProbeTable table;
@@ -69,11 +73,6 @@ final class WaitingProbes {
         .map(absent -> new Absent(copy, absent.chooser(), absent.why()));
   }
 
-  /** Lets probes wait that were {@linkplain #checkAwaited checked}, besides those that do already. */
-  void add(List<Absent> absent) {
-    waiting.addAll(absent);
-  }
-
   /**
    * Watches what tells when a probe can be placed.
    *
@@ -97,6 +96,7 @@ final class WaitingProbes {
       }
     }
     followers().stream().findFirst().ifPresent(follower -> watchLinker(follower.user()));
+    leaveChoosers();
     Probe unneeded = linkerProbe;
     if (unneeded != null && waiting.isEmpty() && followers.isEmpty()) {
       linkerProbe = null;
@@ -109,10 +109,11 @@ final class WaitingProbes {
     return List.copyOf(followers);
   }
 
-  /** Lets somebody look at modules that come. */
-  void follow(Follower follower) {
+  /** Lets somebody look at modules that come; returns false if nothing tells of them. */
+  boolean follow(Follower follower) {
     followers.add(follower);
     watchLinker(follower.user());
+    return linkerProbe != null && linkerProbe.isActive();
   }
 
   private void watchLinker(ProbedProcess user) {
@@ -138,7 +139,7 @@ final class WaitingProbes {
 
   private Probe watch(ProbedProcess user, long address, ProbeHandler handler) {
     ProbeRequest request = ProbeRequest.at(address, handler).trustingBoundary();
-    var probe = new Probe(user, request);
+    Probe probe = Probe.internal(user, request);
     table.register(Map.of(probe, request.place(address, Boundary.UNPROVEN)));
     return probe;
   }
@@ -149,14 +150,31 @@ final class WaitingProbes {
       return;
     }
     FunctionBody body = locator.body(absent.chooser()).orElse(null);
-    if (body == null || body.exits().isEmpty()) {
+    // At a jump out of it the answer is not there yet.
+    if (body == null || !body.complete() || body.exits().isEmpty()
+        || body.exits().stream().anyMatch(exit -> !(exit.effect() instanceof Emulation.Return))) {
       throw ProbeException.of(absent.why());
     }
     var exits = new ArrayList<Probe>();
+    try {
+      for (FunctionBody.Exit exit : body.exits()) {
+        exits.add(watch(absent.probe().process(), exit.address(),
+            hit -> chosen(absent.chooser(), hit.truncated(hit.registers().rax()))));
+      }
+    } catch (ProbeException e) {
+      table.unregister(exits);
+      throw e;
+    }
     choosers.put(absent.chooser(), exits);
-    for (FunctionBody.Exit exit : body.exits()) {
-      exits.add(watch(absent.probe().process(), exit.address(),
-          hit -> chosen(absent.chooser(), hit.truncated(hit.registers().rax()))));
+  }
+
+  /** Takes the probes away at functions whose choice nobody waits for. */
+  private void leaveChoosers() {
+    for (long chooser : List.copyOf(choosers.keySet())) {
+      if (waiting.stream().noneMatch(absent -> absent.chooser() == chooser)) {
+        table.unregister(choosers.getOrDefault(chooser, List.of()));
+        choosers.remove(chooser);
+      }
     }
   }
 
@@ -173,38 +191,57 @@ final class WaitingProbes {
         }
       }
     }
-    if (waiting().stream().noneMatch(absent -> absent.chooser() == chooser)) {
-      table.unregister(choosers.getOrDefault(chooser, List.of()));
-      choosers.remove(chooser);
-    }
+    waiting();
+    leaveChoosers();
   }
 
   /** Modules have come or gone. */
-  void mappingsChanged() {
+  private void mappingsChanged() {
     table.retireUnmapped();
-    followers().forEach(follower -> follower.action().run());
-    List<Absent> all = waiting();
-    if (!all.isEmpty()) {
-      waiting.removeAll(all);
-      place(all);
+    for (Follower follower : followers()) {
+      try {
+        follower.action().run();
+      } catch (RuntimeException e) {
+        // A user's. The others, and those who wait, are told all the same.
+        LOGGER.log(System.Logger.Level.ERROR, "what follows the modules of " + process + " failed", e);
+      }
     }
+    List<Absent> all = waiting();
+    waiting.removeAll(all);
+    place(all);
+    leaveChoosers();
     table.endInSequences();
   }
 
-  /** Places those that can be, together, and lets the others wait on. */
-  private void place(List<Absent> all) {
+  /**
+   * Places those that can be, together, and lets the others wait.
+   *
+   * @param all probes that were {@linkplain #checkAwaited checked}, and are not among those that wait
+   */
+  void place(List<Absent> all) {
+    if (all.isEmpty()) {
+      return;
+    }
     var still = new ArrayList<Absent>();
-    table.register(locator.locate(all.stream().map(Absent::probe).toList(), still,
-        // Mapped, but without that function: the probe will never be active.
-        (probe, e) -> table.failed(probe, ProbeException.of(e))), table::failed);
+    // Told when all is done: a listener may close the session.
+    Map<Probe, ProbeException> failed = new LinkedHashMap<>();
+    try {
+      table.register(locator.locate(all.stream().map(Absent::probe).toList(), still,
+          // Mapped, but without that function: the probe will never be active.
+          (probe, e) -> failed.put(probe, ProbeException.of(e))), failed::put);
+    } catch (ProbeException e) {
+      all.stream().map(Absent::probe).filter(Probe::isWaiting).forEach(probe -> failed.put(probe, e));
+      still.clear();
+    }
     for (Absent absent : still) {
       try {
         checkAwaited(absent);
         waiting.add(absent);
       } catch (ProbeException e) {
-        table.failed(absent.probe(), e);
+        failed.put(absent.probe(), e);
       }
     }
+    failed.forEach(table::failed);
   }
 
   /** Nobody waits any more. */

@@ -57,6 +57,7 @@ class PossibleTest {
       #include <unistd.h>
       extern char **environ;
       __attribute__((noipa)) long work(long x) { return x + 1; }
+      __attribute__((noipa, used)) long unused(long x) { return x * 1234567890123; }
       int main(int count, char **arguments) {
         long n = atol(arguments[1]), sum = 0;
         for (long i = 0; i < n; i++) sum += work(i) - i;
@@ -154,8 +155,49 @@ class PossibleTest {
       awaitExit(process);
       assertThat(probe.hits()).isEqualTo(20);
       assertThat(offset.get()).isEqualTo(20);
-      // What waits for a choice leaves nothing behind.
       assertThat(process.probes()).hasSize(2);
+    }
+  }
+
+  /** A function that chooses by a call of another, at the end, has no answer where it is left. */
+  @Test
+  void aChoiceThatIsNotSeen() throws Exception {
+    Path program = compiled("tail", CHOSEN.replace("return first ? one : two; }", "return select(first); }")
+        .replace("static long (*choose", "__attribute__((noipa)) static long (*select(int x))(long) "
+            + "{ return x ? one : two; }\nstatic long (*choose"),
+        "-static", "-O2");
+    try (ProbedProcess process = launched(ProbingOptions.defaults(), LaunchStop.FIRST_INSTRUCTION, program)) {
+      Registration registration = process
+          .registerPossible(List.of(ProbeRequest.at("tail", "pick", hit -> {}).whenItIsMapped()));
+      assertThat(registration.refused()).singleElement()
+          .satisfies(refused -> assertThat(refused.why().reason())
+              .isEqualTo(ProbeException.Reason.IFUNC_UNRESOLVED));
+      awaitExit(process);
+    }
+  }
+
+  /** What was checked for the parent's file says nothing about another program's. */
+  @Test
+  void nothingIsTrustedInAnotherProgram() throws Exception {
+    Path program = compiled("again", AGAIN);
+    var executed = new ConcurrentLinkedQueue<Probe>();
+    var listener = new ProcessListener() {
+      @Override
+      public void executed(ProbedProcess process) {
+        executed.addAll(process.probes());
+      }
+    };
+    try (ProbedProcess process = launched(ProbingOptions.defaults().withForkPolicy(ForkPolicy.FOLLOW_EXEC)
+        .withProcessListener(listener), LaunchStop.LIBRARIES_LOADED, program, "10", "exec")) {
+      // Whoever is in the middle of an instruction may insist, here.
+      Probe insisted = process.register(
+          ProbeRequest.at(new ProbeLocation.Symbol("again", "unused", 1), hit -> {}).trustingBoundary());
+      Probe proven = process.register(ProbeRequest.at("again", "work", hit -> {}));
+      awaitExit(process);
+      assertThat(insisted.hits()).isZero();
+      assertThat(proven.hits()).isEqualTo(10);
+      assertThat(executed).extracting(Probe::location).containsExactly(proven.location());
+      assertThat(executed.remove().hits()).isEqualTo(5);
     }
   }
 

@@ -143,7 +143,7 @@ public final class CodeFile {
   public Code function(String symbol) {
     SymbolTable symbols = symbols();
     SymbolTable.Code code = Objects
-        .requireNonNull(symbols.functionAt(symbols.find(module, symbol).address()));
+        .requireNonNull(symbols.functionAt(symbols.find(module, module.name(), symbol).address()));
     long offset = code.section().offset() + (code.start() - code.section().address());
     byte[] bytes = ElfImage.guarded(source,
         reader -> reader.read(offset, (int) (code.end() - code.start())).array());

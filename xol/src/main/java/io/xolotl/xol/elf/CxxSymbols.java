@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds symbols by C++ names as people write them: with or without the types of the arguments, and without
@@ -26,6 +27,9 @@ final class CxxSymbols {
   static List<SymbolEntry> named(Collection<List<SymbolEntry>> symbols, String wanted) {
     String name = CxxNames.normal(wanted);
     String part = identifier(wanted);
+    if (part == null) {
+      return List.of();
+    }
     var found = new ArrayList<SymbolEntry>();
     int read = 0;
     long characters = 0;
@@ -44,15 +48,20 @@ final class CxxSymbols {
         namesakes.stream().filter(SymbolEntry::isFunction).forEach(found::add);
       }
     }
-    return found;
+    // A piece that the compiler has moved away or made besides, as f.cold, has the function's name.
+    List<SymbolEntry> whole = found.stream().filter(entry -> entry.name().indexOf('.') < 0).toList();
+    return whole.isEmpty() ? found : whole;
   }
 
-  /** What the symbol must have in it, so that not all are to be read; empty if that is not known. */
-  private static String identifier(String wanted) {
+  /**
+   * What the symbol must have in it, so that not all are to be read; empty if that is not known, null if this
+   * is no name.
+   */
+  private static @Nullable String identifier(String wanted) {
     String plain = CxxNames.withoutArguments(CxxNames.normal(wanted));
     int template = plain.indexOf('<');
     Matcher last = LAST_IDENTIFIER.matcher(template > 0 ? plain.substring(0, template) : plain);
     // Constructors, destructors and operators have no name of their own.
-    return plain.contains("operator") || plain.contains("~") || !last.find() ? "" : last.group(1);
+    return plain.contains("operator") || plain.contains("~") ? "" : last.find() ? last.group(1) : null;
   }
 }

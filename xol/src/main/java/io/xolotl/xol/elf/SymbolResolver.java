@@ -158,7 +158,7 @@ public final class SymbolResolver {
   public Resolution resolve(String module, String symbol) {
     ModuleFile file = file(module);
     LoadedModule instance = instance(file);
-    SymbolEntry entry = file.symbols().find(instance, symbol);
+    SymbolEntry entry = file.symbols().find(instance, uniqueName(file), symbol);
     if (entry.kind() == SymbolEntry.Kind.INDIRECT) {
       return new Resolution(symbol, implementation(file, instance, entry), true);
     }
@@ -180,7 +180,7 @@ public final class SymbolResolver {
   public long chooser(String module, String symbol) {
     ModuleFile file = file(module);
     LoadedModule instance = instance(file);
-    SymbolEntry entry = file.symbols().find(instance, symbol);
+    SymbolEntry entry = file.symbols().find(instance, uniqueName(file), symbol);
     return entry.kind() == SymbolEntry.Kind.INDIRECT ? instance.bias() + entry.address() : 0;
   }
 

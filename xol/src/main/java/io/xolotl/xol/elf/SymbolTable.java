@@ -49,6 +49,7 @@ final class SymbolTable {
 
   /** Names of one function that are looked at. */
   private static final int MOST_NAMES = 8;
+  private static final int MOST_NAMESAKES = 64;
 
   private final Map<String, List<SymbolEntry>> byName = new HashMap<>();
   private final Set<String> imported;
@@ -237,10 +238,11 @@ final class SymbolTable {
    * at one address.
    *
    * @param module for the messages
+   * @param moduleName what the module is called there: a name that no other has
    * @param symbol a name, {@code name@version} or {@code name@@version}; the last only if the version is the
    *     default
    */
-  SymbolEntry find(LoadedModule module, String symbol) {
+  SymbolEntry find(LoadedModule module, String moduleName, String symbol) {
     List<SymbolEntry> named = named(module, symbol);
     List<SymbolEntry> candidates = named.stream().filter(SymbolEntry::isFunction).toList();
     if (candidates.isEmpty()) {
@@ -254,7 +256,7 @@ final class SymbolTable {
     }
     long address = candidates.getFirst().address();
     if (candidates.stream().anyMatch(entry -> entry.address() != address)) {
-      throw ambiguous(module, symbol, candidates);
+      throw ambiguous(module, moduleName, symbol, candidates);
     }
     return candidates.stream().filter(entry -> entry.kind() == Kind.INDIRECT).findFirst()
         .orElse(candidates.getFirst());
@@ -290,7 +292,12 @@ final class SymbolTable {
       // What has an at sign in its name is taken for itself, and not for a version of another.
       return false;
     }
-    List<SymbolEntry> functions = named(entry.name()).stream().filter(SymbolEntry::isFunction).toList();
+    List<SymbolEntry> namesakes = named(entry.name());
+    if (namesakes.size() > MOST_NAMESAKES) {
+      // Whichever is meant, nobody would know; and each of them would be compared with all.
+      return false;
+    }
+    List<SymbolEntry> functions = namesakes.stream().filter(SymbolEntry::isFunction).toList();
     List<SymbolEntry> meant = entry.isOldVersion()
         ? functions.stream().filter(each -> each.fullName().equals(entry.fullName())).toList()
         : withoutVersion(functions);
@@ -343,7 +350,8 @@ final class SymbolTable {
             : "nearest: " + String.join(", ", nearest)));
   }
 
-  private static SymbolException ambiguous(LoadedModule module, String symbol, List<SymbolEntry> candidates) {
+  private static SymbolException ambiguous(LoadedModule module, String moduleName, String symbol,
+      List<SymbolEntry> candidates) {
     if (candidates.stream().allMatch(SymbolEntry::isOldVersion)) {
       return new SymbolException(Reason.SYMBOL_AMBIGUOUS,
           module.name() + " has no default version of '" + symbol
@@ -351,7 +359,7 @@ final class SymbolTable {
               + SymbolException.shown(candidates.stream().map(SymbolEntry::fullName).distinct().toList()));
     }
     List<String> places = candidates.stream().map(SymbolEntry::address).distinct()
-        .map(address -> module.name() + "+0x" + Long.toHexString(address)).toList();
+        .map(address -> moduleName + "+0x" + Long.toHexString(address)).toList();
     return new SymbolException(Reason.SYMBOL_AMBIGUOUS,
         module.name() + " has " + places.size() + " functions named '"
             + symbol + "'; name one of them: " + SymbolException.shown(places));

@@ -93,7 +93,7 @@ class MalformedElfProperties {
         starts.isLandingPad(source, function.start());
       }
       starts.nonlocalExits(source);
-      symbols.find(new LoadedModule("fixture", "/fixture", 0, 0, 0), "plain");
+      symbols.find(new LoadedModule("fixture", "/fixture", 0, 0, 0), "fixture", "plain");
       return true;
     } catch (SymbolException e) {
       assertThat(e.getMessage()).contains("fixture").doesNotContain("\n");
