@@ -3,7 +3,6 @@ package io.xolotl.cli;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.xol.HandlerContext;
-import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeHandler;
 import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbeRequest;
