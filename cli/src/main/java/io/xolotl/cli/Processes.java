@@ -14,7 +14,8 @@ import java.util.regex.Pattern;
 /** Finds the process that a person means. All that is read of processes is theirs to choose. */
 final class Processes {
 
-  private static final Pattern NUMBER = Pattern.compile("[-+]?[0-9]+");
+  /** What somebody means as an id, right or wrong. */
+  private static final Pattern NUMBER = Pattern.compile("[\\p{Nd}+\\-\\s_]+|0x[0-9a-fA-F]*");
   private static final int MOST_SHOWN = 8;
   private static final int LONGEST_COMMAND = 60;
   /** The kernel cuts the name of a thread (TASK_COMM_LEN). */

@@ -160,10 +160,19 @@ class BadInputTest {
     assertThat(Cli.run("count", "-p", "1", "-e", "0x" + number).misused()).contains("no hexadecimal address");
   }
 
+  private static List<ProbeLocation> readings(String text) {
+    ProbeLocation location = ProbeLocation.parse(text);
+    assertThat(location).hasToString(text).isInstanceOf(ProbeLocation.Written.class);
+    return ((ProbeLocation.Written) location).readings();
+  }
+
   @Test
   void offsetsAreDecimalOrHexadecimal() {
-    assertThat(ProbeLocation.parse("m:f+010")).isEqualTo(new ProbeLocation.Symbol("m", "f", 10));
-    assertThat(ProbeLocation.parse("m:f+0x010")).isEqualTo(new ProbeLocation.Symbol("m", "f", 16));
+    assertThat(readings("m:f+010")).containsExactly(new ProbeLocation.Symbol("m", "f+010", 0),
+        new ProbeLocation.Symbol("m", "f", 10));
+    assertThat(readings("m:f+0x010")).containsExactly(new ProbeLocation.Symbol("m", "f+0x010", 0),
+        new ProbeLocation.Symbol("m", "f", 16), new ProbeLocation.FileAddress("m:f", 16));
+    assertThat(ProbeLocation.parse("m+0x010")).isEqualTo(new ProbeLocation.FileAddress("m", 16));
     assertThat(ProbeLocation.parse("0xffffffffffffffff")).isEqualTo(new ProbeLocation.Address(-1));
     assertThat(Cli.run("count", "-p", "1", "-e", "m:f+99999999999999999999").misused()).contains("no offset");
   }

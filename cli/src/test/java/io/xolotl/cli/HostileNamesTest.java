@@ -50,7 +50,8 @@ class HostileNamesTest {
       String functions = Cli.run("list", "-p", pid, name + ":work*of*").done().output();
       assertThat(functions).contains("work\\x0aof 0x0 hits");
       assertHarmless(functions, 1);
-      String count = Cli.run("count", "-p", pid, "-e", name + ":work*", "--for", "0.1").done().output();
+      String count = Cli.run("count", "-p", pid, "-e", name + ":work*", "--for", "0.1", "--all").done()
+          .output();
       assertThat(count).contains("work\\x1b[31m\\x9b2J\\u202e");
       assertThat(count.replace("\n", "")).doesNotContain(ACTS.getFirst(), ACTS.get(1), ACTS.getLast());
       assertThat(ProcFs.tracerPid(target.pid())).isZero();
