@@ -32,6 +32,8 @@ final class Interruption {
    * once.
    */
   private static final int[] PATIENCE = {60, 10, 0};
+  /** How long a JVM on a busy machine may take to come to a signal that it has got. */
+  private static final int LATE_SECONDS = 5;
 
   private final CompletableFuture<Void> requested = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
@@ -89,6 +91,18 @@ final class Interruption {
     } catch (InterruptedException | ExecutionException e) {
       throw new IllegalStateException(
           "nobody interrupts this thread, and the command ends without an exception", e);
+    }
+  }
+
+  /** Waits for a signal that this JVM has got and not come to yet, if it has got any; not long. */
+  void awaitLateSignal() {
+    try {
+      requested.get(LATE_SECONDS, TimeUnit.SECONDS);
+    } catch (TimeoutException e) {
+      // None: the process has ended by itself.
+      return;
+    } catch (InterruptedException | ExecutionException e) {
+      throw new IllegalStateException("nobody interrupts the command, and a request is no failure", e);
     }
   }
 

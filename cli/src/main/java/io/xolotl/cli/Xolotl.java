@@ -115,6 +115,11 @@ final class Xolotl {
       // Whoever reads the results has seen enough of them.
       return READER_GONE;
     }
+    if (e instanceof ProbeException gone && gone.reason() == ProbeException.Reason.PROCESS_GONE) {
+      // Ctrl-C gets to a launched program and to this JVM at the same time, and the program may be gone
+      // before this JVM comes to its own signal.
+      shell.interruption().awaitLateSignal();
+    }
     shell.say(switch (e) {
       case Failure _, ProbeException _, PtraceException _, SymbolException _, DecoderUnavailableException _ ->
         sentence(e);

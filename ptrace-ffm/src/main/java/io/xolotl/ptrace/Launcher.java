@@ -57,6 +57,12 @@ final class Launcher {
   private final Tracer tracer;
   private final LaunchRequest request;
 
+  /**
+   * What came from outside before the program was there, for instance from the terminal. It is the program's:
+   * the shell has handlers of its own, and would never get to execute anything.
+   */
+  private final List<Integer> held = new ArrayList<>();
+
   private Launcher(Tracer tracer, LaunchRequest request) {
     this.tracer = tracer;
     this.request = request;
@@ -112,7 +118,10 @@ final class Launcher {
         case WaitStatus.Signal(int signal) when signal == Signals.SIGCONT -> {
           return;
         }
-        case WaitStatus.Signal(int signal) -> shell.cont(signal);
+        case WaitStatus.Signal(int signal) -> {
+          held.add(signal);
+          shell.cont(0);
+        }
         case Interrupted _, Created _, Executed _, Exiting _, Other _ ->
           shell.cont(0);
       }
@@ -131,10 +140,8 @@ final class Launcher {
     registers.rax(SYS_EXECVE);
     registers.set(Register.ORIG_RAX, -1);
     shell.writeRegisters(registers);
-    int signal = 0;
     while (true) {
-      shell.step(signal);
-      signal = 0;
+      shell.step(0);
       switch (shell.awaitStopOrExec()) {
         case Executed _ -> {
           TracedThread main = shell.process().executed();
@@ -142,6 +149,7 @@ final class Launcher {
             throw failed("this user may not read it, and therefore not trace it");
           }
           main.finishSystemCall();
+          held.forEach(signal -> signal(tracer, main.tid(), signal));
           return;
         }
         case WaitStatus.Signal(int trap) when trap == Signals.SIGTRAP -> {
@@ -150,8 +158,7 @@ final class Launcher {
             throw notExecuted((int) -registers.rax());
           }
         }
-        // From outside, for instance from the terminal: it is the program's.
-        case WaitStatus.Signal(int other) -> signal = other;
+        case WaitStatus.Signal(int other) -> held.add(other);
         case GroupStop _, Interrupted _, Created _, Exiting _, Other _ -> {
           // Nothing that keeps it from going on.
         }
