@@ -183,7 +183,8 @@ class SignalsTest {
       cli.trySignal(signal, cli.pid());
       Cli result = cli.result();
       int expected = signal.equals("INT") ? 130 : 143;
-      if (moment == Moment.OUTPUT) {
+      // A list is short: the command may have come to its end before it comes to the signal.
+      if (moment == Moment.OUTPUT || command.startsWith("list")) {
         assertThat(result.status()).as("%s", result).isIn(0, expected);
       } else {
         assertThat(result.status()).as("%s", result).isEqualTo(expected);
