@@ -49,6 +49,7 @@ import org.jspecify.annotations.Nullable;
  * {@link ProbeException.Reason#PROCESS_GONE} when it has ended, with {@link ProbeException.Reason#CLOSED}
  * after {@link #close}.
  */
+// Long because all that a user does with a process begins here; a third of it is what the API promises.
 public final class ProbedProcess implements AutoCloseable {
 
   private static final BiConsumer<Probe, SymbolException> ALL_OR_NONE = (_, why) -> {

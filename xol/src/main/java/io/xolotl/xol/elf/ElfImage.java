@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Safe for use by several threads: images are shared by the resolvers of all processes.
  */
+// Long because every table is checked against the file before it is believed, and the checks stand together.
 final class ElfImage {
   /** The largest tables seen in the wild, those of browsers with debug symbols, have a quarter of this. */
   private static final int LARGEST_CONTENT = 1 << 27;

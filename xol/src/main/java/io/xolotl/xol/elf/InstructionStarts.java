@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Functions are walked through as they are asked about; only what is not found in its own is looked for in
  * all code, once. All addresses are in the file's own address space. Safe for use by several threads.
  */
+// Long because what is known of a file's code is one state, under one monitor; who only asks it is apart
+// (FunctionExits, NonlocalExits, LandingPads).
 final class InstructionStarts {
 
   /** Bytes of the longest instruction. */

@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Not safe for use by several threads at once. Parsed files are shared by all resolvers, which may be used
  * by different threads.
  */
+// Long because it is the one door to the files of a process: each question is a few lines that find the file.
 public final class SymbolResolver {
   /** The ways to name a module, the more exact before the less. */
   private enum ModuleName {
