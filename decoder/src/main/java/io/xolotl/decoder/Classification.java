@@ -20,7 +20,7 @@ public sealed interface Classification {
     };
   }
 
-  /** Returns which of the six this is. */
+  /** {@return which of the six this is} */
   Outcome outcome();
 
   /** The bytes are copied unchanged. */
@@ -74,21 +74,25 @@ public sealed interface Classification {
     }
 
     /**
-     * Returns what to load: the address behind the original, cut to 32 bits if the operand is relative to
-     * eip.
+     * {@return what to load: the address behind the original, cut to 32 bits if the operand is relative to
+     * eip}
      */
     public long value() {
       long next = instruction.nextAddress();
       return instruction.addressSize() == 32 ? next & 0xffff_ffffL : next;
     }
 
-    /** Returns the bytes of the copy, as many as the original has. */
+    /** {@return the bytes of the copy, as many as the original has} */
     public byte[] bytes() {
       return Classifier.withBase(instruction, register);
     }
   }
 
-  /** The effect is computed from the saved registers; nothing is executed out of line. */
+  /**
+   * The effect is computed from the saved registers; nothing is executed out of line.
+   *
+   * @param emulation what it does
+   */
   record Emulate(Emulation emulation) implements Classification {
     @Override
     public Outcome outcome() {
@@ -96,7 +100,11 @@ public sealed interface Classification {
     }
   }
 
-  /** The bytes are copied unchanged, and something is corrected after the copy was executed. */
+  /**
+   * The bytes are copied unchanged, and something is corrected after the copy was executed.
+   *
+   * @param kind what is corrected
+   */
   record FixUp(Kind kind) implements Classification {
 
     /** What is to be corrected. */
@@ -115,7 +123,11 @@ public sealed interface Classification {
     }
   }
 
-  /** No probe; nothing is written. */
+  /**
+   * No probe; nothing is written.
+   *
+   * @param reason why not
+   */
   record Refuse(Refusal reason) implements Classification {
     @Override
     public Outcome outcome() {

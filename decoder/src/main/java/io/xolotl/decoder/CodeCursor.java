@@ -50,29 +50,29 @@ public final class CodeCursor {
     return layout >= 0;
   }
 
-  /** Returns true if an instruction starts here. */
+  /** {@return true if an instruction starts here} */
   public boolean isInstruction() {
     return layout >= 0;
   }
 
-  /** Returns the address of the first byte, unsigned. */
+  /** {@return the address of the first byte, unsigned} */
   public long address() {
     return start + offset;
   }
 
-  /** Returns how many bytes this takes: 1 to 15; 1 if no instruction starts here. */
+  /** {@return how many bytes this takes: 1 to 15; 1 if no instruction starts here} */
   public int length() {
     return layout < 0 ? 1 : Layout.length(layout);
   }
 
-  /** Returns what is here, to be kept: what {@link Decoder#decode} gives. */
+  /** {@return what is here, to be kept: what {@link Decoder#decode} gives} */
   public Decoding decoding() {
     return decoder.decode(code, offset, code.length - offset, address());
   }
 
   /**
-   * Returns what happens to this out of line: what {@link Classification#of} gives for {@link #decoding}. For
-   * nearly everything this looks up what is known of the instruction's kind, and allocates nothing.
+   * {@return what happens to this out of line: what {@link Classification#of} gives for {@link #decoding}}
+   * For nearly everything this looks up what is known of the instruction's kind, and allocates nothing.
    *
    * @param policy whether copies may be changed
    */

@@ -6,6 +6,7 @@ import java.util.List;
  * The sixteen conditions of {@code jcc}, {@code setcc} and {@code cmovcc}, in the order of their numbers in
  * the opcode (Intel SDM, volume 1, appendix B).
  */
+@SuppressWarnings("doclint:missing") // The names say all.
 public enum Condition {
   O, NO, B, NB, Z, NZ, BE, NBE, S, NS, P, NP, L, NL, LE, NLE;
 
@@ -18,7 +19,7 @@ public enum Condition {
   private static final long OF = 1 << 11;
 
   /**
-   * Returns true if the condition holds.
+   * {@return true if the condition holds}
    *
    * @param rflags the flags register; bits that the condition does not test are ignored
    */

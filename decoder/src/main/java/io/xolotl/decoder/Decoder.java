@@ -92,7 +92,7 @@ public final class Decoder {
   }
 
   /**
-   * Returns the decoder for 64-bit code that agrees best with the CPU this program runs on.
+   * {@return the decoder for 64-bit code that agrees best with the CPU this program runs on}
    *
    * @throws DecoderUnavailableException if the system property names an implementation that cannot be used
    */
@@ -101,7 +101,7 @@ public final class Decoder {
   }
 
   /**
-   * Returns the decoder that agrees best with the CPU this program runs on.
+   * {@return the decoder that agrees best with the CPU this program runs on}
    *
    * @param mode what the bytes are code for
    * @throws DecoderUnavailableException if the system property names an implementation that cannot be used
@@ -120,7 +120,7 @@ public final class Decoder {
   }
 
   /**
-   * Returns a decoder that does not depend on the CPU.
+   * {@return a decoder that does not depend on the CPU}
    *
    * @param mode what the bytes are code for
    * @param vendor who made the CPU that would execute them
@@ -132,7 +132,7 @@ public final class Decoder {
   }
 
   /**
-   * Returns a decoder that reads the same code, by a given implementation.
+   * {@return a decoder that reads the same code, by a given implementation}
    *
    * @param other who decodes
    * @throws DecoderUnavailableException if it cannot be used
@@ -141,22 +141,22 @@ public final class Decoder {
     return other == implementation ? this : new Decoder(mode, vendor, mpx, other);
   }
 
-  /** Returns who decodes. */
+  /** {@return who decodes} */
   public Implementation implementation() {
     return implementation;
   }
 
-  /** Returns what the bytes are code for. */
+  /** {@return what the bytes are code for} */
   public MachineMode mode() {
     return mode;
   }
 
-  /** Returns whose reading of the instruction set applies. */
+  /** {@return whose reading of the instruction set applies} */
   public CpuVendor vendor() {
     return vendor;
   }
 
-  /** Returns true if Intel MPX is decoded. */
+  /** {@return true if Intel MPX is decoded} */
   public boolean mpx() {
     return mpx;
   }
@@ -257,7 +257,7 @@ public final class Decoder {
   }
 
   /**
-   * Returns a cursor over code, which decodes without allocating. It stands nowhere yet:
+   * {@return a cursor over code, which decodes without allocating} It stands nowhere yet:
    * {@link CodeCursor#moveTo} first.
    *
    * @param code the code, which is copied
@@ -273,6 +273,7 @@ public final class Decoder {
    *
    * @param code the code, which is copied
    * @param address where its first byte is, or will be, in the process
+   * @return a cursor before the first instruction
    */
   public CodeCursor cursor(byte[] code, long address) {
     return new CodeCursor(this, code.clone(), address);

@@ -28,6 +28,7 @@ public final class DecoderUnavailableException extends RuntimeException {
 
   private static final long serialVersionUID = 1;
 
+  /** What {@link #reason()} returns. */
   private final Reason reason;
 
   DecoderUnavailableException(Reason reason, String message, @Nullable Throwable cause) {
@@ -35,7 +36,7 @@ public final class DecoderUnavailableException extends RuntimeException {
     this.reason = reason;
   }
 
-  /** Returns what went wrong; the message says what to do about it. */
+  /** {@return what went wrong; the message says what to do about it} */
   public Reason reason() {
     return reason;
   }

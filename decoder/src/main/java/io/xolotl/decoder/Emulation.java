@@ -15,10 +15,19 @@ public sealed interface Emulation {
   /** Nothing else happens: every form of nop, {@code endbr64}, {@code pause} and the prefetches. */
   record Nop() implements Emulation {}
 
-  /** rip becomes the target. */
+  /**
+   * rip becomes the target.
+   *
+   * @param target an absolute address
+   */
   record Jump(long target) implements Emulation {}
 
-  /** rip becomes the target if the condition holds. */
+  /**
+   * rip becomes the target if the condition holds.
+   *
+   * @param condition of the jump
+   * @param target an absolute address
+   */
   record ConditionalJump(Condition condition, long target) implements Emulation {}
 
   /**
@@ -96,7 +105,7 @@ public sealed interface Emulation {
    */
   record PopFlags(int widthBits) implements Emulation {}
 
-  /** Returns true if the instruction may lead elsewhere than behind itself. */
+  /** {@return true if the instruction may lead elsewhere than behind itself} */
   default boolean changesRip() {
     return switch (this) {
       case Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _ -> true;

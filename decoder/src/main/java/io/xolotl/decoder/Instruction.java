@@ -77,7 +77,7 @@ public final class Instruction implements Decoding {
     return Layout.length(layout);
   }
 
-  /** Returns the address behind the instruction, from which relative operands count. */
+  /** {@return the address behind the instruction, from which relative operands count} */
   public long nextAddress() {
     return address + length();
   }
@@ -91,30 +91,30 @@ public final class Instruction implements Decoding {
     return bytes;
   }
 
-  /** Returns what the bytes are code for. */
+  /** {@return what the bytes are code for} */
   public MachineMode mode() {
     return decoder.mode();
   }
 
-  /** Returns Zydis' name in lower case: {@code jnz}, not {@code jne}. */
+  /** {@return Zydis' name in lower case: {@code jnz}, not {@code jne}} */
   public String mnemonic() {
     return decoder.names().mnemonics().get(form.mnemonic());
   }
 
-  /** Returns Zydis' category in lower case, for instance {@code cond_br}. */
+  /** {@return Zydis' category in lower case, for instance {@code cond_br}} */
   public String category() {
     return decoder.names().categories().get(form.category());
   }
 
   /**
-   * Returns Zydis' name of the set of instructions this belongs to in lower case, for instance
-   * {@code avx512f_512}.
+   * {@return Zydis' name of the set of instructions this belongs to in lower case, for instance
+   * {@code avx512f_512}}
    */
   public String isaSet() {
     return decoder.names().isaSets().get(form.isaSet());
   }
 
-  /** Returns how the instruction is encoded. */
+  /** {@return how the instruction is encoded} */
   public Encoding encoding() {
     int space = Layout.space(layout);
     return space < Layout.THREE_DNOW
@@ -124,17 +124,17 @@ public final class Instruction implements Decoding {
             : space < Layout.VEX ? Encoding.XOP : space < Layout.EVEX ? Encoding.VEX : Encoding.EVEX;
   }
 
-  /** Returns whether it branches, and how far. */
+  /** {@return whether it branches, and how far} */
   public BranchKind branchKind() {
     return BRANCH_KINDS.get(form.branchKind());
   }
 
-  /** Returns the absolute target of a relative branch, also of {@code xbegin}. */
+  /** {@return the absolute target of a relative branch, also of {@code xbegin}} */
   public OptionalLong branchTarget() {
     return isRelativeBranch() ? OptionalLong.of(target()) : OptionalLong.empty();
   }
 
-  /** Returns true if it has an operand relative to rip, or to eip. */
+  /** {@return true if it has an operand relative to rip, or to eip} */
   public boolean isRipRelative() {
     return isRipRelative(decoder.mode(), layout, modrm());
   }
@@ -151,24 +151,24 @@ public final class Instruction implements Decoding {
   }
 
   /**
-   * Returns the absolute address of the operand that is relative to rip, or to eip, which is below 4 GiB
-   * then.
+   * {@return the absolute address of the operand that is relative to rip, or to eip, which is below 4 GiB
+   * then}
    */
   public OptionalLong ripRelativeTarget() {
     return isRipRelative() ? OptionalLong.of(target()) : OptionalLong.empty();
   }
 
   /**
-   * Returns at which byte of the instruction its displacement starts, for operands relative to rip and
-   * others.
+   * {@return at which byte of the instruction its displacement starts, for operands relative to rip and
+   * others}
    */
   public OptionalInt displacementOffset() {
     return offset(Layout.displacementOffset(layout));
   }
 
   /**
-   * Returns at which byte of the instruction its first immediate starts, also if that is a branch
-   * displacement.
+   * {@return at which byte of the instruction its first immediate starts, also if that is a branch
+   * displacement}
    */
   public OptionalInt immediateOffset() {
     return offset(Layout.immediateOffset(layout));
@@ -178,48 +178,48 @@ public final class Instruction implements Decoding {
     return offset == 0 ? OptionalInt.empty() : OptionalInt.of(offset);
   }
 
-  /** Returns how many bits an address has: 64, 32, or 16 in 32-bit code. */
+  /** {@return how many bits an address has: 64, 32, or 16 in 32-bit code} */
   public int addressSize() {
     return Layout.addressSize(layout);
   }
 
-  /** Returns how many bits an operand has, as the prefixes say: 8 to 64. */
+  /** {@return how many bits an operand has, as the prefixes say: 8 to 64} */
   public int operandSize() {
     return form.operandWidth();
   }
 
   /**
-   * Returns true if a rep prefix repeats this string instruction, so that the CPU may be interrupted in the
-   * middle.
+   * {@return true if a rep prefix repeats this string instruction, so that the CPU may be interrupted in the
+   * middle}
    */
   public boolean isRepeated() {
     return form.has(REPEATED);
   }
 
-  /** Returns true if a lock prefix is in effect. */
+  /** {@return true if a lock prefix is in effect} */
   public boolean isLocked() {
     return form.has(Form.LOCK);
   }
 
   /**
-   * Returns true if the instruction faults in user space according to Zydis, which misses some that depend on
-   * IOPL.
+   * {@return true if the instruction faults in user space according to Zydis, which misses some that depend
+   * on IOPL}
    */
   public boolean isPrivileged() {
     return form.has(Form.PRIVILEGED);
   }
 
-  /** Returns the bits of rflags that the instruction tests. */
+  /** {@return the bits of rflags that the instruction tests} */
   public long flagsRead() {
     return form.flagsRead();
   }
 
-  /** Returns the bits of rflags that the instruction changes, clears, sets, or leaves undefined. */
+  /** {@return the bits of rflags that the instruction changes, clears, sets, or leaves undefined} */
   public long flagsWritten() {
     return form.flagsWritten();
   }
 
-  /** Returns all operands: first those of the text in the text's order, then the hidden ones. */
+  /** {@return all operands: first those of the text in the text's order, then the hidden ones} */
   public List<Operand> operands() {
     return operandList().all();
   }
@@ -233,25 +233,27 @@ public final class Instruction implements Decoding {
     return known;
   }
 
-  /** Returns the registers that are read: explicitly, implicitly, hidden, or to compute an address. */
+  /** {@return the registers that are read: explicitly, implicitly, hidden, or to compute an address} */
   public Set<Register> registersRead() {
     return operandList().registersRead();
   }
 
-  /** Returns the registers that are written: explicitly, implicitly or hidden. */
+  /** {@return the registers that are written: explicitly, implicitly or hidden} */
   public Set<Register> registersWritten() {
     return operandList().registersWritten();
   }
 
   /**
-   * Returns true if any part of a general register is an operand, of whatever visibility, or part of an
-   * address.
+   * {@return true if any part of a general register is an operand, of whatever visibility, or part of an
+   * address}
+   *
+   * @param gpr the register
    */
   public boolean uses(Gpr gpr) {
     return (gprMask() & 1 << gpr.index()) != 0;
   }
 
-  /** Returns the instruction in Intel syntax, with absolute addresses. */
+  /** {@return the instruction in Intel syntax, with absolute addresses} */
   public String text() {
     return decoder.backend().text(bytes(), 0, layout, address);
   }

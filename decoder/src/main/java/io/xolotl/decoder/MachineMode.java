@@ -17,8 +17,8 @@ public enum MachineMode {
   }
 
   /**
-   * Returns how many bits of the instruction and the stack pointer count, and how many a call pushes: 64 or
-   * 32.
+   * {@return how many bits of the instruction and the stack pointer count, and how many a call pushes: 64 or
+   * 32}
    */
   public int widthBits() {
     return widthBits;

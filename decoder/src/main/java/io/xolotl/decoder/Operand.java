@@ -15,18 +15,27 @@ public sealed interface Operand {
     HIDDEN
   }
 
-  /** Returns the size in bits. */
+  /** {@return the size in bits} */
   int widthBits();
 
+  /** {@return whether it is in the text} */
   Visibility visibility();
 
-  /** Returns true if the instruction reads it, always or under a condition. */
+  /** {@return true if the instruction reads it, always or under a condition} */
   boolean read();
 
-  /** Returns true if the instruction writes it, always or under a condition. */
+  /** {@return true if the instruction writes it, always or under a condition} */
   boolean written();
 
-  /** A register. */
+  /**
+   * A register.
+   *
+   * @param register which one
+   * @param widthBits its size in bits
+   * @param visibility whether it is in the text
+   * @param read whether the instruction reads it, always or under a condition
+   * @param written whether the instruction writes it, always or under a condition
+   */
   record OfRegister(Register register, int widthBits, Visibility visibility, boolean read, boolean written)
       implements
         Operand {}
@@ -40,6 +49,10 @@ public sealed interface Operand {
    * @param scale 1, 2, 4 or 8; 0 without an index
    * @param displacement sign-extended; of a RIP-relative operand as encoded
    * @param addressOnly the address is computed but no memory accessed, as in {@code lea}
+   * @param widthBits its size in bits
+   * @param visibility whether it is in the text
+   * @param read whether the instruction reads it, always or under a condition
+   * @param written whether the instruction writes it, always or under a condition
    */
   record OfMemory(Register segment, Optional<Register> base, Optional<Register> index, int scale,
       long displacement,
@@ -51,6 +64,8 @@ public sealed interface Operand {
    *
    * @param value the number, sign-extended if it is signed; of a relative branch as encoded
    * @param relative counts from the end of the instruction
+   * @param widthBits its size in bits
+   * @param visibility whether it is in the text
    */
   record OfImmediate(long value, boolean relative, int widthBits, Visibility visibility) implements Operand {
     @Override
@@ -64,7 +79,14 @@ public sealed interface Operand {
     }
   }
 
-  /** A far address in 32-bit code. */
+  /**
+   * A far address in 32-bit code.
+   *
+   * @param segment the selector
+   * @param offset the address in the segment
+   * @param widthBits its size in bits
+   * @param visibility whether it is in the text
+   */
   record OfFarPointer(int segment, int offset, int widthBits, Visibility visibility) implements Operand {
     @Override
     public boolean read() {

@@ -21,7 +21,7 @@ public enum Outcome {
     this.label = label;
   }
 
-  /** Returns the name that reports and command lines use. */
+  /** {@return the name that reports and command lines use} */
   public String label() {
     return label;
   }

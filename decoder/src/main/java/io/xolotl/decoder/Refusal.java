@@ -64,7 +64,7 @@ public enum Refusal {
     this.description = description;
   }
 
-  /** Returns one clause for people, without a full stop. */
+  /** {@return one clause for people, without a full stop} */
   public String description() {
     return description;
   }

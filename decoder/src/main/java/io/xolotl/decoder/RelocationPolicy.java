@@ -11,7 +11,11 @@ public enum RelocationPolicy {
   /** RIP-relative copies are fixed up. */
   FULL;
 
-  /** Returns true if an instruction may be copied at all: its copy can be the same bytes, or be changed. */
+  /**
+   * {@return true if an instruction may be copied at all: its copy can be the same bytes, or be changed}
+   *
+   * @param instruction the instruction
+   */
   public boolean allowsCopy(Instruction instruction) {
     return this == FULL || !instruction.isRipRelative();
   }

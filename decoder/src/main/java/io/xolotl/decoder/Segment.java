@@ -7,5 +7,9 @@ package io.xolotl.decoder;
  */
 public enum Segment {
   /** No segment prefix, or one of cs, ds, es and ss, whose base is 0. */
-  NONE, FS, GS
+  NONE,
+  /** The base of fs is added. */
+  FS,
+  /** The base of gs is added. */
+  GS
 }

@@ -62,7 +62,7 @@ public enum Technique {
   }
 
   /**
-   * Returns true if an instruction can be executed in this way where its copy may be anywhere.
+   * {@return true if an instruction can be executed in this way where its copy may be anywhere}
    *
    * @param instruction the instruction
    * @param classification what happens to it out of line under the policy

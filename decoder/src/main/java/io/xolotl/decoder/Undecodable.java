@@ -28,7 +28,7 @@ public record Undecodable(long address, int firstByte, Reason reason) implements
       this.refusal = refusal;
     }
 
-    /** Returns the reason for which no probe can be there. */
+    /** {@return the reason for which no probe can be there} */
     public Refusal refusal() {
       return refusal;
     }

@@ -61,15 +61,21 @@ public enum Abi {
     this.arguments = arguments;
   }
 
-  /** The ABI of the code that a thread with these registers is in. */
+  /**
+   * {@return the ABI of the code that a thread with these registers is in}
+   *
+   * @param registers of the thread, in a stop
+   */
   public static Abi of(Registers registers) {
     return X86_64.isOf(registers) ? X86_64 : I386;
   }
 
   /**
-   * Returns true if a thread with these registers is in code of this ABI, in the segments that the kernel
-   * gives to programs. In others, which modify_ldt(2) makes, addresses count from somewhere else than 0;
+   * {@return true if a thread with these registers is in code of this ABI, in the segments that the kernel
+   * gives to programs} In others, which modify_ldt(2) makes, addresses count from somewhere else than 0;
    * 64-bit code has no such stack.
+   *
+   * @param registers of the thread, in a stop
    */
   public boolean isOf(Registers registers) {
     long ss = registers.get(Register.SS) & ~XEN;
@@ -93,12 +99,12 @@ public enum Abi {
     }
   }
 
-  /** Size in bytes of an address, and of what a call pushes. */
+  /** {@return the size in bytes of an address, and of what a call pushes} */
   public int wordBytes() {
     return wordBytes;
   }
 
-  /** The instruction that calls the kernel. */
+  /** {@return the instruction that calls the kernel} */
   public byte[] systemCall() {
     return systemCall.clone();
   }

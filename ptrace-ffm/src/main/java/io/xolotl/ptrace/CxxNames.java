@@ -112,8 +112,8 @@ public final class CxxNames {
   }
 
   /**
-   * All that people may write for a name: with and without the types of the arguments, and the return type
-   * that only templates have; without blanks that separate no words.
+   * {@return all that people may write for a name: with and without the types of the arguments, and the
+   * return type that only templates have; without blanks that separate no words}
    *
    * @param demangled what {@link #demangled} has returned
    */
@@ -130,12 +130,20 @@ public final class CxxNames {
     return forms;
   }
 
-  /** A name without blanks that separate no words. */
+  /**
+   * {@return a name without blanks that separate no words}
+   *
+   * @param name the name, demangled
+   */
   public static String normal(String name) {
     return NEEDLESS.matcher(BLANKS.matcher(name.strip()).replaceAll(" ")).replaceAll("");
   }
 
-  /** A {@linkplain #normal normal} name without the types of the arguments and what is behind them. */
+  /**
+   * {@return a {@linkplain #normal normal} name without the types of the arguments and what is behind them}
+   *
+   * @param name the name, demangled
+   */
   public static String withoutArguments(String name) {
     String rest = BEHIND_ARGUMENTS.matcher(name).replaceFirst("");
     if (!rest.endsWith(")")) {

@@ -30,8 +30,8 @@ public enum IdleCpus {
   private static final int FEW = 4;
 
   /**
-   * Returns what suits this machine: {@link #AWAKE} on a virtual machine with at most four CPUs, if this user
-   * may keep them awake.
+   * {@return what suits this machine: {@link #AWAKE} on a virtual machine with at most four CPUs, if this
+   * user may keep them awake}
    */
   public static IdleCpus suitable() {
     try {

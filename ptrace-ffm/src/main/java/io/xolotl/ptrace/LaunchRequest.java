@@ -65,7 +65,7 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
   }
 
   /**
-   * A program with this JVM's environment, directory and streams.
+   * {@return a program with this JVM's environment, directory and streams}
    *
    * @param command the program and its arguments
    */
@@ -74,17 +74,31 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
     return new LaunchRequest(command, System.getenv(), null, inherited, inherited, inherited);
   }
 
-  /** The same with another environment. */
+  /**
+   * {@return the same with another environment}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public LaunchRequest withEnvironment(Map<String, String> replacement) {
     return new LaunchRequest(command, replacement, directory, input, output, error);
   }
 
-  /** The same in another directory. */
+  /**
+   * {@return the same in another directory}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public LaunchRequest in(Path replacement) {
     return new LaunchRequest(command, environment, replacement, input, output, error);
   }
 
-  /** The same with other standard streams. */
+  /**
+   * {@return the same with other standard streams}
+   *
+   * @param in its standard input
+   * @param out its standard output
+   * @param err its standard error
+   */
   public LaunchRequest withStreams(Stream in, Stream out, Stream err) {
     return new LaunchRequest(command, environment, directory, in, out, err);
   }

@@ -72,23 +72,23 @@ public record MemoryMapping(long start, long end, String permissions, long offse
         StandardCharsets.UTF_8);
   }
 
-  /** Returns true if code in this range can be executed. */
+  /** {@return true if code in this range can be executed} */
   public boolean isExecutable() {
     return permissions.charAt(2) == 'x';
   }
 
-  /** Returns true if the process can write to this range. */
+  /** {@return true if the process can write to this range} */
   public boolean isWritable() {
     return permissions.charAt(1) == 'w';
   }
 
-  /** Returns true if writes to this range are shared with others that map the same file. */
+  /** {@return true if writes to this range are shared with others that map the same file} */
   public boolean isShared() {
     return permissions.charAt(3) == 's';
   }
 
   /**
-   * Returns true if an address lies in this range.
+   * {@return true if an address lies in this range}
    *
    * @param address an address in the process, unsigned
    */
@@ -96,7 +96,7 @@ public record MemoryMapping(long start, long end, String permissions, long offse
     return Long.compareUnsigned(start, address) <= 0 && Long.compareUnsigned(address, end) < 0;
   }
 
-  /** Size of the range in bytes. */
+  /** {@return the size of the range in bytes} */
   public long size() {
     return end - start;
   }

@@ -209,6 +209,7 @@ public final class ProcessMemory {
    *
    * @param address first address
    * @param length number of bytes
+   * @return what is there
    */
   public byte[] read(long address, int length) {
     byte[] bytes = new byte[length];
@@ -219,17 +220,32 @@ public final class ProcessMemory {
     return bytes;
   }
 
-  /** Reads eight bytes as a number, lowest byte first. */
+  /**
+   * Reads eight bytes as a number, lowest byte first.
+   *
+   * @param address of the first byte
+   * @return the number
+   */
   public long readLong(long address) {
     return readNumber(address, 8);
   }
 
-  /** Reads four bytes as a number, lowest byte first. */
+  /**
+   * Reads four bytes as a number, lowest byte first.
+   *
+   * @param address of the first byte
+   * @return the number
+   */
   public int readInt(long address) {
     return (int) readNumber(address, 4);
   }
 
-  /** Reads one byte. */
+  /**
+   * Reads one byte.
+   *
+   * @param address of the first byte
+   * @return the byte
+   */
   public byte readByte(long address) {
     return (byte) readNumber(address, 1);
   }
@@ -239,6 +255,7 @@ public final class ProcessMemory {
    *
    * @param address its first byte
    * @param limit most bytes to read; a longer string is cut there
+   * @return the string, without the zero byte
    */
   public String readString(long address, int limit) {
     byte[] bytes = new byte[limit];
@@ -286,12 +303,22 @@ public final class ProcessMemory {
     }
   }
 
-  /** Writes eight bytes, lowest first. */
+  /**
+   * Writes eight bytes, lowest first.
+   *
+   * @param address of the first byte
+   * @param value what to write
+   */
   public void writeLong(long address, long value) {
     writeNumber(address, value, 8);
   }
 
-  /** Writes four bytes, lowest first. */
+  /**
+   * Writes four bytes, lowest first.
+   *
+   * @param address of the first byte
+   * @param value what to write
+   */
   public void writeInt(long address, int value) {
     writeNumber(address, value, 4);
   }

@@ -89,12 +89,12 @@ public record ProcessStatus(String name, char state, int tgid, int parentPid, in
     return tids;
   }
 
-  /** Returns true if the process has ended and only its exit status is left. */
+  /** {@return true if the process has ended and only its exit status is left} */
   public boolean isDead() {
     return state == 'Z' || state == 'X';
   }
 
-  /** Returns true if a thread is in state D, in which it cannot be stopped. */
+  /** {@return true if a thread is in state D, in which it cannot be stopped} */
   public boolean isUninterruptible() {
     return state == 'D';
   }

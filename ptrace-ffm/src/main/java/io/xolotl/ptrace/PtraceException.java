@@ -49,7 +49,9 @@ public sealed class PtraceException extends RuntimeException permits ThreadGoneE
     SYSTEM_ERROR
   }
 
+  /** What {@link #reason()} returns. */
   private final Reason reason;
+  /** What {@link #errno()} returns. */
   private final int errno;
 
   PtraceException(Reason reason, int errno, String message) {
@@ -62,17 +64,17 @@ public sealed class PtraceException extends RuntimeException permits ThreadGoneE
     this(reason, 0, message);
   }
 
-  /** What kept the operation from being done. */
+  /** {@return what kept the operation from being done} */
   public Reason reason() {
     return reason;
   }
 
-  /** Returns true if the thread can be asked nothing: it has ended, or does not stop. */
+  /** {@return true if the thread can be asked nothing: it has ended, or does not stop} */
   public boolean isBeyondReach() {
     return reason == Reason.THREAD_GONE || reason == Reason.NOT_STOPPING;
   }
 
-  /** The kernel's errno, or 0 if no system call failed. */
+  /** {@return the kernel's errno, or 0 if no system call failed} */
   public int errno() {
     return errno;
   }

@@ -4,6 +4,7 @@ package io.xolotl.ptrace;
  * The registers of a thread in the order of the kernel's {@code struct user_regs_struct}
  * (arch/x86/include/asm/user_64.h), which is what {@code PTRACE_GETREGS} fills.
  */
+@SuppressWarnings("doclint:missing") // The names say all.
 public enum Register {
   R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI,
   /**
@@ -16,7 +17,7 @@ public enum Register {
       R11, R12, R13, R14, R15};
 
   /**
-   * The general register with the number that instructions encode.
+   * {@return the general register with the number that instructions encode}
    *
    * @param hardwareNumber 0 (rax) to 15 (r15)
    */

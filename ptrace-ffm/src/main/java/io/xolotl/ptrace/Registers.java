@@ -31,7 +31,7 @@ public final class Registers {
   public Registers() {}
 
   /**
-   * A register's value.
+   * {@return a register's value}
    *
    * @param register which one
    */
@@ -53,17 +53,21 @@ public final class Registers {
     count = Math.max(count, register.ordinal() + 1);
   }
 
-  /** Returns true if a register was set since the values were read from the thread. */
+  /** {@return true if a register was set since the values were read from the thread} */
   public boolean isChanged() {
     return changed;
   }
 
-  /** Returns true if a base or selector of a segment was set since the values were read from the thread. */
+  /** {@return true if a base or selector of a segment was set since the values were read from the thread} */
   public boolean isSegmentChanged() {
     return changed && segments;
   }
 
-  /** Sets all but the bases and selectors of segments to what they are in other registers. */
+  /**
+   * Sets all but the bases and selectors of segments to what they are in other registers.
+   *
+   * @param other from where
+   */
   public void setAllButSegments(Registers other) {
     long cs = get(Register.CS);
     long ss = get(Register.SS);
@@ -73,49 +77,65 @@ public final class Registers {
     changed = true;
   }
 
-  /** Instruction pointer. */
+  /** {@return the instruction pointer} */
   public long rip() {
     return get(Register.RIP);
   }
 
-  /** Sets the instruction pointer. */
+  /**
+   * Sets the instruction pointer.
+   *
+   * @param value the new one
+   */
   public void rip(long value) {
     set(Register.RIP, value);
   }
 
-  /** Stack pointer. */
+  /** {@return the stack pointer} */
   public long rsp() {
     return get(Register.RSP);
   }
 
-  /** Sets the stack pointer. */
+  /**
+   * Sets the stack pointer.
+   *
+   * @param value the new one
+   */
   public void rsp(long value) {
     set(Register.RSP, value);
   }
 
-  /** Register rax: by the System V ABI the value that a function returns. */
+  /** {@return register rax: by the System V ABI the value that a function returns} */
   public long rax() {
     return get(Register.RAX);
   }
 
-  /** Sets register rax. */
+  /**
+   * Sets register rax.
+   *
+   * @param value the new one
+   */
   public void rax(long value) {
     set(Register.RAX, value);
   }
 
-  /** Flags register. */
+  /** {@return the flags register} */
   public long rflags() {
     return get(Register.RFLAGS);
   }
 
-  /** Sets the flags register; the kernel accepts only the flags that user code may change, and TF. */
+  /**
+   * Sets the flags register; the kernel accepts only the flags that user code may change, and TF.
+   *
+   * @param value the new one
+   */
   public void rflags(long value) {
     set(Register.RFLAGS, value);
   }
 
   /**
-   * An integer argument at the first instruction of a function, by the System V ABI for x86-64. Arguments of
-   * 32-bit code are on the stack.
+   * {@return an integer argument at the first instruction of a function, by the System V ABI for x86-64}
+   * Arguments of 32-bit code are on the stack.
    *
    * @param index 0 to 5: rdi, rsi, rdx, rcx, r8, r9
    */
@@ -145,7 +165,11 @@ public final class Registers {
     };
   }
 
-  /** Makes this a copy of other registers. */
+  /**
+   * Makes this a copy of other registers.
+   *
+   * @param other from where
+   */
   public void copyFrom(Registers other) {
     System.arraycopy(other.values, 0, values, 0, COUNT);
     changed = other.changed;

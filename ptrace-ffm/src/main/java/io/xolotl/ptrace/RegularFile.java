@@ -159,7 +159,7 @@ public final class RegularFile implements Closeable {
     }
   }
 
-  /** A path that leads to this very file until it is closed. */
+  /** {@return a path that leads to this very file until it is closed} */
   public Path path() {
     return Path.of(OWN + descriptor);
   }

@@ -35,6 +35,8 @@ public record RestartableSequence(long start, long length, long abortHandler) {
   /**
    * Makes a section from the fields of its record; null if the kernel would not accept them, but kill the
    * program (rseq_get_rseq_cs() in kernel/rseq.c).
+   *
+   * @return the section, or null
    */
   public static @Nullable RestartableSequence of(long start, long length, long abortHandler) {
     return length < 0 || start < 0 || start + length < 0
@@ -56,12 +58,16 @@ public record RestartableSequence(long start, long length, long abortHandler) {
         : of(fields.getLong(START), fields.getLong(LENGTH), fields.getLong(ABORT_HANDLER));
   }
 
-  /** Address of the first byte behind it. */
+  /** {@return the address of the first byte behind it} */
   public long end() {
     return start + length;
   }
 
-  /** Returns true if a thread is in it that is about to execute an instruction at an address. */
+  /**
+   * {@return true if a thread is in it that is about to execute an instruction at an address}
+   *
+   * @param address of the instruction
+   */
   public boolean contains(long address) {
     return Long.compareUnsigned(address - start, length) < 0;
   }

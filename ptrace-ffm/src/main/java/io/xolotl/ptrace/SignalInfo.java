@@ -39,35 +39,46 @@ public final class SignalInfo {
     siginfo.copyFrom(bytes);
   }
 
-  /** Makes this a copy of another. */
+  /**
+   * Makes this a copy of another.
+   *
+   * @param other from where
+   */
   public void copyFrom(SignalInfo other) {
     bytes.copyFrom(other.bytes);
   }
 
-  /** Number of the signal. */
+  /** {@return the number of the signal} */
   public int signal() {
     return bytes.get(JAVA_INT, 0);
   }
 
-  /** {@code si_code}: above 0 the kernel raised the signal, otherwise a process sent it. */
+  /** {@return {@code si_code}: above 0 the kernel raised the signal, otherwise a process sent it} */
   public int code() {
     return bytes.get(JAVA_INT, 8);
   }
 
   /**
-   * Returns true if the kernel raised the signal for something that the thread did, a fault or a trap, rather
-   * than that somebody sent it.
+   * {@return true if the kernel raised the signal for something that the thread did, a fault or a trap,
+   * rather than that somebody sent it}
    */
   public boolean isFault() {
     return code() > 0;
   }
 
-  /** {@code si_addr}: for a fault, the address of the instruction or of the data, as sigaction(2) says. */
+  /**
+   * {@return {@code si_addr}: for a fault, the address of the instruction or of the data, as sigaction(2)
+   * says}
+   */
   public long address() {
     return bytes.get(JAVA_LONG, 16);
   }
 
-  /** Changes {@code si_addr}. */
+  /**
+   * Changes {@code si_addr}.
+   *
+   * @param value the new one
+   */
   public void address(long value) {
     bytes.set(JAVA_LONG, 16, value);
   }
@@ -98,7 +109,7 @@ public final class SignalInfo {
     address(address);
   }
 
-  /** {@code si_pid}: the process that sent the signal, if one did. */
+  /** {@return {@code si_pid}: the process that sent the signal, if one did} */
   public int senderPid() {
     return bytes.get(JAVA_INT, 16);
   }

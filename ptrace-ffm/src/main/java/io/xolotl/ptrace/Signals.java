@@ -78,8 +78,8 @@ public final class Signals {
   }
 
   /**
-   * Returns true if the kernel raises a signal for what an instruction did; somebody may send such a signal,
-   * too.
+   * {@return true if the kernel raises a signal for what an instruction did; somebody may send such a signal,
+   * too}
    *
    * @param signal its number
    */
@@ -91,7 +91,7 @@ public final class Signals {
   }
 
   /**
-   * A signal's name, for instance {@code SIGSEGV}, or {@code SIG35} for a real-time signal.
+   * {@return a signal's name, for instance {@code SIGSEGV}, or {@code SIG35} for a real-time signal}
    *
    * @param signal its number
    */

@@ -56,6 +56,7 @@ public final class TracedProcess {
    * @param tracer whose thread controls it from now on
    * @param pid the process
    * @param handlers makes what is done when it stops, of the process, which is not attached to yet
+   * @return the process, whose threads run
    * @throws PtraceException if it may not or cannot be traced; some of its threads may be traced then, and
    *     run on: close the tracer, which lets go of them without a stop. (A stop ends some system calls,
    *     epoll_wait(2) for one, with EINTR.)
@@ -119,7 +120,7 @@ public final class TracedProcess {
   }
 
   /**
-   * Returns true if two processes are known to run in one memory, of which this JVM may trace both. Any
+   * {@return true if two processes are known to run in one memory, of which this JVM may trace both} Any
    * thread.
    *
    * @param pid one of them
@@ -176,24 +177,24 @@ public final class TracedProcess {
     sharedFilters = count;
   }
 
-  /** The tracer that controls this process. */
+  /** {@return the tracer that controls this process} */
   public Tracer tracer() {
     return tracer;
   }
 
-  /** The process's id in the tracer's pid namespace. */
+  /** {@return the process's id in the tracer's pid namespace} */
   public int pid() {
     return pid;
   }
 
   /**
-   * Returns true if the process was created while its creator was traced, and not attached to or launched.
+   * {@return true if the process was created while its creator was traced, and not attached to or launched}
    */
   public boolean wasCreated() {
     return created;
   }
 
-  /** The conventions by which the process's program calls the kernel. */
+  /** {@return the conventions by which the process's program calls the kernel} */
   public Abi abi() {
     return program.abi();
   }
@@ -210,8 +211,8 @@ public final class TracedProcess {
   }
 
   /**
-   * Returns false if the kernel does not let this user look into the process's memory: it was created by a
-   * process that has made itself undumpable, or executes a program that this user may not read. Memory that
+   * {@return false if the kernel does not let this user look into the process's memory: it was created by a
+   * process that has made itself undumpable, or executes a program that this user may not read} Memory that
    * was accessible once remains so until the process executes a program.
    */
   public boolean isAccessible() {
@@ -245,13 +246,13 @@ public final class TracedProcess {
     }
   }
 
-  /** The process's memory. Any thread. */
+  /** {@return the process's memory} Any thread. */
   public ProcessMemory memory() {
     return memory;
   }
 
   /**
-   * The process's mappings now. Any thread.
+   * {@return the process's mappings now} Any thread.
    *
    * @throws ThreadGoneException if it has ended, and for no other reason
    * @throws PtraceException {@link Reason#NOT_PERMITTED} if it is not {@linkplain #isAccessible accessible}
@@ -265,12 +266,16 @@ public final class TracedProcess {
     return mappings;
   }
 
-  /** The threads that are traced now. */
+  /** {@return the threads that are traced now} */
   public List<TracedThread> threads() {
     return threads.all();
   }
 
-  /** Sets what is done when this process stops. */
+  /**
+   * Sets what is done when this process stops.
+   *
+   * @param replacement of the handler
+   */
   public void handler(TraceHandler replacement) {
     dispatcher.handler(replacement);
   }
@@ -356,8 +361,10 @@ public final class TracedProcess {
   }
 
   /**
-   * Returns true if a thread waits for its child of vfork to execute a program or end. It cannot be stopped
+   * {@return true if a thread waits for its child of vfork to execute a program or end} It cannot be stopped
    * meanwhile: wait_for_vfork_done() in kernel/fork.c is killable only.
+   *
+   * @param thread of this process
    */
   public boolean waitsForChild(TracedThread thread) {
     return CloneCall.waitsForChild(thread);
@@ -366,6 +373,8 @@ public final class TracedProcess {
   /**
    * Sets which {@linkplain Abi#systemCall system call instruction} of the process
    * {@link TracedThread#systemCall} uses, or 0 to search.
+   *
+   * @param address of the instruction, or 0
    */
   public void systemCallInstruction(long address) {
     systemCallSite.set(address);

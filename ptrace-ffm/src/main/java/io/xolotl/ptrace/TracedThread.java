@@ -41,27 +41,31 @@ public final class TracedThread {
     sequenceArea = new SequenceArea(requests, process.memory());
   }
 
-  /** The process that the thread belongs to. */
+  /** {@return the process that the thread belongs to} */
   public TracedProcess process() {
     return process;
   }
 
-  /** The thread's id in the tracer's pid namespace. */
+  /** {@return the thread's id in the tracer's pid namespace} */
   public int tid() {
     return tid;
   }
 
-  /** Why the thread is stopped, or null if it runs. */
+  /** {@return why the thread is stopped, or null if it runs} */
   public WaitStatus.@Nullable Stopped stop() {
     return runState.stop();
   }
 
-  /** What the handler keeps for this thread. */
+  /** {@return what the handler keeps for this thread} */
   public @Nullable Object attachment() {
     return attachment;
   }
 
-  /** Sets what the handler keeps for this thread. */
+  /**
+   * Sets what the handler keeps for this thread.
+   *
+   * @param value anything, or null
+   */
   public void attachment(@Nullable Object value) {
     attachment = value;
   }
@@ -75,7 +79,7 @@ public final class TracedThread {
     runState.markGone();
   }
 
-  /** Returns true if the thread is new and the handler was not told of it yet. */
+  /** {@return true if the thread is new and the handler was not told of it yet} */
   public boolean isFirstStop() {
     return !started;
   }
@@ -136,6 +140,7 @@ public final class TracedThread {
    * Stops the thread, if it is not stopped, and waits until it is. The stop it gets into, which may be
    * another than the one asked for, is then the caller's to handle: {@link #stop()} tells which.
    *
+   * @return the stop
    * @throws ThreadGoneException if it ended instead
    * @throws PtraceException {@link Reason#NOT_STOPPING} if it does not stop in time
    */
@@ -147,6 +152,7 @@ public final class TracedThread {
    * Waits for the next stop of this thread, which runs now and is known to stop soon. An exec is left to be
    * reported in its turn, since it ends all threads of the process but one, which is another object then.
    *
+   * @return the stop
    * @throws PtraceException as {@link #interruptAndWait}
    */
   public WaitStatus.Stopped awaitStop() {
@@ -187,8 +193,8 @@ public final class TracedThread {
   }
 
   /**
-   * Returns true if a signal would, if delivered, stop or continue the process: a signal of job control for
-   * which it has no handler.
+   * {@return true if a signal would, if delivered, stop or continue the process: a signal of job control for
+   * which it has no handler}
    *
    * @param signal its number
    */
@@ -212,7 +218,7 @@ public final class TracedThread {
     }
   }
 
-  /** Returns true if the thread is stopped on its way to user mode, where its registers are the user's. */
+  /** {@return true if the thread is stopped on its way to user mode, where its registers are the user's} */
   public boolean isAtUserBoundary() {
     return switch (stop()) {
       case null -> false;
@@ -275,12 +281,20 @@ public final class TracedThread {
     registerAccess.write(registers);
   }
 
-  /** Fetches the x87, SSE, AVX and further state. */
+  /**
+   * Fetches the x87, SSE, AVX and further state.
+   *
+   * @return the state, which is a copy
+   */
   public VectorState readVectorState() {
     return registerAccess.readVectorState();
   }
 
-  /** Sets the x87, SSE, AVX and further state. */
+  /**
+   * Sets the x87, SSE, AVX and further state.
+   *
+   * @param state the new one
+   */
   public void writeVectorState(VectorState state) {
     registerAccess.writeVectorState(state);
   }
@@ -297,6 +311,8 @@ public final class TracedThread {
   /**
    * Replaces the information on the signal that the thread stopped for; that signal, with it, is what
    * {@link #cont} delivers.
+   *
+   * @param info the new one
    */
   public void writeSignalInfo(SignalInfo info) {
     signals.writeInfo(info);
@@ -311,18 +327,23 @@ public final class TracedThread {
     signals.send(signal);
   }
 
-  /** The signals that the thread blocks, bit n−1 for signal n. */
+  /** {@return the signals that the thread blocks, bit n−1 for signal n} */
   public long signalMask() {
     return signals.mask();
   }
 
-  /** Sets the signals that the thread blocks. */
+  /**
+   * Sets the signals that the thread blocks.
+   *
+   * @param mask bit N - 1 for signal N
+   */
   public void signalMask(long mask) {
     signals.mask(mask);
   }
 
   /**
-   * What the thread's ptrace event carries: the id of a new thread or process, the former id after an exec.
+   * {@return what the thread's ptrace event carries: the id of a new thread or process, the former id after
+   * an exec}
    */
   public long eventMessage() {
     Scratch s = requests.scratch();
@@ -331,7 +352,7 @@ public final class TracedThread {
   }
 
   /**
-   * Returns true if a trap (int3 or single-step) or a fault of this thread waits to be reported.
+   * {@return true if a trap (int3 or single-step) or a fault of this thread waits to be reported}
    * PTRACE_EVENT_STOP overtakes it: get_signal() in kernel/signal.c takes jobctl traps before it takes queued
    * signals. A thread that is detached in that state dies of the SIGTRAP; one that a system call is made in
    * would report it in the middle.
@@ -341,8 +362,8 @@ public final class TracedThread {
   }
 
   /**
-   * Returns true if the kernel may go on with the system call that this thread was stopped in by
-   * restart_syscall(2), as it does with most that have a time-out (−ERESTART_RESTARTBLOCK). The program never
+   * {@return true if the kernel may go on with the system call that this thread was stopped in by
+   * restart_syscall(2), as it does with most that have a time-out (−ERESTART_RESTARTBLOCK)} The program never
    * makes that call itself, and a seccomp filter that was not made with stops in mind kills for it.
    *
    * @param registers the thread's, in the stop
@@ -366,8 +387,8 @@ public final class TracedThread {
   }
 
   /**
-   * Returns true if the thread was seen, by {@link #restartableSequence}, to have registered another
-   * signature for abort handlers than {@link RestartableSequence#SIGNATURE}.
+   * {@return true if the thread was seen, by {@link #restartableSequence}, to have registered another
+   * signature for abort handlers than {@link RestartableSequence#SIGNATURE}}
    */
   public boolean hasOwnSequenceSignature() {
     return sequenceArea.hasOwnSignature();

@@ -59,6 +59,7 @@ public final class Tracer implements AutoCloseable {
    * Starts a tracer thread.
    *
    * @param name the thread's name
+   * @return the tracer
    * @throws PtraceException with {@link Reason#NATIVE_ACCESS_DENIED} if the JVM was started without
    *     {@code --enable-native-access} for this module
    */
@@ -72,6 +73,7 @@ public final class Tracer implements AutoCloseable {
    * @param name the thread's name
    * @param affinity where it runs
    * @param idleCpus what becomes of idle CPUs while stops follow one another quickly
+   * @return the tracer
    * @throws PtraceException as {@link #start(String)}
    */
   public static Tracer start(String name, TracerAffinity affinity, IdleCpus idleCpus) {
@@ -89,7 +91,7 @@ public final class Tracer implements AutoCloseable {
     return thread.isAlive();
   }
 
-  /** Returns true if the caller runs on the tracer thread, where ptrace requests can be made. */
+  /** {@return true if the caller runs on the tracer thread, where ptrace requests can be made} */
   public boolean isTracerThread() {
     return Thread.currentThread() == thread;
   }
@@ -97,7 +99,9 @@ public final class Tracer implements AutoCloseable {
   /**
    * Runs something on the tracer thread and waits for its result; on the tracer thread itself, at once.
    *
+   * @param <T> what the task returns
    * @param task what to run; what it throws is thrown here if it is unchecked
+   * @return the result
    * @throws PtraceException with {@link Reason#CLOSED} if the tracer is closed
    */
   public <T extends @Nullable Object> T call(Callable<T> task) {
@@ -107,9 +111,11 @@ public final class Tracer implements AutoCloseable {
   /**
    * As {@link #call(Callable)}, for a caller that looks now and then at what delays the tracer thread.
    *
+   * @param <T> what the task returns
    * @param task what to run
    * @param interval how long the caller waits between two looks
    * @param look what it does then, in its own thread
+   * @return the result
    * @throws PtraceException as {@link #call(Callable)}
    */
   public <T extends @Nullable Object> T call(Callable<T> task, Duration interval, Runnable look) {

@@ -34,23 +34,23 @@ public final class VectorState {
     bytes = xstate.toArray(JAVA_BYTE);
   }
 
-  /** Size of the state in bytes, as this CPU and kernel define it. */
+  /** {@return the size of the state in bytes, as this CPU and kernel define it} */
   public int size() {
     return bytes.length;
   }
 
-  /** A copy of all the bytes. */
+  /** {@return a copy of all the bytes} */
   public byte[] toByteArray() {
     return bytes.clone();
   }
 
-  /** Returns true if this CPU has the YMM registers. */
+  /** {@return true if this CPU has the YMM registers} */
   public boolean hasAvx() {
     return bytes.length >= YMM_HIGH + 256;
   }
 
   /**
-   * The 16 bytes of an XMM register, lowest first.
+   * {@return the 16 bytes of an XMM register, lowest first}
    *
    * @param index 0 to 15
    */
@@ -69,19 +69,29 @@ public final class VectorState {
     put(offset(XMM, index, 16), value, 16, SSE);
   }
 
-  /** The lower eight bytes of an XMM register as a double: a floating-point argument or result by the ABI. */
+  /**
+   * {@return the lower eight bytes of an XMM register as a double: a floating-point argument or result by the
+   * ABI}
+   *
+   * @param index counted from 0
+   */
   public double xmmDouble(int index) {
     return Double.longBitsToDouble(segment().get(JAVA_LONG_UNALIGNED, offset(XMM, index, 16)));
   }
 
-  /** Changes the lower eight bytes of an XMM register. */
+  /**
+   * Changes the lower eight bytes of an XMM register.
+   *
+   * @param index counted from 0
+   * @param value the new one
+   */
   public void xmmDouble(int index, double value) {
     segment().set(JAVA_LONG_UNALIGNED, offset(XMM, index, 16), Double.doubleToRawLongBits(value));
     mark(SSE);
   }
 
   /**
-   * The 32 bytes of a YMM register, lowest first.
+   * {@return the 32 bytes of a YMM register, lowest first}
    *
    * @param index 0 to 15
    * @throws UnsupportedOperationException if the CPU has none
@@ -109,24 +119,32 @@ public final class VectorState {
     put(offset(YMM_HIGH, index, 16), Arrays.copyOfRange(value, 16, 32), 16, AVX);
   }
 
-  /** The ten bytes of an x87 register, counted from the top of its stack, lowest first. */
+  /**
+   * {@return the ten bytes of an x87 register, counted from the top of its stack, lowest first}
+   *
+   * @param index counted from 0
+   */
   public byte[] st(int index) {
     int offset = ST + Objects.checkIndex(index, 8) * 16;
     return Arrays.copyOfRange(bytes, offset, offset + 10);
   }
 
-  /** Control and status register of SSE. */
+  /** {@return the control and status register of SSE} */
   public int mxcsr() {
     return segment().get(JAVA_INT_UNALIGNED, MXCSR);
   }
 
-  /** Changes the control and status register of SSE. */
+  /**
+   * Changes the control and status register of SSE.
+   *
+   * @param value the new one
+   */
   public void mxcsr(int value) {
     segment().set(JAVA_INT_UNALIGNED, MXCSR, value);
     mark(SSE);
   }
 
-  /** Returns true if something was set since the state was read. */
+  /** {@return true if something was set since the state was read} */
   public boolean isChanged() {
     return changed;
   }

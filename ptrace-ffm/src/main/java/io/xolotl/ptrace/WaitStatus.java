@@ -38,6 +38,8 @@ public sealed interface WaitStatus {
   /**
    * The thread is inside the system call that created a thread or process: PTRACE_EVENT_CLONE, _FORK or
    * _VFORK.
+   *
+   * @param event which of the three
    */
   record Created(Event event) implements Stopped {}
 
@@ -53,7 +55,11 @@ public sealed interface WaitStatus {
    */
   record Exiting() implements Stopped {}
 
-  /** A stop that this library never asks for, for instance one at a system call: it is continued. */
+  /**
+   * A stop that this library never asks for, for instance one at a system call: it is continued.
+   *
+   * @param status the word that {@code waitpid} has filled
+   */
   record Other(int status) implements Stopped {}
 
   /**
@@ -73,7 +79,12 @@ public sealed interface WaitStatus {
 
   /** How a thread or process was created. */
   enum Event {
-    CLONE, FORK, VFORK
+    /** By clone, as a thread, or as a process with another signal for its end than SIGCHLD. */
+    CLONE,
+    /** By fork. */
+    FORK,
+    /** By vfork: the creator waits until it executes a program or ends. */
+    VFORK
   }
 
   /**
@@ -81,6 +92,7 @@ public sealed interface WaitStatus {
    * for them.
    *
    * @param status the word
+   * @return what it says
    */
   static WaitStatus of(int status) {
     int low = status & 0x7f;

@@ -10,16 +10,16 @@ import java.util.Map;
  */
 public interface BundledProgram {
 
-  /** The program's executable file. */
+  /** {@return the program's executable file} */
   Path path();
 
-  /** Returns true if the values of the program's symbols are addresses as they are, wherever it runs. */
+  /** {@return true if the values of the program's symbols are addresses as they are, wherever it runs} */
   boolean hasFixedAddress();
 
-  /** All symbols that the program defines, and their {@linkplain #symbol(String) values}. */
+  /** {@return all symbols that the program defines, and their {@linkplain #symbol(String) values}} */
   Map<String, Long> symbols();
 
-  /** Returns true if the program could be built. */
+  /** {@return true if the program could be built} */
   default boolean isAvailable() {
     return Files.exists(path());
   }

@@ -19,7 +19,7 @@ public enum LabProgram implements BundledProgram {
         List.of(SUPERVISOR, "oracle", "oracle.symbols"), Set.of());
   }
 
-  /** The parent of every target. */
+  /** {@return the parent of every target} */
   public static Path supervisor() {
     return Programs.FILES.path(SUPERVISOR);
   }

@@ -24,7 +24,11 @@ public final class ProcFs {
 
   private ProcFs() {}
 
-  /** Returns true if a process exists, be it only as a zombie. */
+  /**
+   * {@return true if a process exists, be it only as a zombie}
+   *
+   * @param pid the process
+   */
   public static boolean exists(int pid) {
     return Files.exists(file(pid, ""));
   }
@@ -46,22 +50,31 @@ public final class ProcFs {
     throw new IllegalArgumentException("no field " + field + " in /proc/" + pid + "/status");
   }
 
-  /** The process that traces this one; 0 if none does. */
+  /**
+   * {@return the process that traces this one; 0 if none does}
+   *
+   * @param pid the process
+   */
   public static int tracerPid(int pid) {
     return Integer.parseInt(status(pid, "TracerPid"));
   }
 
   /**
-   * The state of a thread in one letter: {@code R} running, {@code S} sleeping, {@code D} in uninterruptible
-   * sleep, {@code T} stopped by a signal, {@code t} stopped by its tracer, {@code Z} zombie, {@code X} dead.
+   * {@return the state of a thread in one letter: {@code R} running, {@code S} sleeping, {@code D} in
+   * uninterruptible sleep, {@code T} stopped by a signal, {@code t} stopped by its tracer, {@code Z} zombie,
+   * {@code X} dead}
+   *
+   * @param pid the process
    */
   public static char state(int pid) {
     return status(pid, "State").charAt(0);
   }
 
   /**
-   * The ids of the threads of a process: the main thread's, and then the others', which ids given out anew
-   * may be below.
+   * {@return the ids of the threads of a process: the main thread's, and then the others', which ids given
+   * out anew may be below}
+   *
+   * @param pid the process
    */
   public static List<Integer> threads(int pid) {
     try (var tasks = Files.list(file(pid, "task"))) {
@@ -74,7 +87,11 @@ public final class ProcFs {
     }
   }
 
-  /** The lines of {@code /proc/PID/maps}. */
+  /**
+   * {@return the lines of {@code /proc/PID/maps}}
+   *
+   * @param pid the process
+   */
   public static List<String> mappings(int pid) {
     return lines(file(pid, "maps"));
   }
@@ -168,8 +185,10 @@ public final class ProcFs {
   }
 
   /**
-   * A line for each thread of a process that tells why it does not go on: its state, where it waits in the
-   * kernel, its system call and its signals. For messages; a thread that ends meanwhile is left out.
+   * {@return a line for each thread of a process that tells why it does not go on: its state, where it waits
+   * in the kernel, its system call and its signals} For messages; a thread that ends meanwhile is left out.
+   *
+   * @param pid the process
    */
   public static String describeThreads(int pid) {
     var text = new StringBuilder();
@@ -199,7 +218,11 @@ public final class ProcFs {
     }
   }
 
-  /** Waits until a process is gone, reaped by its parent and by its tracer. */
+  /**
+   * Waits until a process is gone, reaped by its parent and by its tracer.
+   *
+   * @param pid the process
+   */
   public static void awaitGone(int pid) {
     Await.until(() -> !exists(pid), () -> "process " + pid + " is gone");
   }

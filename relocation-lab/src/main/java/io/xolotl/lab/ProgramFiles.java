@@ -51,7 +51,15 @@ public final class ProgramFiles {
     }
   }
 
-  /** Unpacks files into a new directory, as the constructor does where they are in a jar. */
+  /**
+   * Unpacks files into a new directory, as the constructor does where they are in a jar.
+   *
+   * @param resources finds a file by its name
+   * @param names of the files
+   * @param optional those names whose files need not be there
+   * @return the directory
+   * @throws IOException if one of the others is not there, or they cannot be written
+   */
   public static Path extract(Function<String, @Nullable URL> resources, Collection<String> names,
       Set<String> optional) throws IOException {
     // Mode 0700 whatever the umask: nobody else can replace what is executed from there.
@@ -78,12 +86,20 @@ public final class ProgramFiles {
     return directory;
   }
 
-  /** The file of a name, which an optional program may not have. */
+  /**
+   * {@return the file of a name, which an optional program may not have}
+   *
+   * @param name as it was given
+   */
   public Path path(String name) {
     return directory.resolve(name);
   }
 
-  /** The symbols that a program defines, and their values. */
+  /**
+   * {@return the symbols that a program defines, and their values}
+   *
+   * @param name as it was given
+   */
   public Map<String, Long> symbols(String name) {
     return symbols.computeIfAbsent(name, this::readSymbols);
   }

@@ -120,7 +120,7 @@ public final class TargetProcess implements AutoCloseable {
     return new AssertionError("interrupted while waiting for " + transcript(), e);
   }
 
-  /** The target's process id. */
+  /** {@return the target's process id} */
   public int pid() {
     return supervisor.pid();
   }
@@ -261,25 +261,29 @@ public final class TargetProcess implements AutoCloseable {
     }
   }
 
-  /** All lines that the target has printed on its standard output so far. */
+  /** {@return all lines that the target has printed on its standard output so far} */
   public List<String> output() {
     return output.all();
   }
 
   /**
-   * Returns true if the target has closed its standard output, as it does when it ends; its end itself may be
-   * reported a moment later.
+   * {@return true if the target has closed its standard output, as it does when it ends; its end itself may
+   * be reported a moment later}
    */
   public boolean endsOutput() {
     return output.hasEnded();
   }
 
-  /** What the target has printed on its standard error so far. */
+  /** {@return what the target has printed on its standard error so far} */
   public String stderr() {
     return supervisor.stderr();
   }
 
-  /** Waits, at most {@link Await#PATIENCE}, until the target has ended and returns how. */
+  /**
+   * Waits, at most {@link Await#PATIENCE}, until the target has ended and returns how.
+   *
+   * @return how it has ended
+   */
   public ExitStatus exitStatus() {
     return exitStatus(Await.PATIENCE);
   }
@@ -303,7 +307,7 @@ public final class TargetProcess implements AutoCloseable {
     }
   }
 
-  /** Returns true if the target has not yet been reaped. */
+  /** {@return true if the target has not yet been reaped} */
   public boolean isAlive() {
     return supervisor.isTargetAlive();
   }
@@ -330,7 +334,7 @@ public final class TargetProcess implements AutoCloseable {
     return "process " + pid() + " (" + description + ")";
   }
 
-  /** The process, how it is and all that it printed, for messages. */
+  /** {@return the process, how it is and all that it printed, for messages} */
   public String transcript() {
     ExitStatus status = supervisor.exitStatus();
     return this + ", " + (status == null ? "running" : status) + ", output:\n  "

@@ -30,13 +30,13 @@ public final class InstructionArbitraries {
 
   private InstructionArbitraries() {}
 
-  /** Valid instructions, all mnemonics and all encodings of each alike. */
+  /** {@return valid instructions, all mnemonics and all encodings of each alike} */
   public static Arbitrary<byte[]> instructions() {
     return instructions(InstructionGenerator.ofAll());
   }
 
   /**
-   * Valid instructions.
+   * {@return valid instructions}
    *
    * @param generator which, and how often
    */
@@ -45,13 +45,13 @@ public final class InstructionArbitraries {
         subject -> subject.instructions().getFirst());
   }
 
-  /** Machine states with interesting values, which shrink to {@link MachineState#PLAIN}. */
+  /** {@return machine states with interesting values, which shrink to {@link MachineState#PLAIN}} */
   public static Arbitrary<MachineState> states() {
     return shrinking(random -> Case.of(NOP, StateGenerator.draw(random)), Case::state);
   }
 
   /**
-   * Cases: instructions and states that fit, so that most memory operands are accessible.
+   * {@return instructions and states that fit, so that most memory operands are accessible}
    *
    * @param generator of the instructions
    * @param longest how many instructions a case has at most
@@ -61,12 +61,20 @@ public final class InstructionArbitraries {
     return shrinking(random -> cases.draw(random, random.nextInt(CaseGenerator.PLACES)), Function.identity());
   }
 
-  /** Short straight sequences of instructions, from two to four, as cases are. */
+  /**
+   * {@return short straight sequences of instructions, from two to four, as cases are}
+   *
+   * @param generator of the instructions
+   */
   public static Arbitrary<Case> sequences(InstructionGenerator generator) {
     return cases(generator, 4).filter(subject -> subject.instructions().size() > 1);
   }
 
-  /** What an instruction is, for messages. */
+  /**
+   * {@return what an instruction is, for messages}
+   *
+   * @param instruction its bytes
+   */
   public static String text(byte[] instruction) {
     return Decoder.forThisCpu().decode(instruction, 0).toString();
   }

@@ -13,7 +13,7 @@ import io.xolotl.lab.oracle.Comparison;
  */
 public record Finding(String technique, String mnemonic, Comparison.Different comparison, long count) {
 
-  /** The command that executes the case again and shows what differs. */
+  /** {@return the command that executes the case again and shows what differs} */
   public String repetition() {
     return "./xolotl fuzz --technique " + technique + " --case " + comparison.subject().token();
   }

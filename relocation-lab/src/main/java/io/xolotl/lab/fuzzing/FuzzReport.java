@@ -47,7 +47,7 @@ public record FuzzReport(long seed, long cases, long executed, long refused, lon
     return text.toString();
   }
 
-  /** How many displaced executions were different from those in place. */
+  /** {@return how many displaced executions were different from those in place} */
   public long differences() {
     return findings.stream().mapToLong(Finding::count).sum();
   }

@@ -24,9 +24,13 @@ import java.util.random.RandomGenerator;
  * Executes random cases in place and displaced in every way that applies, and collects what differs, made as
  * simple as it can be. The same seed gives the same cases.
  *
- * {@snippet : try (var oracle = Oracle.start()) { var fuzzer = new Fuzzer(oracle, new
- * CaseGenerator(InstructionGenerator.ofAll(), 4), Map.of("mine", engine), 42); FuzzReport report =
- * fuzzer.run(100_000, progress -> progress.findings().isEmpty()); } }
+ * {@snippet :
+ * try (var oracle = Oracle.start()) {
+ *   var cases = new CaseGenerator(InstructionGenerator.ofAll(), 4);
+ *   var fuzzer = new Fuzzer(oracle, cases, Map.of("mine", engine), 42);
+ *   FuzzReport report = fuzzer.run(100_000, progress -> progress.findings().isEmpty());
+ * }
+ * }
  *
  * <p>Instances are used by one thread.
  */

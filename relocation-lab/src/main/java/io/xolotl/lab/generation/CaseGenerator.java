@@ -44,7 +44,7 @@ public final class CaseGenerator {
     this.longestSequence = longestSequence;
   }
 
-  /** The generator of the instructions. */
+  /** {@return the generator of the instructions} */
   public InstructionGenerator instructions() {
     return instructions;
   }
@@ -54,6 +54,7 @@ public final class CaseGenerator {
    *
    * @param random where from
    * @param place 0 to {@link #PLACES} - 1; cases at different ones can be executed together
+   * @return the case
    */
   public Case draw(RandomGenerator random, int place) {
     return draw(random, place, instructions);

@@ -36,7 +36,7 @@ public final class InstructionGenerator {
     }
   }
 
-  /** Draws from all instructions that the decoder knows, all mnemonics alike. */
+  /** {@return a generator that draws from all instructions that the decoder knows, all mnemonics alike} */
   public static InstructionGenerator ofAll() {
     return of(mnemonicsOfAll());
   }
@@ -45,6 +45,7 @@ public final class InstructionGenerator {
    * Draws from some instructions, all mnemonics alike.
    *
    * @param mnemonics at least one, as {@link Instruction#mnemonic} names them
+   * @return the generator
    * @throws IllegalArgumentException if one of them is not known
    */
   public static InstructionGenerator of(Collection<String> mnemonics) {
@@ -61,6 +62,7 @@ public final class InstructionGenerator {
    * Draws from some classes of instructions; the mnemonics of a class are drawn alike.
    *
    * @param weights how often each class is drawn in relation to the others, by its name
+   * @return the generator
    * @throws IllegalArgumentException if a class is not known, a weight is negative, or none is positive
    */
   public static InstructionGenerator byClass(Map<String, Integer> weights) {
@@ -75,17 +77,17 @@ public final class InstructionGenerator {
     return new InstructionGenerator(groups);
   }
 
-  /** All mnemonics that can be drawn, as {@link Instruction#mnemonic} names them. */
+  /** {@return all mnemonics that can be drawn, as {@link Instruction#mnemonic} names them} */
   public static SortedSet<String> mnemonicsOfAll() {
     return InstructionSet.ofThisCpu().mnemonics();
   }
 
-  /** All classes of instructions, as {@link Instruction#category} names them. */
+  /** {@return all classes of instructions, as {@link Instruction#category} names them} */
   public static SortedSet<String> classes() {
     return new TreeSet<>(InstructionSet.ofThisCpu().byCategory().keySet());
   }
 
-  /** The mnemonics that this draws from. */
+  /** {@return the mnemonics that this draws from} */
   public SortedSet<String> mnemonics() {
     var all = new TreeSet<String>();
     groups.forEach(group -> all.addAll(group.mnemonics));

@@ -32,7 +32,8 @@ public final class Simplifier {
   private Simplifier() {}
 
   /**
-   * The cases that are simpler than one by one step, the boldest steps first. Every chain of steps ends.
+   * {@return the cases that are simpler than one by one step, the boldest steps first} Every chain of steps
+   * ends.
    *
    * @param subject a case
    */
@@ -65,8 +66,10 @@ public final class Simplifier {
   }
 
   /**
-   * How far a case is from the simplest one; the cases of {@link #simpler} have less of it, or they are left
-   * out.
+   * {@return how far a case is from the simplest one; the cases of {@link #simpler} have less of it, or they
+   * are left out}
+   *
+   * @param subject the case
    */
   public static long complexity(Case subject) {
     long complexity = (long) subject.instructions().size() << 32;

@@ -36,6 +36,7 @@ public final class StateGenerator {
    * Draws a state.
    *
    * @param random where from
+   * @return the state
    */
   public static MachineState draw(RandomGenerator random) {
     MachineState state = MachineState.PLAIN;

@@ -50,7 +50,7 @@ public final class Case {
   }
 
   /**
-   * An instruction, in the area for code above 4 GiB.
+   * {@return an instruction, in the area for code above 4 GiB}
    *
    * @param instruction its bytes
    * @param state from which it is executed
@@ -60,7 +60,7 @@ public final class Case {
   }
 
   /**
-   * Instructions, one behind the other, in the area for code above 4 GiB.
+   * {@return a case of instructions, one behind the other, in the area for code above 4 GiB}
    *
    * @param instructions the bytes of each
    * @param state from which they are executed
@@ -79,7 +79,7 @@ public final class Case {
   }
 
   /**
-   * The same at another address.
+   * {@return the same at another address}
    *
    * @param replacement of the first instruction, in the area for code below or above 4 GiB, and at least 0x80
    *     from the area's beginning and 0x180 from its end
@@ -96,35 +96,43 @@ public final class Case {
         || address >= HIGH_CODE && address < HIGH_CODE + AREA_BYTES;
   }
 
-  /** The same from another state. */
+  /**
+   * {@return the same from another state}
+   *
+   * @param replacement what it has instead
+   */
   public Case with(MachineState replacement) {
     return new Case(address, instructions, replacement, systemCalls);
   }
 
-  /** The same with other instructions. */
+  /**
+   * {@return the same with other instructions}
+   *
+   * @param replacement what it has instead
+   */
   public Case with(List<byte[]> replacement) {
     return new Case(address, of(replacement, state).instructions, state, systemCalls);
   }
 
   /**
-   * The same, with system calls that the code makes. Otherwise each of them raises SIGSYS and nothing
-   * happens. The code must make none that would damage the process that runs it, or wait.
+   * {@return the same, with system calls that the code makes} Otherwise each of them raises SIGSYS and
+   * nothing happens. The code must make none that would damage the process that runs it, or wait.
    */
   public Case withSystemCalls() {
     return new Case(address, instructions, state, true);
   }
 
-  /** The address of the first instruction. */
+  /** {@return the address of the first instruction} */
   public long address() {
     return address;
   }
 
-  /** The bytes of each instruction. */
+  /** {@return the bytes of each instruction} */
   public List<byte[]> instructions() {
     return instructions.stream().map(byte[]::clone).toList();
   }
 
-  /** The bytes of all instructions. */
+  /** {@return the bytes of all instructions} */
   public byte[] code() {
     byte[] code = new byte[length()];
     int length = 0;
@@ -139,7 +147,7 @@ public final class Case {
     return instructions.stream().mapToInt(bytes -> bytes.length).sum();
   }
 
-  /** The address of each instruction. */
+  /** {@return the address of each instruction} */
   public List<Long> addresses() {
     var addresses = new ArrayList<Long>();
     long next = address;
@@ -150,17 +158,17 @@ public final class Case {
     return addresses;
   }
 
-  /** From which state the code is executed. */
+  /** {@return from which state the code is executed} */
   public MachineState state() {
     return state;
   }
 
-  /** Returns true if the code's system calls are made. */
+  /** {@return true if the code's system calls are made} */
   public boolean systemCalls() {
     return systemCalls;
   }
 
-  /** The instructions as an assembler would write them, one behind the other. */
+  /** {@return the instructions as an assembler would write them, one behind the other} */
   public String text() {
     var texts = new ArrayList<String>();
     List<Long> addresses = addresses();
@@ -173,7 +181,7 @@ public final class Case {
     return String.join("; ", texts);
   }
 
-  /** All of the case in one word of letters, digits, - and _, which {@link #parse} takes. */
+  /** {@return all of the case in one word of letters, digits, - and _, which {@link #parse} takes} */
   public String token() {
     var bytes = new ByteArrayOutputStream();
     var deflater = new Deflater(Deflater.BEST_COMPRESSION);
@@ -206,8 +214,9 @@ public final class Case {
   }
 
   /**
-   * The case that a {@link #token} stands for.
+   * {@return the case that a {@link #token} stands for}
    *
+   * @param token what {@link #token} has returned
    * @throws IllegalArgumentException if it stands for none
    */
   public static Case parse(String token) {

@@ -5,7 +5,7 @@ import java.util.List;
 /** What came out of executing a case in its place and displaced. */
 public sealed interface Comparison {
 
-  /** The case. */
+  /** {@return the case} */
   Case subject();
 
   /**

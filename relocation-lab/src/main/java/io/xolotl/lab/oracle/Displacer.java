@@ -37,7 +37,7 @@ public interface Displacer {
   /** Instructions that are executed displaced until this is closed; their places are as before then. */
   interface Displacement extends AutoCloseable {
 
-    /** Those that are not, by their addresses. */
+    /** {@return those that are not, by their addresses} */
     Map<Long, Refusal> refusals();
 
     @Override
@@ -53,7 +53,12 @@ public interface Displacer {
    */
   Displacement displace(int pid, List<Long> addresses);
 
-  /** A displacement from its parts. */
+  /**
+   * {@return a displacement from its parts}
+   *
+   * @param refusals those instructions that are not displaced, by their addresses
+   * @param undo what {@link Displacement#close} does
+   */
   static Displacement displacement(Map<Long, Refusal> refusals, Runnable undo) {
     return new Displacement() {
       @Override

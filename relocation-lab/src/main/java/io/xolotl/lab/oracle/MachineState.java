@@ -58,24 +58,37 @@ public final class MachineState {
     return registers;
   }
 
-  /** A general register by its number. */
+  /**
+   * {@return a general register by its number}
+   *
+   * @param number that of the encoding, 0 for rax to 15 for r15
+   */
   public long general(int number) {
     return general[number];
   }
 
-  /** The same with another value of a general register. */
+  /**
+   * {@return the same with another value of a general register}
+   *
+   * @param number that of the encoding, 0 for rax to 15 for r15
+   * @param value the new one
+   */
   public MachineState withGeneral(int number, long value) {
     long[] copy = general.clone();
     copy[number] = value;
     return new MachineState(copy, flags, fsBase, gsBase, vectors, memory);
   }
 
-  /** The flags, of which only {@link #FLAGS} can be set. */
+  /** {@return the flags, of which only {@link #FLAGS} can be set} */
   public long flags() {
     return flags;
   }
 
-  /** The same with other flags. */
+  /**
+   * {@return the same with other flags}
+   *
+   * @param replacement the new ones
+   */
   public MachineState withFlags(long replacement) {
     if ((replacement & ~FLAGS) != 0) {
       throw new IllegalArgumentException(Hex.of(replacement) + " has bits that are no flags of a state");
@@ -83,17 +96,22 @@ public final class MachineState {
     return new MachineState(general, replacement, fsBase, gsBase, vectors, memory);
   }
 
-  /** The address that fs adds. */
+  /** {@return the address that fs adds} */
   public long fsBase() {
     return fsBase;
   }
 
-  /** The address that gs adds. */
+  /** {@return the address that gs adds} */
   public long gsBase() {
     return gsBase;
   }
 
-  /** The same with other bases of fs and gs, both less than 2^47. */
+  /**
+   * {@return the same with other bases of fs and gs, both less than 2^47}
+   *
+   * @param fs the base of fs
+   * @param gs the base of gs
+   */
   public MachineState withBases(long fs, long gs) {
     if (fs < 0 || fs >= USER_ADDRESSES || gs < 0 || gs >= USER_ADDRESSES) {
       throw new IllegalArgumentException("no addresses of user space: " + Hex.of(fs) + ", " + Hex.of(gs));
@@ -101,17 +119,25 @@ public final class MachineState {
     return new MachineState(general, flags, fs, gs, vectors, memory);
   }
 
-  /** The registers of x87, SSE, AVX and AVX-512. */
+  /** {@return the registers of x87, SSE, AVX and AVX-512} */
   public VectorState vectors() {
     return vectors;
   }
 
-  /** The same with other vector registers. */
+  /**
+   * {@return the same with other vector registers}
+   *
+   * @param replacement the new ones
+   */
   public MachineState withVectors(VectorState replacement) {
     return new MachineState(general, flags, fsBase, gsBase, replacement, memory);
   }
 
-  /** What is in a writable region. */
+  /**
+   * {@return what is in a writable region}
+   *
+   * @param region which one
+   */
   public byte[] memory(Region region) {
     byte[] content = memory.get(region);
     return content == null ? new byte[Region.BYTES] : content.clone();
@@ -122,7 +148,7 @@ public final class MachineState {
   }
 
   /**
-   * The same with other memory.
+   * {@return the same with other memory}
    *
    * @param region a writable one
    * @param content what its first bytes are; the others are zero

@@ -46,13 +46,19 @@ public final class Oracle implements AutoCloseable {
   /**
    * Starts the two processes. They run on one CPU, so that what tells CPUs apart is the same for both.
    *
+   * @return the oracle
    * @throws AssertionError if they cannot be started, with what the program said
    */
   public static Oracle start() {
     return new Oracle((int) (System.nanoTime() >>> 1 & 0xff));
   }
 
-  /** Executes cases in their places. */
+  /**
+   * Executes cases in their places.
+   *
+   * @param cases what to execute
+   * @return what each has come to
+   */
   public List<Result> inPlace(List<Case> cases) {
     return original.run(cases, null, false).stream().map(OracleProcess.Run::result).toList();
   }
@@ -62,6 +68,7 @@ public final class Oracle implements AutoCloseable {
    *
    * @param cases what to execute
    * @param displacer how; what it refuses is executed in its place
+   * @return what each has come to
    */
   public List<Result> displaced(List<Case> cases, Displacer displacer) {
     return displacing.run(cases, displacer, false).stream().map(OracleProcess.Run::result).toList();
@@ -132,6 +139,7 @@ public final class Oracle implements AutoCloseable {
    * the fault of fetching the next byte is gone.
    *
    * @param instructions each of up to 15 bytes, and possibly more than belong to the instruction
+   * @return the length of each
    */
   public List<CpuLength> lengths(List<byte[]> instructions) {
     return original.lengths(instructions);
@@ -147,7 +155,7 @@ public final class Oracle implements AutoCloseable {
     displacing.abandon();
   }
 
-  /** Returns true if the oracle was abandoned, so that a failure says nothing about a case. */
+  /** {@return true if the oracle was abandoned, so that a failure says nothing about a case} */
   public boolean isAbandoned() {
     return abandoned;
   }

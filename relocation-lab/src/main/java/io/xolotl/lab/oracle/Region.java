@@ -35,17 +35,17 @@ public enum Region {
     this.writable = writable;
   }
 
-  /** Where it starts, a multiple of the page size. */
+  /** {@return where it starts, a multiple of the page size} */
   public long address() {
     return address;
   }
 
-  /** The address behind it, where nothing is mapped. */
+  /** {@return the address behind it, where nothing is mapped} */
   public long end() {
     return address + BYTES;
   }
 
-  /** Returns true if code can write it, and a state can say what is in it. */
+  /** {@return true if code can write it, and a state can say what is in it} */
   public boolean isWritable() {
     return writable;
   }

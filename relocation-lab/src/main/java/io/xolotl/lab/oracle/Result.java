@@ -16,12 +16,12 @@ public final class Result {
     this.image = image;
   }
 
-  /** How it ended. */
+  /** {@return how it ended} */
   public Ending ending() {
     return ending;
   }
 
-  /** Returns true if there are registers and memory to look at: the code came out or raised a signal. */
+  /** {@return true if there are registers and memory to look at: the code came out or raised a signal} */
   public boolean hasState() {
     return switch (ending) {
       case Ending.Exited _, Ending.Signalled _ -> true;
@@ -29,22 +29,26 @@ public final class Result {
     };
   }
 
-  /** A general register by its number. */
+  /**
+   * {@return a general register by its number}
+   *
+   * @param number that of the encoding, 0 for rax to 15 for r15
+   */
   public long general(int number) {
     return quad(Layout.OUT_GENERAL + 8 * number);
   }
 
-  /** All flags. */
+  /** {@return all flags} */
   public long flags() {
     return quad(Layout.OUT_FLAGS);
   }
 
-  /** The address that fs adds. */
+  /** {@return the address that fs adds} */
   public long fsBase() {
     return quad(Layout.OUT_FS_BASE);
   }
 
-  /** The address that gs adds. */
+  /** {@return the address that gs adds} */
   public long gsBase() {
     return quad(Layout.OUT_GS_BASE);
   }
@@ -64,12 +68,16 @@ public final class Result {
     return selectors;
   }
 
-  /** The registers of x87, SSE, AVX and AVX-512, as far as the CPU has them. */
+  /** {@return the registers of x87, SSE, AVX and AVX-512, as far as the CPU has them} */
   public VectorState vectors() {
     return image.read(record);
   }
 
-  /** What is in a writable region. */
+  /**
+   * {@return what is in a writable region}
+   *
+   * @param region which one
+   */
   public byte[] memory(Region region) {
     int from = Layout.region(region);
     return Arrays.copyOfRange(record, from, from + Region.BYTES);

@@ -53,7 +53,11 @@ public final class VectorState {
     return content.clone();
   }
 
-  /** How many bytes differ between two states. */
+  /**
+   * {@return how many bytes differ between two states}
+   *
+   * @param other the other state
+   */
   public int distance(VectorState other) {
     int distance = 0;
     for (int i = 0; i < SIZE; i++) {
@@ -72,13 +76,13 @@ public final class VectorState {
     return ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  /** Control and status of SSE. */
+  /** {@return control and status of SSE} */
   public int mxcsr() {
     return view().getInt(MXCSR);
   }
 
   /**
-   * The same with another MXCSR.
+   * {@return the same with another MXCSR}
    *
    * @param mxcsr 16 bits; no CPU has the others
    */
@@ -89,29 +93,35 @@ public final class VectorState {
     return changed(b -> b.putInt(MXCSR, mxcsr));
   }
 
-  /** The x87 control word. */
+  /** {@return the x87 control word} */
   public int x87Control() {
     return Short.toUnsignedInt(view().getShort(CONTROL));
   }
 
-  /** The x87 status word, which holds the number of the register at the top of the stack. */
+  /** {@return the x87 status word, which holds the number of the register at the top of the stack} */
   public int x87Status() {
     return Short.toUnsignedInt(view().getShort(STATUS));
   }
 
-  /** One bit for each x87 register by its number, set if it is in use. */
+  /** {@return one bit for each x87 register by its number, set if it is in use} */
   public int x87Tags() {
     return Byte.toUnsignedInt(view().get(TAGS));
   }
 
-  /** The same with other x87 words, as the methods of their names say. */
+  /**
+   * {@return the same with other x87 words, as the methods of their names say}
+   *
+   * @param control the control word
+   * @param status the status word
+   * @param tags the tag word, abridged
+   */
   public VectorState withX87(int control, int status, int tags) {
     return changed(b -> b.putShort(CONTROL, (short) control).putShort(STATUS, (short) status)
         .put(TAGS, (byte) tags));
   }
 
   /**
-   * One register of the x87 stack.
+   * {@return one register of the x87 stack}
    *
    * @param index counted from the top of the stack
    */
@@ -120,28 +130,51 @@ public final class VectorState {
     return Arrays.copyOfRange(content, from, from + X87_BYTES);
   }
 
-  /** The same with another value of a register of the x87 stack, {@link #X87_BYTES} long. */
+  /**
+   * {@return the same with another value of a register of the x87 stack, {@link #X87_BYTES} long}
+   *
+   * @param index its number
+   * @param value the new one
+   */
   public VectorState withX87(int index, byte[] value) {
     return changed(b -> b.put(X87 + index * X87_BYTES, value, 0, X87_BYTES));
   }
 
-  /** The mask register k0 to k7. */
+  /**
+   * {@return the mask register k0 to k7}
+   *
+   * @param index its number
+   */
   public long mask(int index) {
     return view().getLong(MASKS + 8 * index);
   }
 
-  /** The same with another value of a mask register. */
+  /**
+   * {@return the same with another value of a mask register}
+   *
+   * @param index its number
+   * @param value the new one
+   */
   public VectorState withMask(int index, long value) {
     return changed(b -> b.putLong(MASKS + 8 * index, value));
   }
 
-  /** The vector register zmm0 to zmm31, whole. */
+  /**
+   * {@return the vector register zmm0 to zmm31, whole}
+   *
+   * @param index its number
+   */
   public byte[] vector(int index) {
     int from = ZMM + index * VECTOR_BYTES;
     return Arrays.copyOfRange(content, from, from + VECTOR_BYTES);
   }
 
-  /** The same with another value of a vector register, {@link #VECTOR_BYTES} long. */
+  /**
+   * {@return the same with another value of a vector register, {@link #VECTOR_BYTES} long}
+   *
+   * @param index its number
+   * @param value the new one
+   */
   public VectorState withVector(int index, byte[] value) {
     return changed(b -> b.put(ZMM + index * VECTOR_BYTES, value, 0, VECTOR_BYTES));
   }
