@@ -2,7 +2,7 @@ package consumer;
 
 import io.xolotl.decoder.BranchKind;
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.oracle.Displacer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -47,7 +47,7 @@ final class JumpRelocator implements Displacer {
       for (long address : addresses) {
         byte[] original = new byte[DISTANCE + 2 * Long.BYTES + JUMP_BYTES];
         channel.read(ByteBuffer.wrap(original), address);
-        if (!(decoder.decode(original, address) instanceof Instruction instruction) || !isMovable(instruction)) {
+        if (!(decoder.decode(original, address) instanceof DecodedInstruction instruction) || !isMovable(instruction)) {
           refusals.put(address,
               new Refusal(Kind.NOT_APPLICABLE, "a branch, too short for a jump, or too far from its operand"));
           continue;
@@ -63,12 +63,12 @@ final class JumpRelocator implements Displacer {
     return Displacer.displacement(refusals, () -> restore(memory, originals));
   }
 
-  private static boolean isMovable(Instruction instruction) {
+  private static boolean isMovable(DecodedInstruction instruction) {
     return instruction.length() >= JUMP_BYTES && instruction.branchKind() == BranchKind.NONE
         && (!instruction.isRipRelative() || displacement(instruction) >= Integer.MIN_VALUE + DISTANCE);
   }
 
-  private static int displacement(Instruction instruction) {
+  private static int displacement(DecodedInstruction instruction) {
     return little(instruction.bytes()).getInt(instruction.displacementOffset().orElseThrow());
   }
 
@@ -77,7 +77,7 @@ final class JumpRelocator implements Displacer {
     return little(new byte[JUMP_BYTES]).put((byte) 0xe9).putInt(distance - JUMP_BYTES).flip();
   }
 
-  private ByteBuffer copy(Instruction instruction) {
+  private ByteBuffer copy(DecodedInstruction instruction) {
     ByteBuffer copy = little(instruction.bytes());
     if (adjusts && instruction.isRipRelative()) {
       copy.putInt(instruction.displacementOffset().orElseThrow(), displacement(instruction) - DISTANCE);

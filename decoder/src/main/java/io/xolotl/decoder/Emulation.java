@@ -28,7 +28,7 @@ public sealed interface Emulation {
    * @param condition of the jump
    * @param target an absolute address
    */
-  record ConditionalJump(Condition condition, long target) implements Emulation {}
+  record ConditionalJump(ConditionCode condition, long target) implements Emulation {}
 
   /**
    * rip becomes the target if the count says so.

@@ -16,7 +16,7 @@ public enum RelocationPolicy {
    *
    * @param instruction the instruction
    */
-  public boolean allowsCopy(Instruction instruction) {
+  public boolean allowsCopy(DecodedInstruction instruction) {
     return this == FULL || !instruction.isRipRelative();
   }
 }

@@ -88,7 +88,7 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
    *
    * @param replacement in place of what was asked for before
    */
-  public LaunchRequest in(Path replacement) {
+  public LaunchRequest withDirectory(Path replacement) {
     return new LaunchRequest(command, environment, replacement, input, output, error);
   }
 

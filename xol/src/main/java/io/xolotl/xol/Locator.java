@@ -247,10 +247,10 @@ final class Locator {
         : names.stream().map(name -> (ProbeLocation) new ProbeLocation.Symbol(module, name, 0)).toList();
   }
 
-  synchronized List<Function> functions(String module) {
+  synchronized List<ModuleFunction> functions(String module) {
     symbols.update(process.mappings());
     return symbols.functions(module).stream()
-        .map(f -> new Function(f.module().name(), f.names(), f.start(), f.size(), locations(module, f)))
+        .map(f -> new ModuleFunction(f.module().name(), f.names(), f.start(), f.size(), locations(module, f)))
         .toList();
   }
 }

@@ -65,7 +65,7 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /** The same with the handler in another context. */
-  public ProbeRequest in(HandlerContext replacement) {
+  public ProbeRequest inContext(HandlerContext replacement) {
     return new ProbeRequest(location, handler, replacement, policy, technique, whenMapped,
         allowUnverifiedBoundary, threads, condition);
   }
@@ -121,7 +121,7 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    *     the tracer thread: it must be short, must not block and must not change them. If it throws, the
    *     session's error listener is told and the hit does not count.
    */
-  public ProbeRequest when(Predicate<Registers> test) {
+  public ProbeRequest onlyIf(Predicate<Registers> test) {
     return new ProbeRequest(location, handler, context, policy, technique, whenMapped,
         allowUnverifiedBoundary,
         threads, Optional.of(test));

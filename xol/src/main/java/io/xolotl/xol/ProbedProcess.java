@@ -473,7 +473,7 @@ public final class ProbedProcess implements AutoCloseable {
    *
    * @param module names the module as {@link ProbeLocation.Symbol} does
    */
-  public List<Function> functions(String module) {
+  public List<ModuleFunction> functions(String module) {
     return inSession(() -> session.locator().functions(module));
   }
 

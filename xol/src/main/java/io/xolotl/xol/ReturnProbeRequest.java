@@ -71,8 +71,8 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
   }
 
   /** The same with both handlers in another context. */
-  public ReturnProbeRequest<T> in(HandlerContext context) {
-    return new ReturnProbeRequest<>(entry.in(context), onEntry, onReturn);
+  public ReturnProbeRequest<T> inContext(HandlerContext context) {
+    return new ReturnProbeRequest<>(entry.inContext(context), onEntry, onReturn);
   }
 
   /** The same under another policy. */
@@ -100,9 +100,9 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return new ReturnProbeRequest<>(entry.inThreads(threadIds), onEntry, onReturn);
   }
 
-  /** The same for some calls only: the condition is asked at the entry, as {@link ProbeRequest#when} says. */
-  public ReturnProbeRequest<T> when(Predicate<Registers> condition) {
-    return new ReturnProbeRequest<>(entry.when(condition), onEntry, onReturn);
+  /** The same for some calls only: the condition is asked at the entry, as {@link ProbeRequest#onlyIf} says. */
+  public ReturnProbeRequest<T> onlyIf(Predicate<Registers> condition) {
+    return new ReturnProbeRequest<>(entry.onlyIf(condition), onEntry, onReturn);
   }
 
   /** What is registered where a call returns to: nothing else shows that an instruction starts there. */
@@ -112,7 +112,7 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
 
   /** What is registered at an instruction that leaves the function. */
   ProbeRequest atExit(long address, ProbeHandler handler) {
-    return ProbeRequest.at(address, handler).in(entry.context()).under(entry.policy())
+    return ProbeRequest.at(address, handler).inContext(entry.context()).under(entry.policy())
         .inThreads(entry.threads());
   }
 

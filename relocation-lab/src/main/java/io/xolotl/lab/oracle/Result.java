@@ -69,7 +69,7 @@ public final class Result {
   }
 
   /** {@return the registers of x87, SSE, AVX and AVX-512, as far as the CPU has them} */
-  public VectorState vectors() {
+  public VectorRegisters vectors() {
     return image.read(record);
   }
 

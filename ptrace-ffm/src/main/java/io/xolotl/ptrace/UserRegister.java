@@ -5,7 +5,7 @@ package io.xolotl.ptrace;
  * (arch/x86/include/asm/user_64.h), which is what {@code PTRACE_GETREGS} fills.
  */
 @SuppressWarnings("doclint:missing") // The names say all.
-public enum Register {
+public enum UserRegister {
   R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI,
   /**
    * Number of the system call the thread is in, or −1; decides whether the kernel restarts an interrupted
@@ -13,7 +13,7 @@ public enum Register {
    */
   ORIG_RAX, RIP, CS, RFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS;
 
-  private static final Register[] BY_HARDWARE_NUMBER = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10,
+  private static final UserRegister[] BY_HARDWARE_NUMBER = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10,
       R11, R12, R13, R14, R15};
 
   /**
@@ -21,7 +21,7 @@ public enum Register {
    *
    * @param hardwareNumber 0 (rax) to 15 (r15)
    */
-  public static Register general(int hardwareNumber) {
+  public static UserRegister general(int hardwareNumber) {
     return BY_HARDWARE_NUMBER[hardwareNumber];
   }
 }

@@ -7,10 +7,10 @@ import java.util.List;
  * the opcode (Intel SDM, volume 1, appendix B).
  */
 @SuppressWarnings("doclint:missing") // The names say all.
-public enum Condition {
+public enum ConditionCode {
   O, NO, B, NB, Z, NZ, BE, NBE, S, NS, P, NP, L, NL, LE, NLE;
 
-  static final List<Condition> ALL = List.of(values());
+  static final List<ConditionCode> ALL = List.of(values());
 
   private static final long CF = 1;
   private static final long PF = 1 << 2;

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * The x87, SSE, AVX and AVX-512 registers. What the CPU does not have is left out when the state is loaded.
  * Immutable.
  */
-public final class VectorState {
+public final class VectorRegisters {
 
   /** How many vector registers there are, each of {@link #VECTOR_BYTES}. */
   public static final int VECTORS = 32;
@@ -33,20 +33,20 @@ public final class VectorState {
   private static final int MXCSR_BITS = 0xffff;
 
   /** All registers zero, all exceptions masked: what a program starts with. */
-  public static final VectorState INITIAL = new VectorState(new byte[SIZE]).withMxcsr(INITIAL_MXCSR)
+  public static final VectorRegisters INITIAL = new VectorRegisters(new byte[SIZE]).withMxcsr(INITIAL_MXCSR)
       .withX87(INITIAL_CONTROL, 0, 0);
 
   private final byte[] content;
 
-  private VectorState(byte[] content) {
+  private VectorRegisters(byte[] content) {
     this.content = content;
   }
 
-  static VectorState ofContent(byte[] content) {
+  static VectorRegisters ofContent(byte[] content) {
     if (content.length != SIZE) {
       throw new IllegalArgumentException("a vector state has " + SIZE + " bytes, not " + content.length);
     }
-    return new VectorState(content.clone());
+    return new VectorRegisters(content.clone());
   }
 
   byte[] content() {
@@ -58,7 +58,7 @@ public final class VectorState {
    *
    * @param other the other state
    */
-  public int distance(VectorState other) {
+  public int distance(VectorRegisters other) {
     int distance = 0;
     for (int i = 0; i < SIZE; i++) {
       distance += content[i] == other.content[i] ? 0 : 1;
@@ -66,10 +66,10 @@ public final class VectorState {
     return distance;
   }
 
-  private VectorState changed(Consumer<ByteBuffer> change) {
+  private VectorRegisters changed(Consumer<ByteBuffer> change) {
     byte[] copy = content.clone();
     change.accept(ByteBuffer.wrap(copy).order(ByteOrder.LITTLE_ENDIAN));
-    return new VectorState(copy);
+    return new VectorRegisters(copy);
   }
 
   private ByteBuffer view() {
@@ -86,7 +86,7 @@ public final class VectorState {
    *
    * @param mxcsr 16 bits; no CPU has the others
    */
-  public VectorState withMxcsr(int mxcsr) {
+  public VectorRegisters withMxcsr(int mxcsr) {
     if ((mxcsr & ~MXCSR_BITS) != 0) {
       throw new IllegalArgumentException("mxcsr has 16 bits: 0x" + Integer.toHexString(mxcsr));
     }
@@ -115,7 +115,7 @@ public final class VectorState {
    * @param status the status word
    * @param tags the tag word, abridged
    */
-  public VectorState withX87(int control, int status, int tags) {
+  public VectorRegisters withX87(int control, int status, int tags) {
     return changed(b -> b.putShort(CONTROL, (short) control).putShort(STATUS, (short) status)
         .put(TAGS, (byte) tags));
   }
@@ -136,7 +136,7 @@ public final class VectorState {
    * @param index its number
    * @param value the new one
    */
-  public VectorState withX87(int index, byte[] value) {
+  public VectorRegisters withX87(int index, byte[] value) {
     return changed(b -> b.put(X87 + index * X87_BYTES, value, 0, X87_BYTES));
   }
 
@@ -155,7 +155,7 @@ public final class VectorState {
    * @param index its number
    * @param value the new one
    */
-  public VectorState withMask(int index, long value) {
+  public VectorRegisters withMask(int index, long value) {
     return changed(b -> b.putLong(MASKS + 8 * index, value));
   }
 
@@ -175,13 +175,13 @@ public final class VectorState {
    * @param index its number
    * @param value the new one
    */
-  public VectorState withVector(int index, byte[] value) {
+  public VectorRegisters withVector(int index, byte[] value) {
     return changed(b -> b.put(ZMM + index * VECTOR_BYTES, value, 0, VECTOR_BYTES));
   }
 
   @Override
   public boolean equals(@Nullable Object other) {
-    return other instanceof VectorState that && Arrays.equals(content, that.content);
+    return other instanceof VectorRegisters that && Arrays.equals(content, that.content);
   }
 
   @Override
