@@ -37,7 +37,7 @@ final class FixBug {
             System.out.println("thread " + hit.threadId() + ": " + function + "(" + argument + ", ...) "
                 + "returned "
                 + wrong + ", made " + right);
-          }).in(HandlerContext.TASK));
+          }).inContext(HandlerContext.TASK));
       System.out.println("Fixing " + function + " in process " + pid + ".");
       process.end().join();
     } catch (ProbeException | IllegalArgumentException e) {

@@ -33,7 +33,7 @@ final class TraceArguments {
             .mapToObj(i -> "0x" + Long.toHexString(hit.registers().argument(i)))
             .collect(Collectors.joining(", "));
         System.out.println("thread " + hit.threadId() + ": " + function + "(" + values + ")");
-      }).in(HandlerContext.TASK));
+      }).inContext(HandlerContext.TASK));
       System.out.println("Tracing " + function + " in process " + pid + ".");
       process.end().join();
     } catch (ProbeException | IllegalArgumentException e) {

@@ -151,7 +151,7 @@ public final class HitExperiment implements AutoCloseable {
   private ProbeRequest request(String kind, HandlerContext context) {
     return ProbeRequest.at(loop.site(kind), _ -> {
       // The probe counts by itself.
-    }).in(context);
+    }).inContext(context);
   }
 
   /** Without a probe. */

@@ -5,7 +5,7 @@ import io.xolotl.decoder.CodeCursor;
 import io.xolotl.decoder.CpuVendor;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.FixtureProgram;
@@ -88,7 +88,7 @@ public class DecodeBenchmark {
     int offset = offset();
     for (int i = 0; i < INSTRUCTIONS;) {
       Decoding decoding = decoder.decode(code, offset, Math.min(15, code.length - offset), offset);
-      if (decoding instanceof Instruction) {
+      if (decoding instanceof DecodedInstruction) {
         offsets[i] = offset;
         lengths[i] = decoding.length();
         i++;
@@ -182,7 +182,7 @@ public class DecodeBenchmark {
   public long decodeOperands() {
     long sum = 0;
     for (int offset : offsets) {
-      if (decoder.decode(code, offset, 15, offset) instanceof Instruction instruction) {
+      if (decoder.decode(code, offset, 15, offset) instanceof DecodedInstruction instruction) {
         sum += instruction.operands().size();
       }
     }

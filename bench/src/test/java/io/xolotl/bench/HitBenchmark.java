@@ -74,7 +74,7 @@ public class HitBenchmark {
         ProbingOptions.defaults().withTracerAffinity(affinity).withIdleCpus(idleCpus));
     process = attached;
     long site = started.address(technique == Technique.EMULATED ? "work_push" : "work_mov");
-    probe = attached.register(ProbeRequest.at(site, hit -> {}).in(context).with(technique));
+    probe = attached.register(ProbeRequest.at(site, hit -> {}).inContext(context).with(technique));
     started.send("go");
   }
 

@@ -6,7 +6,7 @@ import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.lab.TargetProcess;
-import io.xolotl.xol.Function;
+import io.xolotl.xol.ModuleFunction;
 import io.xolotl.xol.Probe;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
@@ -74,7 +74,7 @@ public class ManyProbesBenchmark {
     Decoder decoder = Decoder.forThisCpu();
     var addresses = new ArrayList<Long>();
     long end = 0;
-    for (Function function : process.functions(LIBC)) {
+    for (ModuleFunction function : process.functions(LIBC)) {
       // Functions may overlap.
       if (function.address() >= end && addresses.size() < count) {
         end = function.address() + function.size();

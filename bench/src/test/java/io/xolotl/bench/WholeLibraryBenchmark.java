@@ -2,7 +2,7 @@ package io.xolotl.bench;
 
 import io.xolotl.decoder.CodeCursor;
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.RelocationPolicy;
 import java.io.IOException;
@@ -102,6 +102,6 @@ public class WholeLibraryBenchmark {
   /** Makes an object of each; the result is the number of instructions. */
   @Benchmark
   public long instructions() {
-    return decoder.stream(code, 0).filter(Instruction.class::isInstance).count();
+    return decoder.stream(code, 0).filter(DecodedInstruction.class::isInstance).count();
   }
 }

@@ -2,7 +2,7 @@ package io.xolotl.cli;
 
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.Technique;
@@ -32,7 +32,7 @@ final class ClassificationSummary {
 
   void add(Decoding decoding, Classification classification) {
     instructions++;
-    if (decoding instanceof Instruction instruction) {
+    if (decoding instanceof DecodedInstruction instruction) {
       Technique.chosenFor(instruction, classification)
           .ifPresent(technique -> techniques[technique.ordinal()]++);
     }

@@ -3,7 +3,7 @@ package io.xolotl.cli;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Undecodable;
@@ -171,7 +171,7 @@ final class ClassifyCommand implements Callable<Integer> {
 
   private static String text(Decoding decoding) {
     return switch (decoding) {
-      case Instruction instruction -> instruction.text();
+      case DecodedInstruction instruction -> instruction.text();
       case Undecodable _ -> "(bad)";
     };
   }

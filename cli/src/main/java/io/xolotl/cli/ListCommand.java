@@ -1,7 +1,7 @@
 package io.xolotl.cli;
 
 import io.xolotl.ptrace.MemoryMapping;
-import io.xolotl.xol.Function;
+import io.xolotl.xol.ModuleFunction;
 import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbedProcess;
@@ -77,10 +77,10 @@ final class ListCommand implements Callable<Integer> {
       String module = asked.substring(0, colon);
       String name = colon == asked.length() ? "*" : asked.substring(colon + 1);
       try {
-        List<Function> all = process.functions(module);
+        List<ModuleFunction> all = process.functions(module);
         // What is in the list is found by its name, whatever is in that.
-        List<Function> exact = all.stream().filter(function -> function.names().contains(name)).toList();
-        List<Function> functions = exact.isEmpty() ? Wanted.matching(all, name) : exact;
+        List<ModuleFunction> exact = all.stream().filter(function -> function.names().contains(name)).toList();
+        List<ModuleFunction> functions = exact.isEmpty() ? Wanted.matching(all, name) : exact;
         return out -> write(out, module, functions);
       } catch (ProbeException e) {
         if (e.reason() != ProbeException.Reason.MODULE_NOT_FOUND) {
@@ -131,14 +131,14 @@ final class ListCommand implements Callable<Integer> {
   }
 
   /** Names that are others' too are no locations, so there is one beside them. */
-  private static String names(Function function) {
+  private static String names(ModuleFunction function) {
     String names = String.join(", ", function.names());
     return function.location() instanceof ProbeLocation.FileAddress place ? names + "  " + place : names;
   }
 
-  private void write(Writer out, String module, List<Function> functions) throws IOException {
+  private void write(Writer out, String module, List<ModuleFunction> functions) throws IOException {
     if (!json) {
-      for (Function function : functions) {
+      for (ModuleFunction function : functions) {
         out.write(
             String.format(Locale.ROOT, "%14s  %8d  %s%n", Names.hex(function.address()), function.size(),
                 Visible.of(names(function))));
@@ -147,7 +147,7 @@ final class ListCommand implements Callable<Integer> {
     }
     var document = new JsonWriter(out).beginObject().name("module").value(module).name("functions")
         .beginArray();
-    for (Function function : functions) {
+    for (ModuleFunction function : functions) {
       document.beginObject().name("address").value(Names.hex(function.address()))
           .name("size").value(function.size()).name("location").value(function.location().toString())
           .name("names").beginArray();

@@ -1,6 +1,6 @@
 package io.xolotl.cli;
 
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbingOptions;
 import java.io.IOException;
@@ -44,8 +44,8 @@ final class TraceCommand implements Callable<Integer> {
   @Option(names = "--regs", split = ",", paramLabel = "REGISTER", converter = RegisterConverter.class,
       description = "The registers to print, for instance rax,rdi,rip. Without it, the six that hold a "
           + "function's first integer arguments: rdi,rsi,rdx,rcx,r8,r9.")
-  private List<Register> registers = List.of(Register.RDI, Register.RSI, Register.RDX, Register.RCX,
-      Register.R8, Register.R9);
+  private List<UserRegister> registers = List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.RCX,
+      UserRegister.R8, UserRegister.R9);
 
   @Option(names = "--json",
       description = "Print one JSON document; a launched program's output goes to standard error.")
@@ -111,10 +111,10 @@ final class TraceCommand implements Callable<Integer> {
         + "}\n";
   }
 
-  static final class RegisterConverter implements ITypeConverter<Register> {
+  static final class RegisterConverter implements ITypeConverter<UserRegister> {
     @Override
-    public Register convert(String value) {
-      return Names.parse(Register.class, value);
+    public UserRegister convert(String value) {
+      return Names.parse(UserRegister.class, value);
     }
   }
 }

@@ -1,6 +1,6 @@
 package io.xolotl.cli;
 
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 
@@ -21,11 +21,11 @@ import java.util.List;
  * @param isJson whether this is a JSON document
  */
 record TraceFormat(byte[] prologue, byte[] separator, byte[] beforeTime, int timeWidth, byte[] beforeThread,
-    int threadWidth, List<Register> registers, List<byte[]> beforeRegisters, byte[] afterRegister, byte[] end,
+    int threadWidth, List<UserRegister> registers, List<byte[]> beforeRegisters, byte[] afterRegister, byte[] end,
     boolean isJson) {
 
   /** A line a hit, in columns. */
-  static TraceFormat text(List<Register> registers) {
+  static TraceFormat text(List<UserRegister> registers) {
     return new TraceFormat(bytes(""), bytes(""), bytes(""), 12, bytes(" "), 7, registers,
         registers.stream().map(register -> bytes(" " + Names.of(register) + '=')).toList(), bytes(""),
         bytes("\n"),
@@ -33,7 +33,7 @@ record TraceFormat(byte[] prologue, byte[] separator, byte[] beforeTime, int tim
   }
 
   /** A document with a line a hit. */
-  static TraceFormat json(List<Register> registers) {
+  static TraceFormat json(List<UserRegister> registers) {
     return new TraceFormat(bytes("{\"hits\":[\n"), bytes(","), bytes("{\"time\":"), 0,
         bytes(",\"thread\":"), 0,
         registers, registers.stream().map(register -> bytes(

@@ -1,7 +1,7 @@
 package io.xolotl.cli;
 
 import io.xolotl.ptrace.CxxNames;
-import io.xolotl.xol.Function;
+import io.xolotl.xol.ModuleFunction;
 import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeLocation;
 import io.xolotl.xol.ProbedProcess;
@@ -93,7 +93,7 @@ record Wanted(ProbeLocation location) {
   }
 
   /** The functions of which a name matches a pattern; a C++ name, if that looks like one. */
-  static List<Function> matching(List<Function> functions, String pattern) {
+  static List<ModuleFunction> matching(List<ModuleFunction> functions, String pattern) {
     Pattern glob = Names.glob(pattern);
     var budget = new Budget(pattern.contains("::") || pattern.contains("<") ? MOST_READ : 0, MOST_CHARACTERS);
     return functions.stream()
@@ -127,9 +127,9 @@ record Wanted(ProbeLocation location) {
     }
   }
 
-  private static List<Place> matching(List<Function> functions, ProbeLocation.Symbol pattern) {
+  private static List<Place> matching(List<ModuleFunction> functions, ProbeLocation.Symbol pattern) {
     var result = new ArrayList<Place>();
-    for (Function function : matching(functions, pattern.symbol())) {
+    for (ModuleFunction function : matching(functions, pattern.symbol())) {
       List<ProbeLocation> locations = function.locations().stream()
           .map(location -> behind(location, pattern.offset())).toList();
       // Names that are others' too are no locations.

@@ -3,7 +3,7 @@ package io.xolotl.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
@@ -103,6 +103,6 @@ class TraceCommandTest {
   @Test
   void wrongRegisters() {
     assertThat(Cli.run("trace", "-e", "libc.so.6:exit", "--regs", "rdi,eax", "--", "true").misused())
-        .contains("'eax' is none of", Names.of(Register.RDI));
+        .contains("'eax' is none of", Names.of(UserRegister.RDI));
   }
 }

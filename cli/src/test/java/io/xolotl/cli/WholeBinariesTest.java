@@ -7,7 +7,7 @@ import io.xolotl.bench.KernelUprobes;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
@@ -115,7 +115,7 @@ class WholeBinariesTest {
     if (classification instanceof Classification.Refuse(Refusal reason)) {
       refusals.merge(reason, 1L, Long::sum);
     }
-    if (decoding instanceof Instruction instruction) {
+    if (decoding instanceof DecodedInstruction instruction) {
       Technique.chosenFor(instruction, classification)
           .ifPresent(technique -> techniques.merge(technique, 1L, Long::sum));
       shapes.computeIfAbsent(shape(instruction),
@@ -124,7 +124,7 @@ class WholeBinariesTest {
   }
 
   /** What the kernel looks at: prefixes, encoding, opcode, and what extends the opcode ff. */
-  private static String shape(Instruction instruction) {
+  private static String shape(DecodedInstruction instruction) {
     byte[] bytes = instruction.bytes();
     int at = 0;
     while (isPrefix(bytes[at])) {

@@ -15,7 +15,7 @@ public sealed interface Classification {
    */
   static Classification of(Decoding decoding, RelocationPolicy policy) {
     return switch (decoding) {
-      case Instruction instruction -> Classifier.classify(instruction, policy);
+      case DecodedInstruction instruction -> Classifier.classify(instruction, policy);
       case Undecodable undecodable -> new Refuse(undecodable.reason().refusal());
     };
   }
@@ -56,7 +56,7 @@ public sealed interface Classification {
    * @param instruction the original
    * @param register the register, never rsp or one of r8 to r15
    */
-  record ScratchRegister(Instruction instruction, Gpr register) implements Classification {
+  record ScratchRegister(DecodedInstruction instruction, Gpr register) implements Classification {
     @Override
     public Outcome outcome() {
       return Outcome.SCRATCH_REGISTER;
@@ -69,7 +69,7 @@ public sealed interface Classification {
      * @param instruction an instruction
      * @return empty if it has no such operand, or uses all candidates
      */
-    public static Optional<ScratchRegister> of(Instruction instruction) {
+    public static Optional<ScratchRegister> of(DecodedInstruction instruction) {
       return instruction.isRipRelative() ? Classifier.scratchRegister(instruction) : Optional.empty();
     }
 

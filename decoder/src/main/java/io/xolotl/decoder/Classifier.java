@@ -37,10 +37,10 @@ final class Classifier {
 
   private Classifier() {}
 
-  static Classification classify(Instruction instruction, RelocationPolicy policy) {
+  static Classification classify(DecodedInstruction instruction, RelocationPolicy policy) {
     return switch (instruction.rule()) {
       case Rule.Simple simple -> classify(simple, instruction, policy);
-      case Rule.JumpIf(Condition condition) ->
+      case Rule.JumpIf(ConditionCode condition) ->
         branch(instruction, () -> new Emulation.ConditionalJump(condition, instruction.target()));
       case Rule.LoopIf(LoopKind kind) -> loop(instruction, kind);
       case Rule.Never(Refusal reason) -> new Refuse(reason);
@@ -52,7 +52,7 @@ final class Classifier {
    * relative to rip apart from the others: where a register, a number, or a prefix decides that the form does
    * not tell. What is relative to eip is asked about each time.
    */
-  static boolean looksBeyondForm(Instruction instruction) {
+  static boolean looksBeyondForm(DecodedInstruction instruction) {
     return switch (instruction.rule()) {
       case Rule.Simple simple -> switch (simple) {
         case NOP -> instruction.isModrmRegister();
@@ -67,7 +67,7 @@ final class Classifier {
     };
   }
 
-  private static Classification classify(Rule.Simple rule, Instruction instruction, RelocationPolicy policy) {
+  private static Classification classify(Rule.Simple rule, DecodedInstruction instruction, RelocationPolicy policy) {
     int width = instruction.mode().widthBits();
     return switch (rule) {
       case NOP -> instruction.opcode() == PREFETCHES && instruction.isModrmRegister() ? COPY : SKIP;
@@ -104,7 +104,7 @@ final class Classifier {
     };
   }
 
-  private static Classification branch(Instruction instruction, Supplier<Emulation> emulation) {
+  private static Classification branch(DecodedInstruction instruction, Supplier<Emulation> emulation) {
     if (instruction.branchKind() == BranchKind.FAR) {
       return new Refuse(Refusal.FAR_BRANCH);
     }
@@ -115,7 +115,7 @@ final class Classifier {
     return new Emulate(emulation.get());
   }
 
-  private static Classification interrupt(Instruction instruction) {
+  private static Classification interrupt(DecodedInstruction instruction) {
     return instruction.mode() == MachineMode.COMPAT_32
         && instruction.firstOperand() instanceof Operand.OfImmediate number
         && (number.value() & 0xff) == LINUX_SYSTEM_CALL
@@ -123,7 +123,7 @@ final class Classifier {
             : new Refuse(Refusal.SOFTWARE_INTERRUPT);
   }
 
-  private static Classification loop(Instruction instruction, LoopKind kind) {
+  private static Classification loop(DecodedInstruction instruction, LoopKind kind) {
     boolean asksForZero = kind == LoopKind.LOOPE || kind == LoopKind.LOOPNE;
     return asksForZero && instruction.hasRepeatPrefix()
         ? new Refuse(Refusal.REPEATED_LOOP)
@@ -131,7 +131,7 @@ final class Classifier {
             () -> new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
   }
 
-  private static Classification returned(Instruction instruction) {
+  private static Classification returned(DecodedInstruction instruction) {
     if (instruction.branchKind() == BranchKind.FAR) {
       return new Refuse(Refusal.FAR_BRANCH);
     }
@@ -144,7 +144,7 @@ final class Classifier {
     return new Emulate(new Emulation.Return(extra, instruction.mode().widthBits()));
   }
 
-  private static Classification push(Instruction instruction, RelocationPolicy policy) {
+  private static Classification push(DecodedInstruction instruction, RelocationPolicy policy) {
     int width = instruction.mode().widthBits();
     return instruction.firstOperand() instanceof Operand.OfRegister operand
         && operand.register().gpr().isPresent()
@@ -153,7 +153,7 @@ final class Classifier {
             : relocate(instruction, policy);
   }
 
-  private static Classification loadAddress(Instruction instruction) {
+  private static Classification loadAddress(DecodedInstruction instruction) {
     if (instruction.isRipRelative() && instruction.firstOperand() instanceof Operand.OfRegister destination) {
       Gpr gpr = destination.register().gpr().orElseThrow();
       return new Emulate(new Emulation.LoadAddress(gpr, destination.widthBits(), instruction.target()));
@@ -161,7 +161,7 @@ final class Classifier {
     return COPY;
   }
 
-  private static BranchSource source(Instruction instruction) {
+  private static BranchSource source(DecodedInstruction instruction) {
     return switch (instruction.firstOperand()) {
       case Operand.OfRegister operand -> new BranchSource.Register(operand.register().gpr().orElseThrow());
       case Operand.OfMemory operand -> source(instruction, operand);
@@ -170,7 +170,7 @@ final class Classifier {
     };
   }
 
-  private static BranchSource source(Instruction instruction, Operand.OfMemory operand) {
+  private static BranchSource source(DecodedInstruction instruction, Operand.OfMemory operand) {
     Segment segment = switch (operand.segment().name()) {
       case "fs" -> Segment.FS;
       case "gs" -> Segment.GS;
@@ -185,7 +185,7 @@ final class Classifier {
         instruction.addressSize());
   }
 
-  private static Classification relocate(Instruction instruction, RelocationPolicy policy) {
+  private static Classification relocate(DecodedInstruction instruction, RelocationPolicy policy) {
     if (instruction.isPrivileged()) {
       return new Refuse(Refusal.PRIVILEGED);
     }
@@ -203,7 +203,7 @@ final class Classifier {
     return new ReDisplace(instruction.displacementOffset().orElseThrow(), instruction.target(), scratch);
   }
 
-  static Optional<ScratchRegister> scratchRegister(Instruction instruction) {
+  static Optional<ScratchRegister> scratchRegister(DecodedInstruction instruction) {
     int used = instruction.gprMask();
     for (Gpr candidate : SCRATCH_CANDIDATES) {
       if ((used & 1 << candidate.index()) == 0) {
@@ -217,7 +217,7 @@ final class Classifier {
    * Rewrites a RIP-relative instruction to address by a register. The displacement stays in place: modrm gets
    * mod 10, which has 32 bits of displacement as well (and, with EVEX, is not scaled as mod 01 is).
    */
-  static byte[] withBase(Instruction instruction, Gpr base) {
+  static byte[] withBase(DecodedInstruction instruction, Gpr base) {
     byte[] bytes = instruction.bytes();
     int modrm = instruction.modrmOffset();
     bytes[modrm] = (byte) (bytes[modrm] & 0b00_111_000 | 0b10_000_000 | base.index());

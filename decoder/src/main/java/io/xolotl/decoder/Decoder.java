@@ -168,7 +168,7 @@ public final class Decoder {
    * @param offset where it starts
    * @param length how many bytes there are; those behind the instruction do not matter
    * @param address where the first byte is, or will be, in the process
-   * @return an {@link Instruction}, or why there is none
+   * @return a {@link DecodedInstruction}, or why there is none
    * @throws IndexOutOfBoundsException if the range is not within the array
    */
   public Decoding decode(byte[] bytes, int offset, int length, long address) {
@@ -176,7 +176,7 @@ public final class Decoder {
     long layout = backend.parse(bytes, offset, offset + length);
     return layout < 0
         ? undecodable(bytes, offset, length, address, layout)
-        : new Instruction(this, bytes, offset, layout, address);
+        : new DecodedInstruction(this, bytes, offset, layout, address);
   }
 
   /**
@@ -184,7 +184,7 @@ public final class Decoder {
    *
    * @param bytes holds the instruction
    * @param address where the first byte is, or will be, in the process
-   * @return an {@link Instruction}, or why there is none
+   * @return a {@link DecodedInstruction}, or why there is none
    */
   public Decoding decode(byte[] bytes, long address) {
     return decode(bytes, 0, bytes.length, address);
@@ -196,7 +196,7 @@ public final class Decoder {
    * @param segment holds the instruction
    * @param offset where it starts; bytes up to the segment's end may be read
    * @param address where the first byte is, or will be, in the process
-   * @return an {@link Instruction}, or why there is none
+   * @return a {@link DecodedInstruction}, or why there is none
    * @throws IndexOutOfBoundsException if the offset is not within the segment or at its end
    * @throws IllegalStateException if the segment is not alive
    * @throws WrongThreadException if the segment is confined to another thread

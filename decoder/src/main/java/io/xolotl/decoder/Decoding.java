@@ -1,7 +1,7 @@
 package io.xolotl.decoder;
 
 /** What decoding at one address gave. */
-public sealed interface Decoding permits Instruction, Undecodable {
+public sealed interface Decoding permits DecodedInstruction, Undecodable {
 
   /** Returns the address of the first byte, unsigned. */
   long address();

@@ -19,7 +19,7 @@ public sealed interface Emulation {
   record Jump(long target) implements Emulation {}
 
   /** rip becomes the target if the condition holds. */
-  record ConditionalJump(Condition condition, long target) implements Emulation {}
+  record ConditionalJump(ConditionCode condition, long target) implements Emulation {}
 
   /**
    * rip becomes the target if the count says so.

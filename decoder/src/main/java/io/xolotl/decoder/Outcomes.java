@@ -29,14 +29,14 @@ final class Outcomes {
   /** What happens to what is in some code, of which the layout is known. */
   Outcome of(byte[] code, int offset, long layout, RelocationPolicy policy) {
     int form = Layout.form(layout);
-    boolean relative = layout >= 0 && Instruction.isRipRelative(decoder.mode(), code, offset, layout);
+    boolean relative = layout >= 0 && DecodedInstruction.isRipRelative(decoder.mode(), code, offset, layout);
     if (layout < 0 || form == 0 || relative && Layout.addressSize(layout) == 32) {
       return classify(code, offset, policy).outcome();
     }
     int index = form * 2 + (relative ? 1 : 0);
     int outcome = known[index];
     if (outcome == 0) {
-      outcome = learn(new Instruction(decoder, code, offset, layout, 0));
+      outcome = learn(new DecodedInstruction(decoder, code, offset, layout, 0));
       known[index] = (byte) outcome;
     }
     if (outcome == LOOK_CLOSER) {
@@ -50,13 +50,13 @@ final class Outcomes {
     return decoder.classify(code, offset, code.length - offset, 0, policy);
   }
 
-  private static int learn(Instruction instruction) {
+  private static int learn(DecodedInstruction instruction) {
     return Classifier.looksBeyondForm(instruction)
         ? LOOK_CLOSER
         : number(instruction, RelocationPolicy.FULL) | number(instruction, RelocationPolicy.STRICT) << BITS;
   }
 
-  private static int number(Instruction instruction, RelocationPolicy policy) {
+  private static int number(DecodedInstruction instruction, RelocationPolicy policy) {
     return Classifier.classify(instruction, policy).outcome().ordinal() + 1;
   }
 }

@@ -12,7 +12,7 @@ public enum RelocationPolicy {
   FULL;
 
   /** Returns true if an instruction may be copied at all: its copy can be the same bytes, or be changed. */
-  public boolean allowsCopy(Instruction instruction) {
+  public boolean allowsCopy(DecodedInstruction instruction) {
     return this == FULL || !instruction.isRipRelative();
   }
 }

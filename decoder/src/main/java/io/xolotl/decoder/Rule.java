@@ -23,7 +23,7 @@ sealed interface Rule {
   }
 
   /** {@code jcc}. */
-  record JumpIf(Condition condition) implements Rule {}
+  record JumpIf(ConditionCode condition) implements Rule {}
 
   /** {@code loop} and its kin. */
   record LoopIf(LoopKind kind) implements Rule {}
@@ -52,7 +52,7 @@ sealed interface Rule {
       all(Simple.MOVE, "mov");
       all(Simple.SYSCALL, "syscall");
       all(Simple.INTERRUPT, "int");
-      for (Condition condition : Condition.ALL) {
+      for (ConditionCode condition : ConditionCode.ALL) {
         all(new JumpIf(condition), "j" + condition.name().toLowerCase(Locale.ROOT));
       }
       all(new LoopIf(LoopKind.LOOP), "loop");

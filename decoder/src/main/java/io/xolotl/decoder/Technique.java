@@ -50,7 +50,7 @@ public enum Technique {
    * @param classification what happens to it out of line
    * @return empty if it is refused
    */
-  public static Optional<Technique> chosenFor(Instruction instruction, Classification classification) {
+  public static Optional<Technique> chosenFor(DecodedInstruction instruction, Classification classification) {
     return switch (classification) {
       case Classification.Copy _, Classification.ReDisplace _ ->
         Optional.of(instruction.isRepeated() ? TRAPPED : BOOSTED);
@@ -68,7 +68,7 @@ public enum Technique {
    * @param classification what happens to it out of line under the policy
    * @param policy whether copies may be changed
    */
-  public boolean isApplicable(Instruction instruction, Classification classification,
+  public boolean isApplicable(DecodedInstruction instruction, Classification classification,
       RelocationPolicy policy) {
     return switch (classification) {
       case Classification.Copy _, Classification.ReDisplace _, Classification.ScratchRegister _ ->

@@ -46,7 +46,7 @@ class ClassificationProperties {
     assertThat(Rendering.of(decoding, classification)).startsWith(classification.outcome().label());
     assertThat(decoding.length()).isBetween(1, 15);
     assertThat(decoding.bytes()).isEqualTo(Arrays.copyOf(code, decoding.length()));
-    if (decoding instanceof Instruction instruction) {
+    if (decoding instanceof DecodedInstruction instruction) {
       assertThat(instruction.text()).isNotEmpty();
       assertThat(instruction.operands()).hasSizeLessThanOrEqualTo(10);
     }
@@ -57,7 +57,7 @@ class ClassificationProperties {
       @ForAll @From("decoders") Decoder decoder, @ForAll RelocationPolicy policy) {
     CodeCursor cursor = decoder.cursor(code, address);
     Decoding decoding = decoder.decode(code, address);
-    assertThat(cursor.moveTo(0)).isEqualTo(decoding instanceof Instruction).isEqualTo(cursor.isInstruction());
+    assertThat(cursor.moveTo(0)).isEqualTo(decoding instanceof DecodedInstruction).isEqualTo(cursor.isInstruction());
     assertThat(cursor.decoding()).isEqualTo(decoding);
     assertThat(cursor.length()).isEqualTo(decoding.length());
     assertThat(cursor.address()).isEqualTo(address);
@@ -76,7 +76,7 @@ class ClassificationProperties {
 
   @Property(tries = 20_000, seed = "3")
   void whatIsCutShortIsTruncated(@ForAll @From("code") byte[] code) {
-    Assume.that(DECODER.decode(code, 0) instanceof Instruction);
+    Assume.that(DECODER.decode(code, 0) instanceof DecodedInstruction);
     int length = DECODER.decode(code, 0).length();
     for (int cut = 0; cut < length; cut++) {
       assertThat(DECODER.decode(code, 0, cut, 0)).isInstanceOfSatisfying(Undecodable.class,
@@ -98,7 +98,7 @@ class ClassificationProperties {
       assertThat(leadsOn(decoder, bytes, end)).isTrue();
       end++;
     }
-    assertThat(decoder.decode(bytes, 0, end, 0)).isInstanceOf(Instruction.class);
+    assertThat(decoder.decode(bytes, 0, end, 0)).isInstanceOf(DecodedInstruction.class);
   }
 
   /** What is refused for another reason than its end is refused with any byte behind it. */
@@ -122,7 +122,7 @@ class ClassificationProperties {
     for (int next = 0; next < 256; next++) {
       bytes[end] = (byte) next;
       Decoding decoding = decoder.decode(bytes, 0, end + 1, 0);
-      if (decoding instanceof Instruction || isTruncated(decoding)) {
+      if (decoding instanceof DecodedInstruction || isTruncated(decoding)) {
         return true;
       }
     }
@@ -133,7 +133,7 @@ class ClassificationProperties {
   void displacementIsWhereItIsSaidToBe(@ForAll @From("relative") byte[] code, @ForAll long address) {
     Assume.that(DECODER.classify(code, 0, code.length, address,
         RelocationPolicy.FULL) instanceof Classification.ReDisplace);
-    var original = (Instruction) DECODER.decode(code, address);
+    var original = (DecodedInstruction) DECODER.decode(code, address);
     var plan = (Classification.ReDisplace) Classification.of(original, RelocationPolicy.FULL);
     assertThat(plan.target())
         .isEqualTo(original.nextAddress() + (int) INT.get(code, plan.displacementOffset()));
@@ -142,7 +142,7 @@ class ClassificationProperties {
     long copyAddress = address + 0x1000;
     byte[] copy = original.bytes();
     INT.set(copy, plan.displacementOffset(), (int) (plan.target() - (copyAddress + copy.length)));
-    var copied = (Instruction) DECODER.decode(copy, copyAddress);
+    var copied = (DecodedInstruction) DECODER.decode(copy, copyAddress);
     assertThat(copied.mnemonic()).isEqualTo(original.mnemonic());
     assertThat(copied.length()).isEqualTo(original.length());
     boolean reachable = plan.target()
@@ -157,12 +157,12 @@ class ClassificationProperties {
     Optional<Classification.ScratchRegister> plan = scratchRegister(
         DECODER.classify(code, 0, code.length, address, RelocationPolicy.FULL));
     Assume.that(plan.isPresent());
-    var original = (Instruction) DECODER.decode(code, address);
+    var original = (DecodedInstruction) DECODER.decode(code, address);
     Gpr scratch = plan.get().register();
     assertThat(original.uses(scratch)).isFalse();
     assertThat(scratch).isNotEqualTo(Gpr.RSP);
 
-    var copy = (Instruction) DECODER.decode(plan.get().bytes(), address);
+    var copy = (DecodedInstruction) DECODER.decode(plan.get().bytes(), address);
     assertThat(copy.length()).isEqualTo(original.length());
     assertThat(copy.mnemonic()).isEqualTo(original.mnemonic());
     assertThat(copy.encoding()).isEqualTo(original.encoding());
@@ -181,7 +181,7 @@ class ClassificationProperties {
         .isEqualTo(original.ripRelativeTarget().orElseThrow());
   }
 
-  private static Operand withBase(Operand operand, Gpr scratch, Instruction copy) {
+  private static Operand withBase(Operand operand, Gpr scratch, DecodedInstruction copy) {
     if (operand instanceof Operand.OfMemory m && m.base().isPresent()
         && m.base().get().name().endsWith("ip")) {
       Register base = DECODER.registers().stream()

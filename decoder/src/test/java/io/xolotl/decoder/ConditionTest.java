@@ -31,7 +31,7 @@ class ConditionTest {
 
   @Test
   void conditionsAreThoseOfTheBookForAllFlags() {
-    for (Condition condition : Condition.values()) {
+    for (ConditionCode condition : ConditionCode.values()) {
       for (long rflags = 0; rflags < 1 << 12; rflags++) {
         assertThat(condition.test(rflags)).as("%s of %#x", condition, rflags)
             .isEqualTo(BY_THE_BOOK.get(condition.ordinal()).test(rflags));

@@ -128,7 +128,7 @@ class DecoderTest {
     // mov eax, number
     byte[] code = {(byte) 0xb8, (byte) number, (byte) (number >> 8), 0, 0};
     for (int i = 0; i < 500; i++) {
-      var instruction = (Instruction) INTEL.decode(code, number);
+      var instruction = (DecodedInstruction) INTEL.decode(code, number);
       var immediate = (Operand.OfImmediate) instruction.operands().get(1);
       if (immediate.value() != number || !instruction.text().equals("mov eax, 0x%02X".formatted(number))) {
         return false;

@@ -29,7 +29,7 @@ class InstructionFilesTest {
 
   private static void assertClassified(Line line) {
     Decoding decoding = line.reader().decoder.decode(line.bytes(), InstructionFile.ADDRESS);
-    if (decoding instanceof Instruction instruction) {
+    if (decoding instanceof DecodedInstruction instruction) {
       assertThat(instruction.length()).as("length").isEqualTo(line.bytes().length);
       assertThat(instruction.bytes()).isEqualTo(line.bytes());
     }
@@ -79,7 +79,7 @@ class InstructionFilesTest {
   void everyEncodingOccurs() {
     Set<Encoding> seen = InstructionFile.readAll().stream()
         .map(line -> line.reader().decoder.decode(line.bytes(), InstructionFile.ADDRESS))
-        .filter(Instruction.class::isInstance).map(instruction -> ((Instruction) instruction).encoding())
+        .filter(DecodedInstruction.class::isInstance).map(instruction -> ((DecodedInstruction) instruction).encoding())
         .collect(Collectors.toSet());
     assertThat(seen).isEqualTo(EnumSet.allOf(Encoding.class));
   }

@@ -18,14 +18,14 @@ class InstructionTest {
 
   private static final Decoder DECODER = Decoder.of(MachineMode.LONG_64, CpuVendor.AMD, false);
 
-  private static Instruction instruction(String hex) {
-    return (Instruction) DECODER.decode(HexFormat.ofDelimiter(" ").parseHex(hex), 0x401000);
+  private static DecodedInstruction instruction(String hex) {
+    return (DecodedInstruction) DECODER.decode(HexFormat.ofDelimiter(" ").parseHex(hex), 0x401000);
   }
 
   @Test
   void describesItself() {
     // mov qword ptr [rip+0x10], 0x12345678
-    Instruction mov = instruction("48 c7 05 10 00 00 00 78 56 34 12 90 90");
+    DecodedInstruction mov = instruction("48 c7 05 10 00 00 00 78 56 34 12 90 90");
     assertThat(mov.address()).isEqualTo(0x401000);
     assertThat(mov.length()).isEqualTo(11);
     assertThat(mov.nextAddress()).isEqualTo(0x40100b);
@@ -54,26 +54,26 @@ class InstructionTest {
 
   @Test
   void eipRelativeTargetWrapsAt4Gib() {
-    var high = (Instruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"), 0xffff_fff0L);
+    var high = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"), 0xffff_fff0L);
     assertThat(high.addressSize()).isEqualTo(32);
     assertThat(high.ripRelativeTarget()).hasValue(7);
     var plan = (Classification.ScratchRegister) Classification.of(high, RelocationPolicy.FULL);
     assertThat(plan.value()).isEqualTo(0xffff_fff7L);
-    var above = (Instruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"), 0x7_0000_0000L);
+    var above = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"), 0x7_0000_0000L);
     assertThat(((Classification.ScratchRegister) Classification.of(above, RelocationPolicy.FULL)).value())
         .isEqualTo(7);
   }
 
   @Test
   void branchesHaveATarget() {
-    Instruction jz = instruction("74 fe");
+    DecodedInstruction jz = instruction("74 fe");
     assertThat(jz.branchKind()).isEqualTo(BranchKind.SHORT);
     assertThat(jz.branchTarget()).hasValue(0x401000);
     assertThat(jz.isRipRelative()).isFalse();
     assertThat(instruction("c3").branchKind()).isEqualTo(BranchKind.NEAR);
     assertThat(instruction("cb").branchKind()).isEqualTo(BranchKind.FAR);
     assertThat(instruction("ff e0").branchTarget()).isEmpty();
-    var xbegin = (Instruction) DECODER.decode(HexFormat.of().parseHex("c7f800000000"), 0x7f00_0000_0000L);
+    var xbegin = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("c7f800000000"), 0x7f00_0000_0000L);
     assertThat(xbegin.branchTarget()).hasValue(0x7f00_0000_0006L);
   }
 
@@ -100,7 +100,7 @@ class InstructionTest {
   @Test
   void farPointersAreOperandsOf32BitCode() {
     Decoder decoder = Decoder.of(MachineMode.COMPAT_32, CpuVendor.INTEL, false);
-    var call = (Instruction) decoder.decode(HexFormat.of().parseHex("9a785634122000"), 0);
+    var call = (DecodedInstruction) decoder.decode(HexFormat.of().parseHex("9a785634122000"), 0);
     assertThat(call.operands().getFirst())
         .isEqualTo(new Operand.OfFarPointer(0x20, 0x12345678, 48, Operand.Visibility.EXPLICIT));
   }
@@ -113,10 +113,10 @@ class InstructionTest {
 
   @Test
   void registersIncludeTheHiddenOnes() {
-    Instruction push = instruction("50");
+    DecodedInstruction push = instruction("50");
     assertThat(push.registersRead()).extracting(Register::name).contains("rax", "rsp");
     assertThat(push.registersWritten()).extracting(Register::name).containsExactly("rsp");
-    Instruction div = instruction("f7 f1");
+    DecodedInstruction div = instruction("f7 f1");
     assertThat(div.registersRead()).extracting(Register::name).contains("ecx", "eax", "edx");
     assertThat(div.registersWritten()).extracting(Register::name).contains("eax", "edx");
   }
@@ -124,14 +124,14 @@ class InstructionTest {
   @Test
   void highByteRegistersArePartsOfTheFirstFour() {
     // mov ah, bh: numbers 4 and 7, which are rsp and rdi elsewhere
-    Instruction mov = instruction("88 fc");
+    DecodedInstruction mov = instruction("88 fc");
     assertThat(Arrays.stream(Gpr.values()).filter(mov::uses)).containsExactly(Gpr.RAX, Gpr.RBX);
   }
 
   /** Zydis issue 592: a SIB byte without a base keeps having none under 67 with REX.B. */
   @Test
   void noBaseUnderAnAddressSizePrefixIsNoR13() {
-    Instruction mov = instruction("67 41 8b 04 25 44 33 22 11");
+    DecodedInstruction mov = instruction("67 41 8b 04 25 44 33 22 11");
     assertThat(mov.text()).isEqualTo("mov eax, [0x11223344]");
     assertThat(mov.uses(Gpr.R13)).isFalse();
     assertThat(mov.operands().get(1)).isInstanceOfSatisfying(Operand.OfMemory.class, memory -> {
@@ -142,10 +142,10 @@ class InstructionTest {
 
   @Test
   void flagsAreBitsOfRflags() {
-    Instruction jz = instruction("74 00");
+    DecodedInstruction jz = instruction("74 00");
     assertThat(jz.flagsRead()).isEqualTo(ZF);
     assertThat(jz.flagsWritten()).isZero();
-    Instruction adc = instruction("11 c0");
+    DecodedInstruction adc = instruction("11 c0");
     assertThat(adc.flagsRead()).isEqualTo(CF);
     assertThat(adc.flagsWritten() & (CF | ZF)).isEqualTo(CF | ZF);
     assertThat(instruction("fc").flagsWritten()).isEqualTo(DF);

@@ -14,7 +14,7 @@ final class Rendering {
     String label = classification.outcome().label();
     return switch (classification) {
       case Classification.Copy _ ->
-        decoding instanceof Instruction i && i.isRepeated() ? label + " repeated" : label;
+        decoding instanceof DecodedInstruction i && i.isRepeated() ? label + " repeated" : label;
       case Classification.ReDisplace r -> "%s %d 0x%x".formatted(label, r.displacementOffset(), r.target())
           + r.alternative().map(s -> " or " + scratch(s)).orElse("");
       case Classification.ScratchRegister s -> label + " " + scratch(s);
@@ -32,7 +32,7 @@ final class Rendering {
     return switch (emulation) {
       case Emulation.Nop() -> "nop";
       case Emulation.Jump(long target) -> "jump 0x%x".formatted(target);
-      case Emulation.ConditionalJump(Condition condition, long target) ->
+      case Emulation.ConditionalJump(ConditionCode condition, long target) ->
         "jump-if %s 0x%x".formatted(condition, target);
       case Emulation.Loop(LoopKind kind, int size, long target) ->
         "loop %s %d 0x%x".formatted(kind, size, target);

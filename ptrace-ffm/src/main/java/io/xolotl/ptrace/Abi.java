@@ -16,11 +16,11 @@ import java.util.List;
 public enum Abi {
   /** 64-bit code, which calls the kernel by {@code syscall}. */
   X86_64(8, 0x33, 0x7fff_ffff_f000L, new byte[]{0x0f, 0x05}, 0xc000_003e, 9, 11, 56, 58, 157, 219,
-      List.of(Register.RDI, Register.RSI, Register.RDX, Register.R10, Register.R8, Register.R9)),
+      List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.R10, UserRegister.R8, UserRegister.R9)),
 
   /** 32-bit code, which calls the kernel by {@code int 0x80}; the numbers are those of syscall_32.tbl. */
   I386(4, 0x23, 0xffff_e000L, new byte[]{(byte) 0xcd, (byte) 0x80}, 0x4000_0003, 192, 91, 120, 190, 172, 0,
-      List.of(Register.RBX, Register.RCX, Register.RDX, Register.RSI, Register.RDI, Register.RBP));
+      List.of(UserRegister.RBX, UserRegister.RCX, UserRegister.RDX, UserRegister.RSI, UserRegister.RDI, UserRegister.RBP));
 
   // The kernel's __USER_DS, and what Xen adds to the selectors of paravirtualized guests (FLAT_RING3_CS64 and
   // others).
@@ -43,10 +43,10 @@ public enum Abi {
   private final int vforkNumber;
   private final int prctl;
   private final int restart;
-  private final List<Register> arguments;
+  private final List<UserRegister> arguments;
 
   Abi(int wordBytes, long codeSegment, long addressLimit, byte[] systemCall, int auditArchitecture, int mmap,
-      int munmap, int cloneNumber, int vforkNumber, int prctl, int restart, List<Register> arguments) {
+      int munmap, int cloneNumber, int vforkNumber, int prctl, int restart, List<UserRegister> arguments) {
     this.wordBytes = wordBytes;
     this.codeSegment = codeSegment;
     this.addressLimit = addressLimit;
@@ -72,8 +72,8 @@ public enum Abi {
    * 64-bit code has no such stack.
    */
   public boolean isOf(Registers registers) {
-    long ss = registers.get(Register.SS) & ~XEN;
-    return (registers.get(Register.CS) & ~XEN) == codeSegment && (this == X86_64 || ss == USER_DATA);
+    long ss = registers.get(UserRegister.SS) & ~XEN;
+    return (registers.get(UserRegister.CS) & ~XEN) == codeSegment && (this == X86_64 || ss == USER_DATA);
   }
 
   /**
@@ -109,13 +109,13 @@ public enum Abi {
    */
   void enter(Registers registers) {
     if (!isOf(registers)) {
-      registers.set(Register.CS, codeSegment);
-      registers.set(Register.SS, USER_DATA);
+      registers.set(UserRegister.CS, codeSegment);
+      registers.set(UserRegister.SS, USER_DATA);
     }
   }
 
   /** The register of a system call's argument. */
-  Register argument(int index) {
+  UserRegister argument(int index) {
     return arguments.get(index);
   }
 

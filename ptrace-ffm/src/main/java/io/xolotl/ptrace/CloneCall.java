@@ -31,7 +31,7 @@ record CloneCall(long flags) {
     thread.readRegisters(registers);
     Abi caller = Abi.of(registers);
     long argument = caller.firstArgument(registers);
-    int number = (int) registers.get(Register.ORIG_RAX);
+    int number = (int) registers.get(UserRegister.ORIG_RAX);
     if (number == caller.cloneNumber()) {
       return new CloneCall(argument);
     }

@@ -80,7 +80,7 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
   }
 
   /** The same in another directory. */
-  public LaunchRequest in(Path replacement) {
+  public LaunchRequest withDirectory(Path replacement) {
     return new LaunchRequest(command, environment, replacement, input, output, error);
   }
 

@@ -138,7 +138,7 @@ final class Launcher {
     long instruction = shell.process().systemCallSite().get();
     registers.rip(instruction);
     registers.rax(SYS_EXECVE);
-    registers.set(Register.ORIG_RAX, -1);
+    registers.set(UserRegister.ORIG_RAX, -1);
     shell.writeRegisters(registers);
     while (true) {
       shell.step(0);

@@ -14,11 +14,11 @@ import java.util.Locale;
  */
 public final class Registers {
 
-  static final int COUNT = Register.values().length;
+  static final int COUNT = UserRegister.values().length;
   static final long BYTES = COUNT * 8L;
 
   /** The registers in front of the bases and selectors of segments, rax to ss. */
-  private static final int COUNT_WITHOUT_SEGMENTS = Register.FS_BASE.ordinal();
+  private static final int COUNT_WITHOUT_SEGMENTS = UserRegister.FS_BASE.ordinal();
 
   private final long[] values = new long[COUNT];
   private boolean changed;
@@ -35,7 +35,7 @@ public final class Registers {
    *
    * @param register which one
    */
-  public long get(Register register) {
+  public long get(UserRegister register) {
     return values[register.ordinal()];
   }
 
@@ -45,10 +45,10 @@ public final class Registers {
    * @param register which one
    * @param value its new value
    */
-  public void set(Register register, long value) {
+  public void set(UserRegister register, long value) {
     values[register.ordinal()] = value;
     changed = true;
-    segments |= register == Register.CS || register == Register.SS
+    segments |= register == UserRegister.CS || register == UserRegister.SS
         || register.ordinal() >= COUNT_WITHOUT_SEGMENTS;
     count = Math.max(count, register.ordinal() + 1);
   }
@@ -65,52 +65,52 @@ public final class Registers {
 
   /** Sets all but the bases and selectors of segments to what they are in other registers. */
   public void setAllButSegments(Registers other) {
-    long cs = get(Register.CS);
-    long ss = get(Register.SS);
+    long cs = get(UserRegister.CS);
+    long ss = get(UserRegister.SS);
     System.arraycopy(other.values, 0, values, 0, COUNT_WITHOUT_SEGMENTS);
-    values[Register.CS.ordinal()] = cs;
-    values[Register.SS.ordinal()] = ss;
+    values[UserRegister.CS.ordinal()] = cs;
+    values[UserRegister.SS.ordinal()] = ss;
     changed = true;
   }
 
   /** Instruction pointer. */
   public long rip() {
-    return get(Register.RIP);
+    return get(UserRegister.RIP);
   }
 
   /** Sets the instruction pointer. */
   public void rip(long value) {
-    set(Register.RIP, value);
+    set(UserRegister.RIP, value);
   }
 
   /** Stack pointer. */
   public long rsp() {
-    return get(Register.RSP);
+    return get(UserRegister.RSP);
   }
 
   /** Sets the stack pointer. */
   public void rsp(long value) {
-    set(Register.RSP, value);
+    set(UserRegister.RSP, value);
   }
 
   /** Register rax: by the System V ABI the value that a function returns. */
   public long rax() {
-    return get(Register.RAX);
+    return get(UserRegister.RAX);
   }
 
   /** Sets register rax. */
   public void rax(long value) {
-    set(Register.RAX, value);
+    set(UserRegister.RAX, value);
   }
 
   /** Flags register. */
   public long rflags() {
-    return get(Register.RFLAGS);
+    return get(UserRegister.RFLAGS);
   }
 
   /** Sets the flags register; the kernel accepts only the flags that user code may change, and TF. */
   public void rflags(long value) {
-    set(Register.RFLAGS, value);
+    set(UserRegister.RFLAGS, value);
   }
 
   /**
@@ -133,14 +133,14 @@ public final class Registers {
     set(argumentRegister(index), value);
   }
 
-  private static Register argumentRegister(int index) {
+  private static UserRegister argumentRegister(int index) {
     return switch (index) {
-      case 0 -> Register.RDI;
-      case 1 -> Register.RSI;
-      case 2 -> Register.RDX;
-      case 3 -> Register.RCX;
-      case 4 -> Register.R8;
-      case 5 -> Register.R9;
+      case 0 -> UserRegister.RDI;
+      case 1 -> UserRegister.RSI;
+      case 2 -> UserRegister.RDX;
+      case 3 -> UserRegister.RCX;
+      case 4 -> UserRegister.R8;
+      case 5 -> UserRegister.R9;
       default -> throw new IllegalArgumentException("integer argument " + index + " is not in a register");
     };
   }
@@ -184,7 +184,7 @@ public final class Registers {
   @Override
   public String toString() {
     var text = new StringBuilder();
-    for (Register register : Register.values()) {
+    for (UserRegister register : UserRegister.values()) {
       text.append(text.isEmpty() ? "" : " ").append(register.name().toLowerCase(Locale.ROOT))
           .append("=0x")
           .append(Long.toHexString(get(register)));

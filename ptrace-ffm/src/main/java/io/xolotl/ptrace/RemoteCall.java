@@ -96,7 +96,7 @@ final class RemoteCall {
     long instruction = thread.process().systemCallSite().get();
     registers.rip(instruction);
     registers.rax(number);
-    registers.set(Register.ORIG_RAX, -1);
+    registers.set(UserRegister.ORIG_RAX, -1);
     for (int i = 0; i < arguments.length; i++) {
       registers.set(abi.argument(i), abi.word(arguments[i]));
     }

@@ -264,7 +264,7 @@ public final class TracedThread {
 
   /**
    * Sets all general registers. Bases and selectors of segments are set only up to the last that was set
-   * since they were read, in the order of {@link Register}. A program may have given them values
+   * since they were read, in the order of {@link UserRegister}. A program may have given them values
    * that the CPU takes but putreg() refuses (arch/x86/kernel/ptrace.c): a null selector other than 0, or a
    * base that is no user address.
    *

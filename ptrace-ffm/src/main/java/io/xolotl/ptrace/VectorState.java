@@ -74,6 +74,11 @@ public final class VectorState {
     return Double.longBitsToDouble(segment().get(JAVA_LONG_UNALIGNED, offset(XMM, index, 16)));
   }
 
+  /** The lower four bytes of an XMM register as a float: a floating-point argument or result by the ABI. */
+  public float xmmFloat(int index) {
+    return Float.intBitsToFloat(segment().get(JAVA_INT_UNALIGNED, offset(XMM, index, 16)));
+  }
+
   /** Changes the lower eight bytes of an XMM register. */
   public void xmmDouble(int index, double value) {
     segment().set(JAVA_LONG_UNALIGNED, offset(XMM, index, 16), Double.doubleToRawLongBits(value));

@@ -132,7 +132,7 @@ class LaunchTest {
     Path program = Files.copy(Path.of("/bin/echo"), directory.resolve("only=here"));
     assertThat(run(request("only=here", "x").withEnvironment(Map.of("PATH", "/nowhere:" + directory))))
         .isEqualTo("x\n");
-    assertThat(run(request("./only=here", "y").in(directory))).isEqualTo("y\n");
+    assertThat(run(request("./only=here", "y").withDirectory(directory))).isEqualTo("y\n");
     Files.delete(program);
     Files.delete(output);
     assertRefused(request("only=here").withEnvironment(Map.of("PATH", "/nowhere:" + directory)), "PATH");
@@ -141,7 +141,7 @@ class LaunchTest {
   @Test
   void workingDirectory() throws IOException {
     Path spaced = Files.createDirectory(directory.resolve("a b"));
-    assertThat(run(request("/bin/pwd").in(spaced))).isEqualTo(spaced.toRealPath() + "\n");
+    assertThat(run(request("/bin/pwd").withDirectory(spaced))).isEqualTo(spaced.toRealPath() + "\n");
   }
 
   @Test
@@ -303,7 +303,7 @@ class LaunchTest {
 
   @Test
   void whatCannotBeSetUpIsRefused() {
-    assertRefused(request("/bin/true").in(directory.resolve("missing")), "missing is no directory");
+    assertRefused(request("/bin/true").withDirectory(directory.resolve("missing")), "missing is no directory");
     assertRefused(LaunchRequest.of(List.of("/bin/true")).withStreams(
         new Stream.File(directory.resolve("missing"), false), NOTHING, NOTHING), "missing cannot be read");
     assertRefused(LaunchRequest.of(List.of("/bin/true")).withStreams(NOTHING,

@@ -31,20 +31,20 @@ class ThreadStateTest {
   private static final byte BREAKPOINT = (byte) 0xcc;
 
   /** Byte offsets in struct user_regs_struct, from sys/user.h. */
-  private static final Map<Register, Integer> OFFSETS = Map.ofEntries(Map.entry(Register.R15, 0),
-      Map.entry(Register.R14, 8), Map.entry(Register.R13, 16), Map.entry(Register.R12, 24),
-      Map.entry(Register.RBP, 32), Map.entry(Register.RBX, 40), Map.entry(Register.R11, 48),
-      Map.entry(Register.R10, 56), Map.entry(Register.R9, 64), Map.entry(Register.R8, 72),
-      Map.entry(Register.RAX, 80), Map.entry(Register.RCX, 88), Map.entry(Register.RDX, 96),
-      Map.entry(Register.RSI, 104), Map.entry(Register.RDI, 112), Map.entry(Register.ORIG_RAX, 120),
-      Map.entry(Register.RIP, 128), Map.entry(Register.CS, 136), Map.entry(Register.RFLAGS, 144),
-      Map.entry(Register.RSP, 152), Map.entry(Register.SS, 160), Map.entry(Register.FS_BASE, 168),
-      Map.entry(Register.GS_BASE, 176), Map.entry(Register.DS, 184), Map.entry(Register.ES, 192),
-      Map.entry(Register.FS, 200), Map.entry(Register.GS, 208));
+  private static final Map<UserRegister, Integer> OFFSETS = Map.ofEntries(Map.entry(UserRegister.R15, 0),
+      Map.entry(UserRegister.R14, 8), Map.entry(UserRegister.R13, 16), Map.entry(UserRegister.R12, 24),
+      Map.entry(UserRegister.RBP, 32), Map.entry(UserRegister.RBX, 40), Map.entry(UserRegister.R11, 48),
+      Map.entry(UserRegister.R10, 56), Map.entry(UserRegister.R9, 64), Map.entry(UserRegister.R8, 72),
+      Map.entry(UserRegister.RAX, 80), Map.entry(UserRegister.RCX, 88), Map.entry(UserRegister.RDX, 96),
+      Map.entry(UserRegister.RSI, 104), Map.entry(UserRegister.RDI, 112), Map.entry(UserRegister.ORIG_RAX, 120),
+      Map.entry(UserRegister.RIP, 128), Map.entry(UserRegister.CS, 136), Map.entry(UserRegister.RFLAGS, 144),
+      Map.entry(UserRegister.RSP, 152), Map.entry(UserRegister.SS, 160), Map.entry(UserRegister.FS_BASE, 168),
+      Map.entry(UserRegister.GS_BASE, 176), Map.entry(UserRegister.DS, 184), Map.entry(UserRegister.ES, 192),
+      Map.entry(UserRegister.FS, 200), Map.entry(UserRegister.GS, 208));
 
   @Test
   void registersHaveTheKernelsOffsets() {
-    assertThat(OFFSETS).hasSize(Register.values().length);
+    assertThat(OFFSETS).hasSize(UserRegister.values().length);
     assertThat(Registers.BYTES).isEqualTo(216);
     long[] raw = new long[27];
     Arrays.setAll(raw, i -> 0x1000 + 8L * i);
@@ -54,7 +54,7 @@ class ThreadStateTest {
     OFFSETS.forEach((register, offset) -> assertThat(registers.get(register)).as("%s", register)
         .isEqualTo(0x1000 + offset));
     long[] back = new long[27];
-    registers.set(Register.GS, 7);
+    registers.set(UserRegister.GS, 7);
     assertThat(registers.isChanged()).isTrue();
     registers.store(MemorySegment.ofArray(back));
     raw[26] = 7;
@@ -68,20 +68,20 @@ class ThreadStateTest {
     registers.rsp(2);
     registers.rax(3);
     registers.rflags(4);
-    assertThat(List.of(registers.get(Register.RIP), registers.get(Register.RSP), registers.get(Register.RAX),
-        registers.get(Register.RFLAGS))).containsExactly(1L, 2L, 3L, 4L);
-    var arguments = List.of(Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9);
+    assertThat(List.of(registers.get(UserRegister.RIP), registers.get(UserRegister.RSP), registers.get(UserRegister.RAX),
+        registers.get(UserRegister.RFLAGS))).containsExactly(1L, 2L, 3L, 4L);
+    var arguments = List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.RCX, UserRegister.R8, UserRegister.R9);
     for (int i = 0; i < 6; i++) {
       registers.argument(i, 100 + i);
       assertThat(registers.get(arguments.get(i))).isEqualTo(100 + i).isEqualTo(registers.argument(i));
     }
     assertThatThrownBy(() -> registers.argument(6)).isInstanceOf(IllegalArgumentException.class);
     // Intel SDM volume 2, table 2-2.
-    var order = List.of(Register.RAX, Register.RCX, Register.RDX, Register.RBX, Register.RSP, Register.RBP,
-        Register.RSI, Register.RDI, Register.R8, Register.R9, Register.R10, Register.R11, Register.R12,
-        Register.R13, Register.R14, Register.R15);
+    var order = List.of(UserRegister.RAX, UserRegister.RCX, UserRegister.RDX, UserRegister.RBX, UserRegister.RSP, UserRegister.RBP,
+        UserRegister.RSI, UserRegister.RDI, UserRegister.R8, UserRegister.R9, UserRegister.R10, UserRegister.R11, UserRegister.R12,
+        UserRegister.R13, UserRegister.R14, UserRegister.R15);
     for (int i = 0; i < 16; i++) {
-      assertThat(Register.general(i)).isEqualTo(order.get(i));
+      assertThat(UserRegister.general(i)).isEqualTo(order.get(i));
     }
     var copy = new Registers();
     copy.copyFrom(registers);

@@ -59,8 +59,7 @@ final class Handlers {
     } finally {
       onTracer.exit();
     }
-    statistics.handlerError();
-    reportError(onTracer, probe, thrown);
+    failed(onTracer, probe, thrown);
     return false;
   }
 
@@ -94,8 +93,7 @@ final class Handlers {
       // Rejected, or no memory for a thread.
       hit.handedOver = null;
       probe.handlerReturned();
-      statistics.handlerError();
-      reportError(onTracer, probe, e);
+      failed(onTracer, probe, e);
       return false;
     }
   }
@@ -127,12 +125,35 @@ final class Handlers {
         code.exit();
       }
       if (thrown != null) {
-        statistics.handlerError();
-        reportError(code, probe, thrown);
+        failed(code, probe, thrown);
       }
     } finally {
       IN_HANDLER.set(outer);
       hit.end();
+    }
+  }
+
+  /** A user's code has failed. With as many errors as a probe may have, it ends. */
+  private void failed(UserCode code, Probe probe, Throwable thrown) {
+    statistics.handlerError();
+    reportError(code, probe, thrown);
+    // The handlers of a function's exits are its entry's.
+    ReturnProbe owner = probe.owner();
+    Probe counted = owner == null ? probe : owner.entry();
+    if (counted.countError()) {
+      String subject = owner == null ? probe.toString() : owner.toString();
+      try {
+        if (owner == null) {
+          probe.unregister();
+        } else {
+          owner.unregister();
+        }
+      } catch (ProbeException e) {
+        reportError(code, counted, e);
+      }
+      statistics.lost(ProbeException.Reason.TOO_MANY_ERRORS);
+      reportError(code, counted, new ProbeException(ProbeException.Reason.TOO_MANY_ERRORS, subject
+          + " is unregistered: it has failed " + counted.request().errorLimit() + " times, as often as it may"));
     }
   }
 

@@ -1,7 +1,7 @@
 package io.xolotl.xol;
 
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
@@ -193,7 +193,7 @@ final class Hits {
       if (!tracee.isInCopy()) {
         tracee.release();
       }
-      statistics.hit(hit.handlers(), System.nanoTime() - hit.stoppedAt());
+      statistics.hit(hit.handlers(), System.nanoTime() - hit.seenAt());
       // Also where a request has failed: a session that closes waits for nothing else.
       session.hitFinished();
     }
@@ -268,7 +268,7 @@ final class Hits {
   private void endInOtherCode(Tracee tracee, Site site) {
     table.end(site, new ProbeException(ProbeException.Reason.OTHER_CODE, site.address(),
         "thread " + tracee.thread().tid() + " executes " + SiteException.hex(site.address())
-            + " as code for cs=" + SiteException.hex(tracee.registers().get(Register.CS)) + ", but '"
+            + " as code for cs=" + SiteException.hex(tracee.registers().get(UserRegister.CS)) + ", but '"
             + site.instruction.text() + "' was decoded as " + site.instruction.mode().widthBits()
             + "-bit code: the probe is removed"));
     goOnAt(tracee, site.address());

@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -59,7 +60,7 @@ final class Locator {
         } else if (e.reason() == SymbolException.Reason.INTERRUPTED) {
           throw e;
         } else {
-          refused.accept(probe, e);
+          refused.accept(probe, probe.request().whenMapped() ? e : e.orWait());
         }
       }
     }
@@ -230,6 +231,22 @@ final class Locator {
     return symbols.isLandingPad(address);
   }
 
+  /**
+   * The function that tells where {@code errno} is, in the C library which a function is in.
+   *
+   * @return its address; empty if the function is in no C library
+   */
+  synchronized OptionalLong errnoFunctionAt(long function) {
+    symbols.update(process.mappings());
+    return symbols.errnoFunctionAt(function);
+  }
+
+  /** The same in the only C library of the process. */
+  synchronized long errnoFunction() {
+    symbols.update(process.mappings());
+    return symbols.errnoFunction();
+  }
+
   synchronized String describe(long address) {
     symbols.update(process.mappings());
     return symbols.describe(address);
@@ -247,10 +264,10 @@ final class Locator {
         : names.stream().map(name -> (ProbeLocation) new ProbeLocation.Symbol(module, name, 0)).toList();
   }
 
-  synchronized List<Function> functions(String module) {
+  synchronized List<ModuleFunction> functions(String module) {
     symbols.update(process.mappings());
     return symbols.functions(module).stream()
-        .map(f -> new Function(f.module().name(), f.names(), f.start(), f.size(), locations(module, f)))
+        .map(f -> new ModuleFunction(f.module().name(), f.names(), f.start(), f.size(), locations(module, f)))
         .toList();
   }
 }

@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,6 +40,9 @@ public final class Probe {
    */
   private @Nullable FailureLog failures;
 
+  /** Of its handlers and its condition; whoever runs them counts. */
+  private final AtomicLong errors = new AtomicLong();
+
   /** Written by the tracer thread only. */
   private volatile long hits;
 
@@ -47,6 +51,9 @@ public final class Probe {
 
   /** Written by the tracer thread only. */
   private volatile boolean ended;
+
+  /** Null until it is asked for; written by whoever asks, who all find the same. */
+  private volatile @Nullable OptionalLong errnoFunction;
 
   /** Its handler may execute the instruction, and so comes behind all others. */
   private final boolean last;
@@ -175,6 +182,14 @@ public final class Probe {
   }
 
   /**
+   * How often its handler or its condition has failed: by what it threw, or because the executor rejected the
+   * handler.
+   */
+  public long errors() {
+    return errors.get();
+  }
+
+  /**
    * Returns true if hits are handled: the module is mapped, the probe is not unregistered, and the process
    * runs the same program.
    */
@@ -206,11 +221,11 @@ public final class Probe {
   }
 
   ProbeHandler handler() {
-    return request.handler();
+    return request.handler().handler();
   }
 
   HandlerContext context() {
-    return request.context();
+    return request.handler().context();
   }
 
   /** Tracer thread only. */
@@ -218,6 +233,20 @@ public final class Probe {
   long countHit() {
     // One writer: the tracer thread.
     return hits = hits + 1;
+  }
+
+  /**
+   * Where the C library that the probed function is in tells where errno is; empty if it is in none. Any
+   * thread.
+   */
+  OptionalLong errnoFunction() {
+    OptionalLong known = errnoFunction;
+    if (known == null) {
+      // It does not change while the module is mapped, and without that nobody hits this probe.
+      known = process.session().locator().errnoFunctionAt(address());
+      errnoFunction = known;
+    }
+    return known;
   }
 
   /** Tracer thread only. */
@@ -261,6 +290,11 @@ public final class Probe {
       }
       return known;
     }
+  }
+
+  /** A handler or a condition has failed; returns true if no more of that is wanted. Any thread. */
+  boolean countError() {
+    return errors.incrementAndGet() == request.errorLimit();
   }
 
   boolean isHandling() {

@@ -108,6 +108,12 @@ public final class ProbeException extends RuntimeException {
      * probes on instructions that are {@linkplain Technique#EMULATED emulated} need none.
      */
     SECCOMP,
+    /** The process has no thread of an id that a probe is limited to. */
+    NO_SUCH_THREAD,
+    /** The handler or the condition has failed as often as the request allows; the probe is unregistered. */
+    TOO_MANY_ERRORS,
+    /** Nothing shows where the C library that a function belongs to has its {@code errno}. */
+    ERRNO_NOT_FOUND,
     /** The session has been closed. */
     CLOSED,
     /** A breakpoint could not be removed: the process dies if a thread hits it. */

@@ -2,12 +2,16 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.VectorState;
+import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.site.Site;
 import io.xolotl.xol.tracee.Tracee;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -18,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * handler may pass it to other threads as long as it waits for them.
  */
 public final class ProbeHit {
+
+  /** MAX_ERRNO of the kernel's include/linux/err.h. */
+  private static final int MOST_ERRNO = 4095;
 
   private final Session session;
   private final Tracee tracee;
@@ -69,13 +76,9 @@ public final class ProbeHit {
     return whenReturned;
   }
 
-  /** When it has stopped, by {@link System#nanoTime}, and for how many probes. The tracer thread's. */
-  private long stoppedAt;
+  /** When the stop was seen, and for how many probes it is one. Written by the tracer thread. */
+  private long seenAt;
   private int handlers;
-
-  long stoppedAt() {
-    return stoppedAt;
-  }
 
   void countHandler() {
     handlers++;
@@ -87,7 +90,7 @@ public final class ProbeHit {
 
   /** A thread has hit a site, with these probes. */
   void arrive(Site hit, Probe[] probes) {
-    stoppedAt = System.nanoTime();
+    seenAt = System.nanoTime();
     handlers = 0;
     site = hit;
     chain = probes;
@@ -130,6 +133,15 @@ public final class ProbeHit {
   public long number() {
     current();
     return number;
+  }
+
+  /**
+   * When the tracer thread saw that the thread had stopped, by {@link System#nanoTime}. The thread arrived
+   * earlier, by the time that the tracer thread was busy with other hits; handlers of several probes at one
+   * instruction have the same time.
+   */
+  public long seenAt() {
+    return seenAt;
   }
 
   /**
@@ -190,6 +202,77 @@ public final class ProbeHit {
     }
   }
 
+  /**
+   * A {@code float} argument of the function whose first instruction is probed, by the System V ABI.
+   *
+   * @param index in 64-bit code the number of the argument among those of type float and double, 0 to 7; in
+   *     32-bit code, where all arguments are on the stack, its place there as {@link #argument(int)} counts
+   */
+  public float floatArgument(int index) {
+    return wordBytes() == 8
+        ? vectorState().xmmFloat(Objects.checkIndex(index, 8))
+        : Float.intBitsToFloat(memory().readInt(stackArgument(index)));
+  }
+
+  /**
+   * A {@code double} argument of the function whose first instruction is probed, by the System V ABI.
+   *
+   * @param index as of {@link #floatArgument}; in 32-bit code it takes two places
+   */
+  public double doubleArgument(int index) {
+    return wordBytes() == 8
+        ? vectorState().xmmDouble(Objects.checkIndex(index, 8))
+        : Double.longBitsToDouble(memory().readLong(stackArgument(index)));
+  }
+
+  /**
+   * The string that an argument points to, in UTF-8 up to its zero byte; where the bytes are no UTF-8 it has
+   * the replacement character.
+   *
+   * @param argument number of the argument, as of {@link #argument(int)}
+   * @param limit most bytes to read, not negative; a longer string is cut there
+   * @return empty if the argument points to memory that cannot be read, as 0 does
+   */
+  public Optional<String> string(int argument, int limit) {
+    if (limit < 0) {
+      throw new IllegalArgumentException("a string has at least 0 bytes, not " + limit);
+    }
+    try {
+      return Optional.of(memory().readString(argument(argument), limit));
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * What the function returns, at its return: the value of rax, in 32-bit code that of eax, zero-extended.
+   */
+  public long returnValue() {
+    return truncated(registers().rax());
+  }
+
+  /**
+   * Changes what the function returns, at its return.
+   *
+   * @param value its new value; in 32-bit code the lower half counts
+   */
+  public void returnValue(long value) {
+    registers().rax(truncated(value));
+  }
+
+  /**
+   * Where the function returns to: the address behind the instruction that has called it. In the handlers of
+   * a {@link ReturnProbe}, and in that of a probe on a function's first instruction.
+   */
+  public long caller() {
+    Probe hit = current();
+    ReturnProbe owner = hit.owner();
+    return owner == null || owner.isEntry(hit) ? readWord(registers().rsp()) : registers().rip();
+  }
+
   private boolean isInRegister(int index) {
     return Abi.of(registers()) == Abi.X86_64 && Objects.checkIndex(index, Integer.MAX_VALUE) < 6;
   }
@@ -211,6 +294,42 @@ public final class ProbeHit {
     registers.rip(readWord(registers.rsp()));
     registers.rsp(registers.rsp() + wordBytes());
     registers.rax(returnValue);
+  }
+
+  /**
+   * Makes the function whose first instruction is probed fail as functions of the C library do: it returns at
+   * once to its caller, as {@link #returnFromFunction} says, and the thread's {@code errno} is set. That is
+   * the errno of the C library that the function is in, or else of the only one that the process has. Nothing
+   * of it is executed to find out where that is.
+   *
+   * @param returnValue what it returns, for instance −1, or 0 for a null pointer
+   * @param errno the number of the error, 1 to 4095
+   * @throws ProbeException with {@link ProbeException.Reason#ERRNO_NOT_FOUND} if nothing shows where errno
+   *     is, as in a program that is linked statically and has no symbols; the function is executed then
+   */
+  public void failFunction(long returnValue, int errno) {
+    if (errno < 1 || errno > MOST_ERRNO) {
+      throw new IllegalArgumentException("errno is 1 to " + MOST_ERRNO + ", not " + errno);
+    }
+    Probe hit = current();
+    OptionalLong own = hit.errnoFunction();
+    OptionalLong address;
+    try {
+      address = session.errno(own.isPresent() ? own.getAsLong() : session.locator().errnoFunction(),
+          registers());
+    } catch (SymbolException e) {
+      throw errnoNotFound(hit, String.valueOf(e.getMessage()));
+    }
+    if (address.isEmpty()) {
+      throw errnoNotFound(hit, "its C library finds it by code that is not understood");
+    }
+    memory().writeInt(address.getAsLong(), errno);
+    returnFromFunction(returnValue);
+  }
+
+  private static ProbeException errnoNotFound(Probe probe, String why) {
+    return new ProbeException(ProbeException.Reason.ERRNO_NOT_FOUND, probe.address(),
+        "errno for the " + probe + " cannot be set: " + why);
   }
 
   /** Size of an address in the code that the thread is in. */

@@ -5,6 +5,7 @@ import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.site.Place;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -13,8 +14,7 @@ import java.util.function.Predicate;
  * What to probe and how. Immutable: each method returns a changed copy.
  *
  * @param location where
- * @param handler what happens at a hit
- * @param context where the handler runs
+ * @param action what happens at a hit
  * @param policy whether the copy of the displaced instruction may be changed
  * @param technique how the displaced instruction must be executed; empty to let the engine choose
  * @param whenMapped whether to wait for the location's module if it is not mapped yet
@@ -22,14 +22,26 @@ import java.util.function.Predicate;
  *     starts there
  * @param threads ids of the threads whose hits count, or none for all
  * @param condition what must hold for a hit to count
+ * @param errorLimit how many errors of the handler and the condition end the probe, at least 1
  */
-public record ProbeRequest(ProbeLocation location, ProbeHandler handler, HandlerContext context,
-    RelocationPolicy policy, Optional<Technique> technique, boolean whenMapped,
-    boolean allowUnverifiedBoundary, Set<Integer> threads, Optional<Predicate<Registers>> condition) {
+public record ProbeRequest(ProbeLocation location, ProbeAction action, RelocationPolicy policy,
+    Optional<Technique> technique, boolean whenMapped, boolean allowUnverifiedBoundary,
+    Set<Integer> threads, Optional<Predicate<Registers>> condition, long errorLimit) {
 
-  /** Copies the set. */
+  /** The error limit of requests that set none. */
+  static final long NO_LIMIT = Long.MAX_VALUE;
+
+  /** Refuses null and limits below 1, and copies the set. */
   public ProbeRequest {
+    Objects.requireNonNull(location, "location");
+    Objects.requireNonNull(action, "action");
+    Objects.requireNonNull(policy, "policy");
+    Objects.requireNonNull(technique, "technique");
+    Objects.requireNonNull(condition, "condition");
     threads = Set.copyOf(threads);
+    if (errorLimit < 1) {
+      throw new IllegalArgumentException("a probe may fail once before it ends, not " + errorLimit + " times");
+    }
   }
 
   /**
@@ -39,8 +51,18 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * @param handler what happens at a hit
    */
   public static ProbeRequest at(ProbeLocation location, ProbeHandler handler) {
-    return new ProbeRequest(location, handler, HandlerContext.INTERRUPT, RelocationPolicy.FULL,
-        Optional.empty(), false, false, Set.of(), Optional.empty());
+    return at(location, new ProbeAction.Handler(handler, HandlerContext.INTERRUPT));
+  }
+
+  /**
+   * A probe on a location.
+   *
+   * @param location where
+   * @param action what happens at a hit
+   */
+  public static ProbeRequest at(ProbeLocation location, ProbeAction action) {
+    return new ProbeRequest(location, action, RelocationPolicy.FULL, Optional.empty(), false, false,
+        Set.of(), Optional.empty(), NO_LIMIT);
   }
 
   /**
@@ -65,21 +87,20 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
   }
 
   /** The same with the handler in another context. */
-  public ProbeRequest in(HandlerContext replacement) {
-    return new ProbeRequest(location, handler, replacement, policy, technique, whenMapped,
-        allowUnverifiedBoundary, threads, condition);
+  public ProbeRequest inContext(HandlerContext replacement) {
+    return doing(new ProbeAction.Handler(handler().handler(), replacement));
   }
 
   /** The same under another policy. */
   public ProbeRequest under(RelocationPolicy replacement) {
-    return new ProbeRequest(location, handler, context, replacement, technique, whenMapped,
-        allowUnverifiedBoundary, threads, condition);
+    return new ProbeRequest(location, action, replacement, technique, whenMapped,
+        allowUnverifiedBoundary, threads, condition, errorLimit);
   }
 
   /** The same with a technique that the engine must use. */
   public ProbeRequest with(Technique forced) {
-    return new ProbeRequest(location, handler, context, policy, Optional.of(forced), whenMapped,
-        allowUnverifiedBoundary, threads, condition);
+    return new ProbeRequest(location, action, policy, Optional.of(forced), whenMapped,
+        allowUnverifiedBoundary, threads, condition, errorLimit);
   }
 
   /**
@@ -89,8 +110,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * that is called.
    */
   public ProbeRequest whenItIsMapped() {
-    return new ProbeRequest(location, handler, context, policy, technique, true, allowUnverifiedBoundary,
-        threads, condition);
+    return new ProbeRequest(location, action, policy, technique, true, allowUnverifiedBoundary, threads,
+        condition, errorLimit);
   }
 
   /**
@@ -98,8 +119,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * among data or in the middle of an instruction changes what the process computes.
    */
   public ProbeRequest trustingBoundary() {
-    return new ProbeRequest(location, handler, context, policy, technique, whenMapped, true, threads,
-        condition);
+    return new ProbeRequest(location, action, policy, technique, whenMapped, true, threads,
+        condition, errorLimit);
   }
 
   /**
@@ -109,9 +130,8 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    * @param threadIds ids of threads in this JVM's pid namespace; none for all threads
    */
   public ProbeRequest inThreads(Set<Integer> threadIds) {
-    return new ProbeRequest(location, handler, context, policy, technique, whenMapped,
-        allowUnverifiedBoundary,
-        threadIds, condition);
+    return new ProbeRequest(location, action, policy, technique, whenMapped,
+        allowUnverifiedBoundary, threadIds, condition, errorLimit);
   }
 
   /**
@@ -121,21 +141,46 @@ public record ProbeRequest(ProbeLocation location, ProbeHandler handler, Handler
    *     the tracer thread: it must be short, must not block and must not change them. If it throws, the
    *     session's error listener is told and the hit does not count.
    */
-  public ProbeRequest when(Predicate<Registers> test) {
-    return new ProbeRequest(location, handler, context, policy, technique, whenMapped,
-        allowUnverifiedBoundary,
-        threads, Optional.of(test));
+  public ProbeRequest onlyIf(Predicate<Registers> test) {
+    return new ProbeRequest(location, action, policy, technique, whenMapped,
+        allowUnverifiedBoundary, threads, Optional.of(test), errorLimit);
+  }
+
+  /**
+   * The same for so many errors only: with the last of them the probe is unregistered, and the session's
+   * error listener is told so by a {@link ProbeException} with
+   * {@link ProbeException.Reason#TOO_MANY_ERRORS}. An error is whatever the handler or the condition throws,
+   * and a handler in {@link HandlerContext#TASK} that the executor rejects. Handlers that run at that moment
+   * run on.
+   *
+   * @param errors at least 1
+   */
+  public ProbeRequest withErrorLimit(long errors) {
+    return new ProbeRequest(location, action, policy, technique, whenMapped, allowUnverifiedBoundary,
+        threads, condition, errors);
+  }
+
+  private ProbeRequest doing(ProbeAction replacement) {
+    return new ProbeRequest(location, replacement, policy, technique, whenMapped, allowUnverifiedBoundary,
+        threads, condition, errorLimit);
+  }
+
+  /** What it runs at a hit, and where. */
+  ProbeAction.Handler handler() {
+    return switch (action) {
+      case ProbeAction.Handler handler -> handler;
+    };
   }
 
   /** The same with another handler. */
   ProbeRequest handledBy(ProbeHandler replacement) {
-    return new ProbeRequest(location, replacement, context, policy, technique, whenMapped,
-        allowUnverifiedBoundary, threads, condition);
+    return doing(new ProbeAction.Handler(replacement, handler().context()));
   }
 
   /** The same for a program that is executed, in which nothing is mapped yet, and nothing was insisted on. */
   ProbeRequest inAnotherProgram() {
-    return new ProbeRequest(location, handler, context, policy, technique, true, false, threads, condition);
+    return new ProbeRequest(location, action, policy, technique, true, false, threads, condition,
+        errorLimit);
   }
 
   /** Where its location is, on its terms. */

@@ -109,6 +109,17 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
+   * Starts a program and holds it as {@link #launch(LaunchRequest)} does.
+   *
+   * @param request what to start
+   * @param options what to run handlers with
+   * @throws ProbeException if it cannot be started
+   */
+  public static ProbedProcess launch(LaunchRequest request, ProbingOptions options) {
+    return launch(request, options, LaunchStop.LIBRARIES_LOADED);
+  }
+
+  /**
    * Starts a program and holds it. {@link #start} lets it go on.
    *
    * @param request what to start
@@ -473,7 +484,7 @@ public final class ProbedProcess implements AutoCloseable {
    *
    * @param module names the module as {@link ProbeLocation.Symbol} does
    */
-  public List<Function> functions(String module) {
+  public List<ModuleFunction> functions(String module) {
     return inSession(() -> session.locator().functions(module));
   }
 

@@ -2,6 +2,7 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.IdleCpus;
 import io.xolotl.ptrace.TracerAffinity;
+import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
 
@@ -24,6 +25,16 @@ import java.util.function.BiConsumer;
 public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener,
     ForkPolicy forkPolicy, ProcessListener processListener, TracerAffinity tracerAffinity,
     IdleCpus idleCpus) {
+
+  /** Refuses null. */
+  public ProbingOptions {
+    Objects.requireNonNull(taskExecutor, "taskExecutor");
+    Objects.requireNonNull(errorListener, "errorListener");
+    Objects.requireNonNull(forkPolicy, "forkPolicy");
+    Objects.requireNonNull(processListener, "processListener");
+    Objects.requireNonNull(tracerAffinity, "tracerAffinity");
+    Objects.requireNonNull(idleCpus, "idleCpus");
+  }
 
   private static final ProcessListener NOBODY = new ProcessListener() {};
 

@@ -57,7 +57,7 @@ public final class ReturnProbe {
     this.request = request;
     ProbeRequest atEntry = request.entry().handledBy(hit -> entered(hit, request));
     entry = new Probe(process,
-        atEntry.condition().map(condition -> atEntry.when(registers -> accepts(condition, registers)))
+        atEntry.condition().map(condition -> atEntry.onlyIf(registers -> accepts(condition, registers)))
             .orElse(atEntry),
         this, false);
   }
@@ -338,6 +338,11 @@ public final class ReturnProbe {
    */
   public long missed() {
     return missed.get();
+  }
+
+  /** How often its handlers or its condition have failed; see {@link Probe#errors}. */
+  public long errors() {
+    return entry.errors();
   }
 
   /** Returns true if calls are still observed. */

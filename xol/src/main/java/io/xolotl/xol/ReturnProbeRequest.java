@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Registers;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -10,13 +11,20 @@ import org.jspecify.annotations.Nullable;
 /**
  * The calls of a function to observe, from entry to return. Immutable: each method returns a changed copy.
  *
- * @param entry the function's first instruction; its handler is not used
+ * @param entry the function's first instruction; of its handler only the context counts
  * @param onEntry called at the entry of each call
  * @param onReturn called when that call returns
  * @param <T> what the two share for each call
  */
 public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry, EntryHandler<T> onEntry,
     ReturnHandler<T> onReturn) {
+
+  /** Refuses null. */
+  public ReturnProbeRequest {
+    Objects.requireNonNull(entry, "entry");
+    Objects.requireNonNull(onEntry, "onEntry");
+    Objects.requireNonNull(onReturn, "onReturn");
+  }
 
   /**
    * What happens at the entry of a call.
@@ -67,12 +75,12 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
   public static <T extends @Nullable Object> ReturnProbeRequest<T> of(ProbeLocation location,
       EntryHandler<T> onEntry,
       ReturnHandler<T> onReturn) {
-    return new ReturnProbeRequest<>(ProbeRequest.at(location, hit -> {}), onEntry, onReturn);
+    return new ReturnProbeRequest<>(ProbeRequest.at(location, _ -> {}), onEntry, onReturn);
   }
 
   /** The same with both handlers in another context. */
-  public ReturnProbeRequest<T> in(HandlerContext context) {
-    return new ReturnProbeRequest<>(entry.in(context), onEntry, onReturn);
+  public ReturnProbeRequest<T> inContext(HandlerContext context) {
+    return new ReturnProbeRequest<>(entry.inContext(context), onEntry, onReturn);
   }
 
   /** The same under another policy. */
@@ -100,9 +108,14 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return new ReturnProbeRequest<>(entry.inThreads(threadIds), onEntry, onReturn);
   }
 
-  /** The same for some calls only: the condition is asked at the entry, as {@link ProbeRequest#when} says. */
-  public ReturnProbeRequest<T> when(Predicate<Registers> condition) {
-    return new ReturnProbeRequest<>(entry.when(condition), onEntry, onReturn);
+  /** The same for some calls only: the condition is asked at the entry, as {@link ProbeRequest#onlyIf} says. */
+  public ReturnProbeRequest<T> onlyIf(Predicate<Registers> condition) {
+    return new ReturnProbeRequest<>(entry.onlyIf(condition), onEntry, onReturn);
+  }
+
+  /** The same for so many errors of both handlers only, as {@link ProbeRequest#withErrorLimit} says. */
+  public ReturnProbeRequest<T> withErrorLimit(long errors) {
+    return new ReturnProbeRequest<>(entry.withErrorLimit(errors), onEntry, onReturn);
   }
 
   /** What is registered where a call returns to: nothing else shows that an instruction starts there. */
@@ -112,7 +125,7 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
 
   /** What is registered at an instruction that leaves the function. */
   ProbeRequest atExit(long address, ProbeHandler handler) {
-    return ProbeRequest.at(address, handler).in(entry.context()).under(entry.policy())
+    return ProbeRequest.at(address, handler).inContext(entry.handler().context()).under(entry.policy())
         .inThreads(entry.threads());
   }
 

@@ -1,6 +1,6 @@
 package io.xolotl.xol;
 
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.WaitingProbes.Follower;
 import io.xolotl.xol.elf.NonlocalExit;
@@ -133,7 +133,7 @@ final class Unwindings {
     if (registers.rip() != hit.probe().address()) {
       return;
     }
-    long from = registers.get(Register.general(exit.from().index()));
+    long from = registers.get(UserRegister.general(exit.from().index()));
     long to = exit.loaded() ? hit.readWord(hit.truncated(from + exit.displacement())) : hit.truncated(from);
     long top = to + exit.popped();
     // What keeps its stack pointer elsewhere returns like this; so does the unwinder, but to no return

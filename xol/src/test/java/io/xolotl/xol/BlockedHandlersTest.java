@@ -69,7 +69,7 @@ class BlockedHandlersTest {
         entered.countDown();
         block();
       }
-    }).in(context));
+    }).inContext(context));
     target.send("go");
     assertThat(entered.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
     inAnotherThread(() -> {
@@ -139,12 +139,12 @@ class BlockedHandlersTest {
       }
     });
     switch (kind) {
-      case "condition" -> request = request.when(registers -> {
+      case "condition" -> request = request.onlyIf(registers -> {
         flags.addAndGet(Thread.currentThread().isInterrupted() ? 1 : 0);
         blocks.run();
         return true;
       });
-      case "executor" -> request = request.in(HandlerContext.TASK);
+      case "executor" -> request = request.inContext(HandlerContext.TASK);
       default -> {
         // It is a handler in interrupt context.
       }
@@ -236,11 +236,11 @@ class BlockedHandlersTest {
             entered.countDown();
             blockUnchecked();
           }
-        }).in(context));
+        }).inContext(context));
         Probe next = process.register(ProbeRequest.at(site, hit -> {
           threads.add(Thread.currentThread());
           flags.addAndGet(Thread.currentThread().isInterrupted() ? 1 : 0);
-        }).in(context));
+        }).inContext(context));
         target.send("go");
         assertThat(entered.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
         inAnotherThread(blocking::unregister).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
@@ -285,7 +285,7 @@ class BlockedHandlersTest {
         assertThat(process.mappings()).isNotEmpty();
         assertThat(hit.vectorState()).isNotNull();
         used.complete(Thread.currentThread().isInterrupted());
-      }).in(context));
+      }).inContext(context));
       assertThat(process.functions("forever")).isNotEmpty();
       used.join();
       process.close();

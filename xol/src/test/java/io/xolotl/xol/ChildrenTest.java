@@ -27,7 +27,7 @@ class ChildrenTest {
   private static List<Probe> probeWork(ProbedProcess process, TargetProcess target) {
     return process.register(List.of(ProbeRequest.at(target.address("work_push"), hit -> {}),
         ProbeRequest.at(target.address("work_rip_load"), hit -> {}),
-        ProbeRequest.at(target.address("work_ret"), hit -> {}).in(HandlerContext.TASK)));
+        ProbeRequest.at(target.address("work_ret"), hit -> {}).inContext(HandlerContext.TASK)));
   }
 
   @ParameterizedTest
@@ -107,14 +107,14 @@ class ChildrenTest {
           hit.registers().rip(0xbad);
           vectors.xmmDouble(0, 1);
           handler.complete(null);
-        }).in(HandlerContext.TASK));
+        }).inContext(HandlerContext.TASK));
         target.send("go");
         assertThat(handled.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
         target.send("exec");
         target.awaitLine("ready ");
         var again = new CountDownLatch(1);
         Probe inNew = process.register(ProbeRequest.at("forker", "work", hit -> again.await())
-            .in(HandlerContext.TASK));
+            .inContext(HandlerContext.TASK));
         if (i % 2 == 0) {
           target.send("go");
           Await.until(() -> inNew.hits() == 1, () -> "hits " + inNew.hits());
@@ -148,7 +148,7 @@ class ChildrenTest {
             child.complete(hit.threadId());
             release.await();
           }
-        }).in(HandlerContext.TASK), ProbeRequest.at("forker", "work_rip_load", hit -> {})));
+        }).inContext(HandlerContext.TASK), ProbeRequest.at("forker", "work_rip_load", hit -> {})));
         target.send("go");
         int pid = child.get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
         target.signal("KILL");

@@ -50,7 +50,7 @@ class EndingTest {
     var release = new CountDownLatch(1);
     ProbedProcess process = ProbedProcess.attach(target.pid());
     Probe probe = process.register(ProbeRequest.at("forever", "work_rip_load", hit -> release.await())
-        .in(HandlerContext.TASK));
+        .inContext(HandlerContext.TASK));
     target.send("go");
     Await.until(() -> probe.hits() == 8, () -> "hits " + probe.hits());
     target.signal("KILL");
@@ -73,7 +73,7 @@ class EndingTest {
         Probe probe = process.register(ProbeRequest.at(target.address("work_rip_load"), hit -> {
           release.await();
           ProcessHandle.of(target.pid()).ifPresent(ProcessHandle::destroyForcibly);
-        }).in(HandlerContext.TASK));
+        }).inContext(HandlerContext.TASK));
         target.send("go");
         Await.until(() -> probe.hits() == 1, () -> "hits " + probe.hits());
         release.countDown();
@@ -100,7 +100,7 @@ class EndingTest {
     var release = new CountDownLatch(1);
     ProbedProcess process = ProbedProcess.attach(target.pid());
     Probe probe = process.register(ProbeRequest.at("forever", "work_rip_load", hit -> release.await())
-        .in(HandlerContext.TASK));
+        .inContext(HandlerContext.TASK));
     var called = process.end().thenRun(() -> {
       probe.unregister();
       process.close();
@@ -123,7 +123,7 @@ class EndingTest {
     ProbedProcess process = ProbedProcess.attach(target.pid(), options);
     Probe probe = process.register(ProbeRequest.at("forever", "work", hit -> {
       throw new IllegalStateException("handler");
-    }).in(context));
+    }).inContext(context));
     target.send("go");
     Await.until(() -> probe.hits() > 20, () -> "hits " + probe.hits());
     closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
@@ -139,7 +139,7 @@ class EndingTest {
           throw new OutOfMemoryError("unable to create native thread");
         });
     ProbedProcess process = ProbedProcess.attach(target.pid(), options);
-    Probe probe = process.register(ProbeRequest.at("forever", "work", hit -> {}).in(HandlerContext.TASK));
+    Probe probe = process.register(ProbeRequest.at("forever", "work", hit -> {}).inContext(HandlerContext.TASK));
     target.send("go");
     Await.until(() -> probe.hits() > 20, () -> "hits " + probe.hits());
     closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);

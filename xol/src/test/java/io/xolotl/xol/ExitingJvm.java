@@ -41,7 +41,7 @@ final class ExitingJvm {
             // The other ways are main's.
           }
         }
-      }).when(registers -> {
+      }).onlyIf(registers -> {
         if (way.equals("condition")) {
           System.exit(7);
         }
@@ -60,7 +60,7 @@ final class ExitingJvm {
             // The other ways are main's.
           }
         }
-      }).in(HandlerContext.TASK)));
+      }).inContext(HandlerContext.TASK)));
       other.register(ProbeRequest.at(module, "work_add", hit -> {}).with(Technique.SINGLE_STEPPED));
       other.register(ProbeRequest.at(module, "work_mov", hit -> {}).with(Technique.TRAPPED));
     }

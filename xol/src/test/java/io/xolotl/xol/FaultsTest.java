@@ -116,7 +116,7 @@ class FaultsTest {
     }
     requests.add(ProbeRequest.at(target.address("work_add"), hit -> {}).with(Technique.SINGLE_STEPPED));
     requests.add(ProbeRequest.at(target.address("work_mov"), hit -> {}).with(Technique.TRAPPED));
-    requests.add(ProbeRequest.at(target.address("work_xor"), hit -> {}).in(HandlerContext.TASK));
+    requests.add(ProbeRequest.at(target.address("work_xor"), hit -> {}).inContext(HandlerContext.TASK));
     return requests;
   }
 

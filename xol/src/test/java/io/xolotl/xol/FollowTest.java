@@ -66,7 +66,7 @@ class FollowTest {
     try (TargetProcess target = TargetProcess.start(FORKER, "fork")) {
       Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("work_push")));
       try (ProbedProcess process = ProbedProcess.attach(target.pid(), following(listener))) {
-        List<Probe> probes = process.register(List.of(ProbeRequest.at(target.address("work_push"), count).in(
+        List<Probe> probes = process.register(List.of(ProbeRequest.at(target.address("work_push"), count).inContext(
             context), ProbeRequest.at("forker", "work_helper", count),
             ProbeRequest.at(target.address("work_rip_load"), hit -> {
               throw new AssertionError("unregistered before");
@@ -74,7 +74,7 @@ class FollowTest {
         probes.getLast().unregister();
         ReturnProbe returns = process
             .register(ReturnProbeRequest.of(new ProbeLocation.Address(target.address("work")), hit -> 1L,
-                (hit, one) -> assertThat(one).isEqualTo(1L)).in(context));
+                (hit, one) -> assertThat(one).isEqualTo(1L)).inContext(context));
         for (int round = 1; round <= 50; round++) {
           int pid = goOnce(target);
           ProbedProcess child = listener.followed.remove();

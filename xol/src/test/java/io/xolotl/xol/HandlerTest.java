@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.lab.Await;
 import io.xolotl.lab.TargetProcess;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
@@ -36,9 +36,9 @@ class HandlerTest {
           .register(List.of("work_push", "work_rip_load", "work_nop", "work_ret").stream()
               .map(label -> ProbeRequest.at(target.address(label), hit -> {
                 if (hit.number() % 2 == 0) {
-                  hit.registers().set(Register.FS_BASE, -1);
+                  hit.registers().set(UserRegister.FS_BASE, -1);
                 }
-              }).in(context)).toList());
+              }).inContext(context)).toList());
       target.send("go");
       Await.until(() -> probes.stream().allMatch(probe -> probe.hits() > 100), () -> "hits");
       assertThat(errors).hasSizeGreaterThanOrEqualTo(100).allSatisfy(
@@ -51,7 +51,7 @@ class HandlerTest {
   /** Refused registers must not be half written when the listener that hears of them ends the session. */
   @ParameterizedTest
   @CsvSource({"FS_BASE,-1,INTERRUPT", "FS_BASE,-1,TASK", "CS,0,INTERRUPT", "SS,0,TASK"})
-  void aListenerMayCloseTheSessionWhenRegistersAreRefused(Register register, long value,
+  void aListenerMayCloseTheSessionWhenRegistersAreRefused(UserRegister register, long value,
       HandlerContext context,
       @RunsFixture(value = FOREVER, args = "2") TargetProcess target) throws Exception {
     List<Long> sites = List.of(target.address("work_push"), target.address("work_mov"));
@@ -62,7 +62,7 @@ class HandlerTest {
           ProbingOptions.defaults().withErrorListener((probe, thrown) -> probe.process().close()));
       process.register(
           sites.stream().map(site -> ProbeRequest.at(site, hit -> hit.registers().set(register, value))
-              .in(context)).toList());
+              .inContext(context)).toList());
       assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
           .isEqualTo(new ProcessEnd.Detached());
       process.close();
@@ -85,16 +85,16 @@ class HandlerTest {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       process.register(List.of(
           ProbeRequest.at(target.address("add"),
-              hit -> hit.registers().argument(0, hit.registers().argument(0) + 1_000)).in(
+              hit -> hit.registers().argument(0, hit.registers().argument(0) + 1_000)).inContext(
                   context),
-          ProbeRequest.at("alter", "skip_me", hit -> hit.returnFromFunction(77)).in(context),
+          ProbeRequest.at("alter", "skip_me", hit -> hit.returnFromFunction(77)).inContext(context),
           ProbeRequest.at(target.address("half"), hit -> {
             assertThat(hit.vectorState().xmmDouble(0)).isEqualTo(7.0);
             hit.vectorState().xmmDouble(0, 50.0);
             hit.memory().writeLong(target.address("global_value"), 4242);
             assertThat(hit.memory().readString(target.address("message"), 32)).isEqualTo("hello");
             hit.memory().write(target.address("message"), "probed\0".getBytes(StandardCharsets.UTF_8));
-          }).in(context)));
+          }).inContext(context)));
       target.send("go");
       target.awaitLine("add 1005");
       target.awaitLine("skip_me 77");
@@ -120,9 +120,9 @@ class HandlerTest {
       Probe probe = process.register(ProbeRequest.at("forever", "work", hit -> {
         threads.add(hit.threadId());
         long returnAddress = hit.memory().readLong(hit.registers().rsp());
-        seen.add(new long[]{hit.registers().rip(), hit.registers().get(Register.RIP), returnAddress,
+        seen.add(new long[]{hit.registers().rip(), hit.registers().get(UserRegister.RIP), returnAddress,
             hit.number()});
-      }).in(context));
+      }).inContext(context));
       target.send("go");
       for (int i = 0; i < 1_000; i++) {
         long[] hit = seen.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
@@ -148,7 +148,7 @@ class HandlerTest {
       Probe blocking = process.register(ProbeRequest.at("forever", "work_pop", hit -> {
         allInside.countDown();
         release.await();
-      }).in(HandlerContext.TASK));
+      }).inContext(HandlerContext.TASK));
       target.send("go");
       // Only if all four threads run the same handler at the same time.
       assertThat(allInside.await(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
@@ -174,8 +174,8 @@ class HandlerTest {
       var error = new StackOverflowError("on purpose");
       process.register(List.of(ProbeRequest.at("forever", "work", hit -> {
         throw error;
-      }).in(context)));
-      Probe second = process.register(ProbeRequest.at("forever", "work", hit -> {}).in(context));
+      }).inContext(context)));
+      Probe second = process.register(ProbeRequest.at("forever", "work", hit -> {}).inContext(context));
       target.send("go");
       assertThat(thrown.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS)).isSameAs(error);
       Await.until(() -> second.hits() > 100, () -> "hits " + second.hits());
@@ -189,7 +189,7 @@ class HandlerTest {
       throws Exception {
     var kept = new LinkedBlockingQueue<ProbeHit>();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe probe = process.register(ProbeRequest.at("forever", "work", kept::add).in(HandlerContext.TASK));
+      Probe probe = process.register(ProbeRequest.at("forever", "work", kept::add).inContext(HandlerContext.TASK));
       target.send("go");
       ProbeHit hit = kept.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
       probe.unregister();

@@ -25,7 +25,7 @@ class HitCountTest {
     var handled = new AtomicLong();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe probe = process
-          .register(ProbeRequest.at(target.address(label), hit -> handled.incrementAndGet()).in(
+          .register(ProbeRequest.at(target.address(label), hit -> handled.incrementAndGet()).inContext(
               context).with(technique));
       assertThat(probe.technique()).isEqualTo(technique);
       target.send("go");

@@ -72,7 +72,7 @@ class I386Test {
     var handled = new AtomicLong();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Probe probe = process.register(ProbeRequest.at(target.address(label), hit -> handled.incrementAndGet())
-          .in(context).with(technique));
+          .inContext(context).with(technique));
       assertThat(probe.technique()).isEqualTo(technique);
       target.send("go");
       target.awaitOk();
@@ -106,7 +106,7 @@ class I386Test {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       for (String site : sites) {
         try {
-          register(process, at(target, site).in(context), forced).ifPresent(probe -> probes.put(site, probe));
+          register(process, at(target, site).inContext(context), forced).ifPresent(probe -> probes.put(site, probe));
         } catch (ProbeException e) {
           refused.put(site, e.refusal().orElseThrow(() -> e));
         }
@@ -133,10 +133,10 @@ class I386Test {
     for (int i = 0; i < 30; i++) {
       Technique technique = Technique.values()[i % Technique.values().length];
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-        Probe last = process.register(at(target, "work_ret").in(context));
+        Probe last = process.register(at(target, "work_ret").inContext(context));
         for (String label : WORK) {
           if (!label.equals("work_ret")) {
-            register(process, at(target, label).in(context), technique);
+            register(process, at(target, label).inContext(context), technique);
           }
         }
         assertThat(process.mappings()).filteredOn(I386Test::isBlock)
@@ -167,7 +167,7 @@ class I386Test {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       Map<String, Probe> probes = new TreeMap<>();
       for (String label : labels) {
-        register(process, at(target, label).in(context), label.startsWith("site_") ? null : forced)
+        register(process, at(target, label).inContext(context), label.startsWith("site_") ? null : forced)
             .ifPresent(probe -> probes.put(label, probe));
       }
       target.send("go");
@@ -475,7 +475,7 @@ class I386Test {
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         List<Probe> probes = process.register(List.of(ProbeRequest.at("dynamic", "twice", hit -> {}),
             ProbeRequest.at("libc.so.6", "malloc", hit -> {}),
-            ProbeRequest.at("libc.so.6", "free", hit -> {}).in(HandlerContext.TASK),
+            ProbeRequest.at("libc.so.6", "free", hit -> {}).inContext(HandlerContext.TASK),
             ProbeRequest.at("libc.so.6", "strlen", hit -> {})));
         probes.forEach(probe -> addresses.add(probe.address()));
         for (int round = 1; round <= 5; round++) {

@@ -48,7 +48,7 @@ class InstructionsTest {
         if (!symbol.startsWith("site_")) {
           continue;
         }
-        ProbeRequest request = ProbeRequest.at(target.address(symbol), hit -> {}).in(context);
+        ProbeRequest request = ProbeRequest.at(target.address(symbol), hit -> {}).inContext(context);
         try {
           probes.put(symbol,
               process.register(Optional.ofNullable(forced).map(request::with).orElse(request)));

@@ -86,7 +86,7 @@ class KinTest {
         assertThat(probe.hits()).isEqualTo(100L * callers);
         probe.unregister();
         go(target, 10);
-        Probe again = process.register(tick(target, technique).in(HandlerContext.TASK));
+        Probe again = process.register(tick(target, technique).inContext(HandlerContext.TASK));
         go(target, 10);
         assertThat(again.hits()).isEqualTo(10L * callers);
       }

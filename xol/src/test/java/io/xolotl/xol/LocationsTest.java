@@ -137,10 +137,10 @@ class LocationsTest {
 
   /** All names of all functions of a module. */
   private static void assertAllAccepted(ProbedProcess process, String module) {
-    List<Function> functions = process.functions(module);
+    List<ModuleFunction> functions = process.functions(module);
     assertThat(functions).isNotEmpty();
     var wrong = new ArrayList<String>();
-    for (Function function : functions) {
+    for (ModuleFunction function : functions) {
       String described = process.describe(function.address());
       // Behind a location there may be a name that is others' too.
       String location = described.contains(" (")
@@ -201,7 +201,7 @@ class LocationsTest {
       "main.Map[go.shape.int]", "operator+1", "operator", "operator+0x1", "f@8", "f", "a b", "a+0x10", "c:d"})
   void namesWithSeparators(String name) {
     try (ProbedProcess process = attached(names)) {
-      Function function = process.functions("names").stream().filter(each -> each.names().contains(name))
+      ModuleFunction function = process.functions("names").stream().filter(each -> each.names().contains(name))
           .findFirst().orElseThrow();
       assertThat(address(process, "names:" + name)).isEqualTo(function.address());
       assertThat(address(process, "names:" + name + "+1")).isEqualTo(
@@ -212,7 +212,7 @@ class LocationsTest {
   @Test
   void twinsHaveAddresses() {
     try (ProbedProcess process = attached(names)) {
-      List<Function> twins = process.functions("names").stream()
+      List<ModuleFunction> twins = process.functions("names").stream()
           .filter(each -> each.names().contains("twin")).toList();
       assertThat(twins).hasSize(2).allSatisfy(twin -> {
         assertThat(twin.location()).isInstanceOf(ProbeLocation.FileAddress.class);

@@ -275,7 +275,7 @@ class PossibleTest {
         if (hit.number() % 10 == 0) {
           throw new IllegalStateException("every tenth");
         }
-      }).in(context));
+      }).inContext(context));
       process.register(ProbeRequest.at("again", "work", hit -> {}));
       awaitExit(process);
       Statistics statistics = process.statistics();
@@ -294,7 +294,7 @@ class PossibleTest {
     try (ProbedProcess process = launched(ProbingOptions.defaults(), LaunchStop.LIBRARIES_LOADED, program,
         "100",
         "exec")) {
-      List<Function> functions = process.functions("libc.so.6");
+      List<ModuleFunction> functions = process.functions("libc.so.6");
       Registration registration = process.registerPossible(functions.stream()
           .map(function -> ProbeRequest.at(function.location(), hit -> {}).whenItIsMapped()).toList());
       assertThat(registration.probes().size() + registration.refused().size()).isEqualTo(functions.size());

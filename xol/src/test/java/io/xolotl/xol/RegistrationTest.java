@@ -33,7 +33,7 @@ class RegistrationTest {
     Aftermath before = Aftermath.expectedOf(target.pid(),
         List.of(target.address("work_push"), target.address("work_mov")));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe first = process.register(ProbeRequest.at(target.address("work_push"), hit -> {}).in(context));
+      Probe first = process.register(ProbeRequest.at(target.address("work_push"), hit -> {}).inContext(context));
       target.send("go");
       Await.until(() -> first.hits() > 0, () -> "the threads never hit");
       var handled = new AtomicLong();
@@ -41,7 +41,7 @@ class RegistrationTest {
       for (int i = 0; i < 200; i++) {
         Technique technique = Technique.values()[1 + i % 3];
         Probe second = process
-            .register(ProbeRequest.at(target.address("work_mov"), hit -> handled.incrementAndGet()).in(
+            .register(ProbeRequest.at(target.address("work_mov"), hit -> handled.incrementAndGet()).inContext(
                 context).with(technique));
         second.unregister();
         counted += second.hits();
@@ -71,11 +71,11 @@ class RegistrationTest {
       process.register(ProbeRequest.at(target.address("work_push"), hit -> {
         if (cycles.get() < 300) {
           Probe second = hit.probe().process().register(ProbeRequest.at(target.address("work_mov"), h -> inner
-              .incrementAndGet()).in(context));
+              .incrementAndGet()).inContext(context));
           second.unregister();
           cycles.incrementAndGet();
         }
-      }).in(context));
+      }).inContext(context));
       target.send("go");
       Await.until(() -> cycles.get() >= 300 || failure.get() != null,
           () -> "cycles " + cycles);
@@ -98,7 +98,7 @@ class RegistrationTest {
           handled.incrementAndGet();
           hit.probe().unregister();
           done.complete(hit.probe().isActive());
-        }).in(context));
+        }).inContext(context));
         if (i == 0) {
           target.send("go");
         }
@@ -119,7 +119,7 @@ class RegistrationTest {
     Aftermath before;
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       List<ProbeRequest> requests = new ArrayList<>();
-      for (Function function : process.functions("libc.so.6")) {
+      for (ModuleFunction function : process.functions("libc.so.6")) {
         ProbeRequest request = ProbeRequest.at(function.address(), hit -> {});
         if (requests.size() < 2_000 && isAccepted(process, request)) {
           requests.add(request);

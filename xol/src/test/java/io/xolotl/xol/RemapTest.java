@@ -96,7 +96,7 @@ class RemapTest {
     for (int offset : OFFSETS) {
       requests.add(ProbeRequest.at(code + offset, hit -> {}).trustingBoundary());
     }
-    requests.set(2, requests.get(2).in(HandlerContext.TASK));
+    requests.set(2, requests.get(2).inContext(HandlerContext.TASK));
     return process.register(requests);
   }
 

@@ -410,7 +410,7 @@ class ReturnMatchingTest {
         ReturnProbe probe = process.register(ReturnProbeRequest
             .<Long>of(new ProbeLocation.Symbol("matched", function, 0), hit -> hit.argument(0),
                 (hit, argument) -> wrong.addAndGet(hit.registers().rax() == argument ? 0 : 1))
-            .in(context));
+            .inContext(context));
         seen.put(function, new Seen(0, 0, 0, 0));
         probes.add(new Watched(function, probe, wrong));
       }

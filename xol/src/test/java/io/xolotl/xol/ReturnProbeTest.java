@@ -112,7 +112,7 @@ class ReturnProbeTest {
                     if (hit.registers().rax() != expected) {
                       wrong.get(name).incrementAndGet();
                     }
-                  }).in(context)));
+                  }).inContext(context)));
         }
         assertThat(answers(target)).isEqualTo(unprobed);
         Map<String, Long> calls = Map.of("twice", 100L, "deep", 10_001L, "leaf", 1L, "tail", 1L, "jumps", 10L,
@@ -147,13 +147,13 @@ class ReturnProbeTest {
                 .threadId(), (hit, thread) -> {
                   site.set(hit.registers().rip());
                   assertThat(hit.threadId()).isEqualTo(thread);
-                }).in(context));
+                }).inContext(context));
         answers(target);
         // The same return address, probed for itself, and by a second return probe.
         Probe plain = process.register(ProbeRequest.at(site.get(), hit -> {}).trustingBoundary());
         ReturnProbe second = process
             .register(ReturnProbeRequest.of(ProbeLocation.parse("returns:twice"), hit -> 0, (hit,
-                nothing) -> hit.registers().rax(hit.registers().rax() + 1)).in(context));
+                nothing) -> hit.registers().rax(hit.registers().rax() + 1)).inContext(context));
         target.send("go");
         target.awaitLine("twice " + (9_900 + 100));
         target.awaitLine("left");

@@ -3,7 +3,7 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.lab.Await;
@@ -32,14 +32,14 @@ class SignalHandlersTest {
           target.address("work")));
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         List<Probe> probes = new ArrayList<>();
-        List<Function> functions = process.functions("sigs").stream()
+        List<ModuleFunction> functions = process.functions("sigs").stream()
             .filter(f -> f.names().stream().anyMatch(n -> n.startsWith("hot_") || n.equals("work"))).toList();
         assertThat(functions).hasSize(12);
-        for (Function function : functions) {
+        for (ModuleFunction function : functions) {
           probes.addAll(probeAll(process, function, forced, context));
         }
         assertThat(run(target)).isEqualTo(unprobed);
-        for (Function function : functions) {
+        for (ModuleFunction function : functions) {
           assertThat(probes).filteredOn(p -> p.address() == function.address()).as(function.toString())
               .first().extracting(Probe::hits).matches(hits -> hits >= ROUNDS / 4);
         }
@@ -61,14 +61,14 @@ class SignalHandlersTest {
     return lines;
   }
 
-  private static List<Probe> probeAll(ProbedProcess process, Function function, Technique forced,
+  private static List<Probe> probeAll(ProbedProcess process, ModuleFunction function, Technique forced,
       HandlerContext context) {
     List<Probe> probes = new ArrayList<>();
     byte[] code = process.memory().read(function.address(), (int) function.size());
     for (int offset = 0; offset < code.length;) {
-      var instruction = (Instruction) Decoder.forThisCpu().decode(code, offset, code.length - offset,
+      var instruction = (DecodedInstruction) Decoder.forThisCpu().decode(code, offset, code.length - offset,
           function.address() + offset);
-      ProbeRequest request = ProbeRequest.at(instruction.address(), hit -> {}).in(context)
+      ProbeRequest request = ProbeRequest.at(instruction.address(), hit -> {}).inContext(context)
           .trustingBoundary();
       try {
         probes.add(process.register(Optional.ofNullable(forced).map(request::with).orElse(request)));

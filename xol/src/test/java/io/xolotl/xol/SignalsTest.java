@@ -54,7 +54,7 @@ class SignalsTest {
     Aftermath before = Aftermath.expectedOf(target.pid(), WORK.stream().map(target::address).toList());
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       for (String label : WORK) {
-        ProbeRequest request = ProbeRequest.at(target.address(label), hit -> {}).in(context);
+        ProbeRequest request = ProbeRequest.at(target.address(label), hit -> {}).inContext(context);
         try {
           process.register(Optional.ofNullable(forced).map(request::with).orElse(request));
         } catch (ProbeException e) {
@@ -141,7 +141,7 @@ class SignalsTest {
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("the_syscall")));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe probe = process.register(ProbeRequest.at(target.address("the_syscall"), hit -> {}).in(context));
+      Probe probe = process.register(ProbeRequest.at(target.address("the_syscall"), hit -> {}).inContext(context));
       target.send("go");
       String calls = target.awaitLine("calls ");
       assertThat("calls " + probe.hits()).isEqualTo(calls);
@@ -161,7 +161,7 @@ class SignalsTest {
           .register(ProbeRequest.at(target.address("the_syscall"), hit -> {
             // Not by the tracer thread, which would be the parent of what sends it.
             Thread.ofPlatform().start(() -> target.signal("TERM")).join();
-          }).in(context));
+          }).inContext(context));
       target.send("block");
       assertThat(process.end().get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS))
           .isEqualTo(new ProcessEnd.Killed(15));

@@ -8,7 +8,7 @@ import io.xolotl.lab.Await;
 import io.xolotl.lab.ProcFs;
 import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.IdleCpus;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.TracerAffinity;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -123,7 +123,7 @@ class StressTest {
       Aftermath before = Aftermath.expectedOf(target.pid(), LABELS.stream().map(target::address).toList());
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         Probe stays = process.register(
-            ProbeRequest.at(target.address(LABELS.get(random.nextInt(4))), hit -> {}).in(context(random)));
+            ProbeRequest.at(target.address(LABELS.get(random.nextInt(4))), hit -> {}).inContext(context(random)));
         target.send("go");
         disturb(random, target, false);
         target.awaitOk();
@@ -169,7 +169,7 @@ class StressTest {
             case 5 -> returns
                 .add(process.register(ReturnProbeRequest.of(new ProbeLocation.Address(target.address("work")),
                     hit -> hit.registers().rsp(),
-                    (hit, rsp) -> assertThat(hit.registers().rsp()).isEqualTo(rsp + 8)).in(
+                    (hit, rsp) -> assertThat(hit.registers().rsp()).isEqualTo(rsp + 8)).inContext(
                         context(random))));
             case 6 -> {
               if (!returns.isEmpty()) {
@@ -201,9 +201,9 @@ class StressTest {
       List<Probe> probes) {
     ProbeRequest request = ProbeRequest.at(target.address(LABELS.get(random.nextInt(LABELS.size()))), hit -> {
       if (hit.number() % 64 == 0) {
-        hit.registers().get(Register.RAX);
+        hit.registers().get(UserRegister.RAX);
       }
-    }).in(context(random));
+    }).inContext(context(random));
     try {
       probes.add(process
           .register(random.nextBoolean()

@@ -18,7 +18,7 @@ final class StubbornJvm {
     ProbedProcess process = ProbedProcess.attach(Integer.parseInt(arguments[0]));
     var entered = new CountDownLatch(1);
     Probe probe = process.register(ProbeRequest.at(Long.decode(arguments[1]), hit -> stubborn(entered))
-        .in(HandlerContext.valueOf(arguments[2])));
+        .inContext(HandlerContext.valueOf(arguments[2])));
     entered.await();
     System.out.println("entered");
     Thread waiter = Thread.ofPlatform().start(() -> {

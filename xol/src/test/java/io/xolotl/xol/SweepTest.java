@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.RunsFixture;
@@ -95,15 +95,15 @@ class SweepTest {
         .findFirst().orElseThrow();
     long bias = address - (first.address() + offset - first.offset());
     byte[] content = Files.readAllBytes(file);
-    Map<Range, List<Instruction>> decoded = new HashMap<>();
+    Map<Range, List<DecodedInstruction>> decoded = new HashMap<>();
     var todo = new ArrayDeque<>(List.of(new Start(first, 0)));
     while (!todo.isEmpty()) {
       Start start = todo.removeFirst();
       if (!decoded.containsKey(start.range())) {
-        List<Instruction> instructions = decode(content, start.range());
+        List<DecodedInstruction> instructions = decode(content, start.range());
         decoded.put(start.range(), instructions);
         if (start.depth() < DEPTH) {
-          for (Instruction instruction : instructions) {
+          for (DecodedInstruction instruction : instructions) {
             OptionalLong target = instruction.branchTarget();
             ranges.stream().filter(range -> target.isPresent() && range.contains(target.getAsLong()))
                 .findFirst()
@@ -112,18 +112,18 @@ class SweepTest {
         }
       }
     }
-    var addresses = new TreeMap<Long, Instruction>();
+    var addresses = new TreeMap<Long, DecodedInstruction>();
     decoded.values().forEach(instructions -> instructions.forEach(i -> addresses.put(i.address() + bias, i)));
     return new ArrayList<>(addresses.keySet());
   }
 
   /** Those that may be probed. */
-  private static List<Instruction> decode(byte[] content, Range range) {
+  private static List<DecodedInstruction> decode(byte[] content, Range range) {
     byte[] code = Arrays.copyOfRange(content, (int) range.offset(),
         (int) range.offset() + range.size());
-    var instructions = new ArrayList<Instruction>();
+    var instructions = new ArrayList<DecodedInstruction>();
     for (Decoding decoding : Decoder.forThisCpu().stream(code, range.address()).toList()) {
-      if (decoding instanceof Instruction instruction
+      if (decoding instanceof DecodedInstruction instruction
           && !(Classification.of(instruction, RelocationPolicy.FULL) instanceof Classification.Refuse)) {
         instructions.add(instruction);
       }

@@ -27,7 +27,7 @@ class ThreadsTest {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       assertThat(process.threadIds()).hasSizeGreaterThanOrEqualTo(1_000);
       List<Probe> probes = process.register(List.of(ProbeRequest.at("threads", "work", hit -> {}),
-          ProbeRequest.at("threads", "work_rip_load", hit -> {}).in(HandlerContext.TASK)));
+          ProbeRequest.at("threads", "work_rip_load", hit -> {}).inContext(HandlerContext.TASK)));
       for (int round = 1; round <= 3; round++) {
         target.send("round");
         target.awaitOk();
@@ -45,8 +45,8 @@ class ThreadsTest {
   void newThreadsShareAllProbesFromTheirFirstInstructionOn(HandlerContext context,
       @RunsFixture(value = SPAWNER, args = "4") TargetProcess target) throws Exception {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe entry = process.register(ProbeRequest.at("spawner", "thread_entry", hit -> {}).in(context));
-      Probe last = process.register(ProbeRequest.at("spawner", "thread_ret", hit -> {}).in(context));
+      Probe entry = process.register(ProbeRequest.at("spawner", "thread_entry", hit -> {}).inContext(context));
+      Probe last = process.register(ProbeRequest.at("spawner", "thread_ret", hit -> {}).inContext(context));
       target.send("go");
       Await.until(() -> last.hits() > 2_000, () -> "hits " + last.hits());
       target.send("stop");
@@ -92,9 +92,9 @@ class ThreadsTest {
     for (int i = 0; i < 60; i++) {
       Technique technique = Technique.values()[i % Technique.values().length];
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-        Probe last = process.register(ProbeRequest.at("forever", "work_ret", hit -> {}).in(context));
+        Probe last = process.register(ProbeRequest.at("forever", "work_ret", hit -> {}).inContext(context));
         for (String label : labels) {
-          ProbeRequest request = ProbeRequest.at("forever", label, hit -> {}).in(context);
+          ProbeRequest request = ProbeRequest.at("forever", label, hit -> {}).inContext(context);
           try {
             process.register(request.with(technique));
           } catch (ProbeException e) {

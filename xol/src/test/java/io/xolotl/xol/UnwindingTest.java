@@ -184,7 +184,7 @@ class UnwindingTest {
                     if (hit.registers().rsp() != entry + 8) {
                       throw new AssertionError("returned to another frame");
                     }
-                  }).in(context)));
+                  }).inContext(context)));
         }
         assertThat(paused(target)).isEqualTo(unprobed);
         assertThat(paused(target)).isEqualTo(unprobed);
@@ -207,7 +207,7 @@ class UnwindingTest {
       assertThat(target.awaitLine("strange ")).as("unprobed").isEqualTo("strange 0");
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         var probes = new ArrayList<Probe>();
-        Function leaf = process.functions("unwound").stream().filter(f -> f.names().contains("leaf"))
+        ModuleFunction leaf = process.functions("unwound").stream().filter(f -> f.names().contains("leaf"))
             .findFirst()
             .orElseThrow();
         for (long address = leaf.address(); address < leaf.address() + leaf.size(); address++) {

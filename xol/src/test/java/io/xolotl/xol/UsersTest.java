@@ -9,7 +9,7 @@ import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.lab.Await;
 import io.xolotl.lab.ProcFs;
 import io.xolotl.lab.TargetProcess;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -84,7 +84,7 @@ class UsersTest {
           Thread.onSpinWait();
         }
         handled.set(true);
-      }).in(HandlerContext.TASK));
+      }).inContext(HandlerContext.TASK));
       target.send("go");
       unregistered.await();
       var handledBefore = new AtomicBoolean();
@@ -146,7 +146,7 @@ class UsersTest {
             if (index == 1) {
               throw new IllegalStateException("the second");
             }
-          }).in(context)));
+          }).inContext(context)));
         }
         target.send("go");
         target.awaitOk();
@@ -177,21 +177,21 @@ class UsersTest {
         int chosen = process.threadIds().get(2);
         Set<Integer> seen = ConcurrentHashMap.newKeySet();
         var work = new ProbeLocation.Address(target.address("work"));
-        ProbeRequest all = ProbeRequest.at(work, hit -> seen.add(hit.threadId())).in(context);
+        ProbeRequest all = ProbeRequest.at(work, hit -> seen.add(hit.threadId())).inContext(context);
         Probe ofThread = process.register(all.inThreads(Set.of(chosen)));
         Set<Integer> seenByThread = Set.copyOf(seen);
         assertThat(seenByThread).isEmpty();
         // The argument's low bit.
         Probe odd = process.register(ProbeRequest.at(work, hit -> assertThat(hit.registers().argument(0) & 1)
-            .isEqualTo(1)).in(context).when(registers -> (registers.get(Register.RDI) & 1) == 1));
+            .isEqualTo(1)).inContext(context).onlyIf(registers -> (registers.get(UserRegister.RDI) & 1) == 1));
         Probe failing = process.register(ProbeRequest.at(work, hit -> {
           throw new AssertionError("must not be asked");
-        }).in(context).when(registers -> {
+        }).inContext(context).onlyIf(registers -> {
           throw new IllegalStateException("condition");
         }));
         ReturnProbe returns = process.register(ReturnProbeRequest.of(work, hit -> hit.threadId(),
-            (hit, thread) -> assertThat(hit.threadId()).isEqualTo(thread)).in(context)
-            .inThreads(Set.of(chosen)).when(registers -> (registers.get(Register.RDI) & 1) == 0));
+            (hit, thread) -> assertThat(hit.threadId()).isEqualTo(thread)).inContext(context)
+            .inThreads(Set.of(chosen)).onlyIf(registers -> (registers.get(UserRegister.RDI) & 1) == 0));
         target.send("go");
         target.awaitOk();
         assertThat(ofThread.hits()).isEqualTo(1000);
@@ -223,7 +223,7 @@ class UsersTest {
                     late.incrementAndGet();
                   }
                   hits.countDown();
-                }).in(context));
+                }).inContext(context));
         hits.await();
         probe.unregister();
         over.set(true);

@@ -95,7 +95,7 @@ class VforkTest {
           before = Aftermath.expectedOf(target.pid(), List.of(probe.address()));
           probe = process.register(ProbeRequest.at("creator", "answer", hit -> {}));
         }
-        process.register(ProbeRequest.at("creator", "answer", hit -> {}).in(HandlerContext.TASK));
+        process.register(ProbeRequest.at("creator", "answer", hit -> {}).inContext(HandlerContext.TASK));
         if (displaced) {
           process.register(ProbeRequest.at("creator", "creates", hit -> {}));
         }

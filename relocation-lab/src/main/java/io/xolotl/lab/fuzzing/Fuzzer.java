@@ -1,7 +1,7 @@
 package io.xolotl.lab.fuzzing;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.fuzzing.FuzzReport.Tally;
 import io.xolotl.lab.generation.CaseGenerator;
 import io.xolotl.lab.generation.Simplifier;
@@ -118,7 +118,7 @@ public final class Fuzzer {
   }
 
   private void count(Case subject, List<Comparison> comparisons) {
-    Instruction instruction = firstInstruction(subject);
+    DecodedInstruction instruction = firstInstruction(subject);
     var tally = new Tally(1, 0, 0, 0);
     boolean everyoneRefuses = true;
     for (int i = 0; i < comparisons.size(); i++) {
@@ -148,8 +148,8 @@ public final class Fuzzer {
     classes.merge(instruction.category(), tally, Tally::plus);
   }
 
-  private static Instruction firstInstruction(Case subject) {
-    if (Decoder.forThisCpu().decode(subject.code(), subject.address()) instanceof Instruction instruction) {
+  private static DecodedInstruction firstInstruction(Case subject) {
+    if (Decoder.forThisCpu().decode(subject.code(), subject.address()) instanceof DecodedInstruction instruction) {
       return instruction;
     }
     throw new IllegalStateException("not a valid instruction was drawn: " + subject);

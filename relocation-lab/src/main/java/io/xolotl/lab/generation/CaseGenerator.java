@@ -2,7 +2,7 @@ package io.xolotl.lab.generation;
 
 import io.xolotl.decoder.BranchKind;
 import io.xolotl.decoder.Gpr;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.lab.oracle.Case;
@@ -66,7 +66,7 @@ public final class CaseGenerator {
     var code = new ArrayList<byte[]>();
     long next = address;
     for (int i = 0; i < count; i++) {
-      Instruction instruction = aim(from.draw(random, next), address, random);
+      DecodedInstruction instruction = aim(from.draw(random, next), address, random);
       if (i > 0 && InstructionFacts.savesVectors(instruction)) {
         continue;
       }
@@ -84,7 +84,7 @@ public final class CaseGenerator {
    * Returns true if a branch may lead into the middle of an instruction behind it. There the bytes of another
    * instruction would be executed, and a breakpoint among them is no displacement of it.
    */
-  private static boolean leadsAhead(Instruction instruction) {
+  private static boolean leadsAhead(DecodedInstruction instruction) {
     return switch (instruction.branchKind()) {
       case NONE -> false;
       default -> instruction.branchTarget().isEmpty()
@@ -107,7 +107,7 @@ public final class CaseGenerator {
    *
    * @param start of the case, which no branch leads into
    */
-  static Instruction aim(Instruction instruction, long start, RandomGenerator random) {
+  static DecodedInstruction aim(DecodedInstruction instruction, long start, RandomGenerator random) {
     byte[] code = instruction.bytes();
     ByteBuffer buffer = ByteBuffer.wrap(code).order(ByteOrder.LITTLE_ENDIAN);
     if (instruction.isRipRelative()) {
@@ -142,7 +142,7 @@ public final class CaseGenerator {
     return InstructionFacts.decode(code, instruction.address());
   }
 
-  private static int memoryBytes(Instruction instruction) {
+  private static int memoryBytes(DecodedInstruction instruction) {
     return instruction.operands().stream().filter(Operand.OfMemory.class::isInstance)
         .mapToInt(o -> o.widthBits() / 8)
         .findFirst().orElse(0);
@@ -152,7 +152,7 @@ public final class CaseGenerator {
    * Gives registers that an instruction uses as an address, a count or a target such values that something
    * happens.
    */
-  static MachineState aim(Instruction instruction, MachineState state, RandomGenerator random) {
+  static MachineState aim(DecodedInstruction instruction, MachineState state, RandomGenerator random) {
     MachineState aimed = state;
     if (instruction.isRepeated()) {
       aimed = aimed.withGeneral(RCX, random.nextInt(8) == 0 ? random.nextInt(0x300) : random.nextInt(20));
@@ -171,7 +171,7 @@ public final class CaseGenerator {
     return aimed;
   }
 
-  private static MachineState aim(Operand.OfMemory memory, Instruction instruction, MachineState state,
+  private static MachineState aim(Operand.OfMemory memory, DecodedInstruction instruction, MachineState state,
       RandomGenerator random) {
     Optional<Gpr> base = memory.base().flatMap(Register::gpr);
     if (base.isEmpty()) {
@@ -204,7 +204,7 @@ public final class CaseGenerator {
   }
 
   /** An indirect branch goes to the exit or to an int3, if its register or its memory is one of those. */
-  private static MachineState aimBranch(Instruction instruction, MachineState state, RandomGenerator random) {
+  private static MachineState aimBranch(DecodedInstruction instruction, MachineState state, RandomGenerator random) {
     long target = random.nextInt(6) == 0
         ? StateGenerator.number(random)
         : instruction.nextAddress() + (random.nextBoolean() ? 0 : EXIT_BYTES + random.nextInt(0x40));

@@ -1,7 +1,7 @@
 package io.xolotl.lab.generation;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.lab.oracle.MachineState;
@@ -17,7 +17,7 @@ final class InstructionFacts {
    * they hold: the address of the last x87 instruction, and whether a register in its initial state has been
    * in use since the last context switch. Behind other instructions neither is the same twice.
    */
-  static boolean savesVectors(Instruction instruction) {
+  static boolean savesVectors(DecodedInstruction instruction) {
     return instruction.mnemonic().matches("f?xsave.*|fn?st?save|fnstenv|fnsave|xgetbv");
   }
 
@@ -27,19 +27,19 @@ final class InstructionFacts {
    * thread has been stopped twice with an instruction in between, also where nothing is displaced: a loop in
    * C under ptrace sees it in one of twenty cases.
    */
-  static boolean restoresVectors(Instruction instruction) {
+  static boolean restoresVectors(DecodedInstruction instruction) {
     return instruction.mnemonic().startsWith("xrstor");
   }
 
-  static Instruction decode(byte[] code, long address) {
-    if (Decoder.forThisCpu().decode(code, address) instanceof Instruction instruction) {
+  static DecodedInstruction decode(byte[] code, long address) {
+    if (Decoder.forThisCpu().decode(code, address) instanceof DecodedInstruction instruction) {
       return instruction;
     }
     throw new IllegalStateException("another displacement has made an instruction invalid");
   }
 
   /** Where an operand is in memory; of one with a vector for an index, where index 0 is. */
-  static long effectiveAddress(Operand.OfMemory memory, Instruction instruction, MachineState state) {
+  static long effectiveAddress(Operand.OfMemory memory, DecodedInstruction instruction, MachineState state) {
     long offset = memory.displacement();
     if (instruction.isRipRelative() && memory.base().isPresent()
         && memory.base().get().name().endsWith("ip")) {

@@ -2,7 +2,7 @@ package io.xolotl.lab.generation;
 
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -44,7 +44,7 @@ public final class InstructionGenerator {
   /**
    * Draws from some instructions, all mnemonics alike.
    *
-   * @param mnemonics at least one, as {@link Instruction#mnemonic} names them
+   * @param mnemonics at least one, as {@link DecodedInstruction#mnemonic} names them
    * @throws IllegalArgumentException if one of them is not known
    */
   public static InstructionGenerator of(Collection<String> mnemonics) {
@@ -75,12 +75,12 @@ public final class InstructionGenerator {
     return new InstructionGenerator(groups);
   }
 
-  /** All mnemonics that can be drawn, as {@link Instruction#mnemonic} names them. */
+  /** All mnemonics that can be drawn, as {@link DecodedInstruction#mnemonic} names them. */
   public static SortedSet<String> mnemonicsOfAll() {
     return InstructionSet.ofThisCpu().mnemonics();
   }
 
-  /** All classes of instructions, as {@link Instruction#category} names them. */
+  /** All classes of instructions, as {@link DecodedInstruction#category} names them. */
   public static SortedSet<String> classes() {
     return new TreeSet<>(InstructionSet.ofThisCpu().byCategory().keySet());
   }
@@ -99,7 +99,7 @@ public final class InstructionGenerator {
    * @param address where it will be
    * @return an instruction with a mnemonic of this generator
    */
-  public Instruction draw(RandomGenerator random, long address) {
+  public DecodedInstruction draw(RandomGenerator random, long address) {
     while (true) {
       List<String> mnemonics = group(random).mnemonics;
       String mnemonic = mnemonics.get(random.nextInt(mnemonics.size()));
@@ -107,7 +107,7 @@ public final class InstructionGenerator {
       for (int i = 0; i < ATTEMPTS; i++) {
         byte[] code = forms.get(random.nextInt(forms.size())).draw(random);
         Decoding decoding = decoder.decode(code, address);
-        if (decoding instanceof Instruction instruction && instruction.mnemonic().equals(mnemonic)) {
+        if (decoding instanceof DecodedInstruction instruction && instruction.mnemonic().equals(mnemonic)) {
           return instruction;
         }
       }

@@ -2,7 +2,7 @@ package io.xolotl.lab.generation;
 
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Encoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.generation.Form.Kind;
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
@@ -88,7 +88,7 @@ final class InstructionSet {
   }
 
   private void addIfKnown(Map<String, ByteArrayOutputStream> modrms, Form form, int modrm) {
-    if (decoder.decode(form.sample(modrm), 0) instanceof Instruction instruction
+    if (decoder.decode(form.sample(modrm), 0) instanceof DecodedInstruction instruction
         && is(form.kind(), instruction)) {
       modrms.computeIfAbsent(instruction.mnemonic(), m -> new ByteArrayOutputStream()).write(modrm);
       byCategory.computeIfAbsent(instruction.category(), c -> new TreeSet<>()).add(instruction.mnemonic());
@@ -96,7 +96,7 @@ final class InstructionSet {
   }
 
   /** Opcode bytes of the legacy maps may also be prefixes. */
-  private static boolean is(Kind kind, Instruction instruction) {
+  private static boolean is(Kind kind, DecodedInstruction instruction) {
     return instruction.encoding() == switch (kind) {
       case LEGACY -> Encoding.LEGACY;
       case THREE_DNOW -> Encoding.THREE_DNOW;
@@ -106,12 +106,12 @@ final class InstructionSet {
     };
   }
 
-  /** All mnemonics, as {@link Instruction#mnemonic} names them. */
+  /** All mnemonics, as {@link DecodedInstruction#mnemonic} names them. */
   SortedSet<String> mnemonics() {
     return new TreeSet<>(forms.keySet());
   }
 
-  /** All mnemonics, by their categories as {@link Instruction#category} names them. */
+  /** All mnemonics, by their categories as {@link DecodedInstruction#category} names them. */
   SortedMap<String, SortedSet<String>> byCategory() {
     return Collections.unmodifiableSortedMap(byCategory);
   }

@@ -1,11 +1,11 @@
 package io.xolotl.lab.generation;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.oracle.Case;
 import io.xolotl.lab.oracle.MachineState;
 import io.xolotl.lab.oracle.Region;
-import io.xolotl.lab.oracle.VectorState;
+import io.xolotl.lab.oracle.VectorRegisters;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -91,7 +91,7 @@ public final class Simplifier {
         complexity += Region.BYTES;
       }
     }
-    return complexity + state.vectors().distance(VectorState.INITIAL);
+    return complexity + state.vectors().distance(VectorRegisters.INITIAL);
   }
 
   private static List<UnaryOperator<Case>> steps() {
@@ -125,15 +125,15 @@ public final class Simplifier {
 
   /** Changes one instruction, if it remains one with its mnemonic. */
   private static Case changed(Case subject, int number,
-      Function<Instruction, byte[]> change) {
+      Function<DecodedInstruction, byte[]> change) {
     List<byte[]> instructions = subject.instructions();
     if (number >= instructions.size()
         || !(Decoder.forThisCpu().decode(instructions.get(number),
-            subject.addresses().get(number)) instanceof Instruction instruction)) {
+            subject.addresses().get(number)) instanceof DecodedInstruction instruction)) {
       return subject;
     }
     byte[] code = change.apply(instruction);
-    if (!(Decoder.forThisCpu().decode(code, instruction.address()) instanceof Instruction other
+    if (!(Decoder.forThisCpu().decode(code, instruction.address()) instanceof DecodedInstruction other
         && other.length() == code.length && other.mnemonic().equals(instruction.mnemonic()))) {
       return subject;
     }
@@ -158,7 +158,7 @@ public final class Simplifier {
     long end = moved.address() + moved.code().length;
     List<Long> addresses = moved.addresses();
     for (int i = 0; i < all.size(); i++) {
-      if (Decoder.forThisCpu().decode(all.get(i), addresses.get(i)) instanceof Instruction instruction
+      if (Decoder.forThisCpu().decode(all.get(i), addresses.get(i)) instanceof DecodedInstruction instruction
           && instruction.branchTarget().isPresent()) {
         long target = instruction.branchTarget().getAsLong();
         if (target >= moved.address() && target < end || target > end && target < end + EXIT_BYTES) {
@@ -174,7 +174,7 @@ public final class Simplifier {
    * unchanged.
    */
   private static byte[] retargeted(byte[] code, int distance) {
-    if (!(Decoder.forThisCpu().decode(code, 0) instanceof Instruction instruction)) {
+    if (!(Decoder.forThisCpu().decode(code, 0) instanceof DecodedInstruction instruction)) {
       return code;
     }
     byte[] changed = code.clone();
@@ -193,7 +193,7 @@ public final class Simplifier {
     return changed;
   }
 
-  private static byte[] withoutPrefix(Instruction instruction, int position) {
+  private static byte[] withoutPrefix(DecodedInstruction instruction, int position) {
     byte[] code = instruction.bytes();
     for (int i = 0; i <= position; i++) {
       if (i >= code.length || !isPrefix(code[i])) {
@@ -203,7 +203,7 @@ public final class Simplifier {
     byte[] without = new byte[code.length - 1];
     System.arraycopy(code, 0, without, 0, position);
     System.arraycopy(code, position + 1, without, position, code.length - position - 1);
-    if (Decoder.forThisCpu().decode(without, 0) instanceof Instruction other
+    if (Decoder.forThisCpu().decode(without, 0) instanceof DecodedInstruction other
         && other.length() == without.length) {
       return retargeted(without, 1);
     }
@@ -218,7 +218,7 @@ public final class Simplifier {
     };
   }
 
-  private static byte[] withoutImmediate(Instruction instruction) {
+  private static byte[] withoutImmediate(DecodedInstruction instruction) {
     byte[] code = instruction.bytes();
     if (instruction.branchTarget().isEmpty()) {
       instruction.immediateOffset().ifPresent(from -> Arrays.fill(code, from, code.length, (byte) 0));
@@ -226,7 +226,7 @@ public final class Simplifier {
     return code;
   }
 
-  private static byte[] withoutDisplacement(Instruction instruction) {
+  private static byte[] withoutDisplacement(DecodedInstruction instruction) {
     byte[] code = instruction.bytes();
     if (!instruction.isRipRelative()) {
       instruction.displacementOffset().ifPresent(
@@ -238,7 +238,7 @@ public final class Simplifier {
   private static void addStateSteps(List<UnaryOperator<Case>> steps) {
     MachineState plain = MachineState.PLAIN;
     addStateStep(steps, state -> plain);
-    addStateStep(steps, state -> state.withVectors(VectorState.INITIAL));
+    addStateStep(steps, state -> state.withVectors(VectorRegisters.INITIAL));
     for (Region region : Region.values()) {
       if (region.isWritable()) {
         addStateStep(steps, state -> state.withMemory(region, new byte[0]));
@@ -261,7 +261,7 @@ public final class Simplifier {
   }
 
   private static void addVectorSteps(List<UnaryOperator<Case>> steps) {
-    VectorState initial = VectorState.INITIAL;
+    VectorRegisters initial = VectorRegisters.INITIAL;
     addVectorStep(steps, vectors -> vectors.withMxcsr(initial.mxcsr()));
     addVectorStep(steps,
         vectors -> vectors.withX87(initial.x87Control(), initial.x87Status(), initial.x87Tags()));
@@ -270,7 +270,7 @@ public final class Simplifier {
       addVectorStep(steps, vectors -> vectors.withMask(register, 0));
       addVectorStep(steps, vectors -> vectors.withX87(register, initial.x87(register)));
     }
-    for (int i = 0; i < VectorState.VECTORS; i++) {
+    for (int i = 0; i < VectorRegisters.VECTORS; i++) {
       int register = i;
       addVectorStep(steps, vectors -> vectors.withVector(register, initial.vector(register)));
     }
@@ -280,7 +280,7 @@ public final class Simplifier {
     steps.add(subject -> subject.with(change.apply(subject.state())));
   }
 
-  private static void addVectorStep(List<UnaryOperator<Case>> steps, UnaryOperator<VectorState> change) {
+  private static void addVectorStep(List<UnaryOperator<Case>> steps, UnaryOperator<VectorRegisters> change) {
     addStateStep(steps, state -> state.withVectors(change.apply(state.vectors())));
   }
 }

@@ -2,7 +2,7 @@ package io.xolotl.lab.generation;
 
 import io.xolotl.lab.oracle.MachineState;
 import io.xolotl.lab.oracle.Region;
-import io.xolotl.lab.oracle.VectorState;
+import io.xolotl.lab.oracle.VectorRegisters;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -142,18 +142,18 @@ public final class StateGenerator {
    * Vector registers of which no component is in its initial state, so that each is in use whatever happens
    * meanwhile.
    */
-  static VectorState vectorsInUse(RandomGenerator random) {
-    VectorState state = vectors(random).withMask(0, 1).withX87(0x27f, 0, 0xff);
-    byte[] ones = new byte[VectorState.VECTOR_BYTES];
+  static VectorRegisters vectorsInUse(RandomGenerator random) {
+    VectorRegisters state = vectors(random).withMask(0, 1).withX87(0x27f, 0, 0xff);
+    byte[] ones = new byte[VectorRegisters.VECTOR_BYTES];
     Arrays.fill(ones, (byte) 1);
     return state.withVector(0, ones).withVector(16, ones);
   }
 
-  private static VectorState vectors(RandomGenerator random) {
-    VectorState state = VectorState.INITIAL;
-    for (int i = 0; i < VectorState.VECTORS; i++) {
+  private static VectorRegisters vectors(RandomGenerator random) {
+    VectorRegisters state = VectorRegisters.INITIAL;
+    for (int i = 0; i < VectorRegisters.VECTORS; i++) {
       if (random.nextInt(4) != 0) {
-        ByteBuffer vector = ByteBuffer.allocate(VectorState.VECTOR_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer vector = ByteBuffer.allocate(VectorRegisters.VECTOR_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         while (vector.hasRemaining()) {
           vector.putLong(word(random));
         }
@@ -186,7 +186,7 @@ public final class StateGenerator {
   }
 
   private static byte[] x87(RandomGenerator random) {
-    ByteBuffer value = ByteBuffer.allocate(VectorState.X87_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer value = ByteBuffer.allocate(VectorRegisters.X87_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     switch (random.nextInt(4)) {
       case 0 -> value.putLong(random.nextLong()).putShort((short) random.nextInt());
       // Infinity, a denormal, or an MMX register.

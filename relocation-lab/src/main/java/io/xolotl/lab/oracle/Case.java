@@ -1,7 +1,7 @@
 package io.xolotl.lab.oracle;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -166,7 +166,7 @@ public final class Case {
     List<Long> addresses = addresses();
     for (int i = 0; i < instructions.size(); i++) {
       texts.add(Decoder.forThisCpu().decode(instructions.get(i),
-          addresses.get(i)) instanceof Instruction instruction
+          addresses.get(i)) instanceof DecodedInstruction instruction
               ? instruction.text()
               : "(bad)");
     }
@@ -225,7 +225,7 @@ public final class Case {
       }
       state = state.withFlags(in.readLong()).withBases(in.readLong(), in.readLong());
       state = state.withVectors(
-          VectorState.ofContent(in.readNBytes(VectorState.INITIAL.content().length)));
+          VectorRegisters.ofContent(in.readNBytes(VectorRegisters.INITIAL.content().length)));
       for (Region region : Region.values()) {
         if (region.isWritable()) {
           state = state.withMemory(region, in.readNBytes(Region.BYTES));

@@ -65,8 +65,8 @@ final class Comparer {
     if (at < 0) {
       return;
     }
-    VectorState before = first.vectors();
-    VectorState after = second.vectors();
+    VectorRegisters before = first.vectors();
+    VectorRegisters after = second.vectors();
     for (int i = at; i < Layout.XSAVE_BYTES; i++) {
       String name = a[from + i] == b[from + i] ? last : image.nameOf(i);
       if (!name.equals(last) && found.stream().noneMatch(d -> d.what().equals(name))) {
@@ -88,7 +88,7 @@ final class Comparer {
     return ours ? LastX87.EXCEPT_ADDRESS : LastX87.ALL;
   }
 
-  private static String valueOf(String name, VectorState state, byte[] record, int offset) {
+  private static String valueOf(String name, VectorRegisters state, byte[] record, int offset) {
     if (name.startsWith("zmm")) {
       return "0x" + Hex.reversed(state.vector(Integer.parseInt(name.substring(3))));
     }

@@ -32,17 +32,17 @@ public final class MachineState {
   /**
    * Everything zero, except that rsp is in the middle of {@link Region#STACK}.
    */
-  public static final MachineState PLAIN = new MachineState(plainRegisters(), 0, 0, 0, VectorState.INITIAL,
+  public static final MachineState PLAIN = new MachineState(plainRegisters(), 0, 0, 0, VectorRegisters.INITIAL,
       Map.of());
 
   private final long[] general;
   private final long flags;
   private final long fsBase;
   private final long gsBase;
-  private final VectorState vectors;
+  private final VectorRegisters vectors;
   private final Map<Region, byte[]> memory;
 
-  private MachineState(long[] general, long flags, long fsBase, long gsBase, VectorState vectors,
+  private MachineState(long[] general, long flags, long fsBase, long gsBase, VectorRegisters vectors,
       Map<Region, byte[]> memory) {
     this.general = general;
     this.flags = flags;
@@ -102,12 +102,12 @@ public final class MachineState {
   }
 
   /** The registers of x87, SSE, AVX and AVX-512. */
-  public VectorState vectors() {
+  public VectorRegisters vectors() {
     return vectors;
   }
 
   /** The same with other vector registers. */
-  public MachineState withVectors(VectorState replacement) {
+  public MachineState withVectors(VectorRegisters replacement) {
     return new MachineState(general, flags, fsBase, gsBase, replacement, memory);
   }
 
@@ -173,7 +173,7 @@ public final class MachineState {
     if (gsBase != 0) {
       text.append(" gs_base=").append(Hex.of(gsBase));
     }
-    if (!vectors.equals(VectorState.INITIAL)) {
+    if (!vectors.equals(VectorRegisters.INITIAL)) {
       text.append(' ').append(vectors);
     }
     memory.keySet().forEach(region -> text.append(" memory ").append(region));

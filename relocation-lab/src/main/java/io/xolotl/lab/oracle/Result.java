@@ -65,7 +65,7 @@ public final class Result {
   }
 
   /** The registers of x87, SSE, AVX and AVX-512, as far as the CPU has them. */
-  public VectorState vectors() {
+  public VectorRegisters vectors() {
     return image.read(record);
   }
 

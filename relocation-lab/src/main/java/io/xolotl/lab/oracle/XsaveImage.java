@@ -43,10 +43,10 @@ record XsaveImage(long mask, int[] offsets) {
    * @param sparse do not mark components that are in their initial state, so that the CPU does not count them
    *     as in use
    */
-  byte[] write(VectorState state, boolean sparse) {
+  byte[] write(VectorRegisters state, boolean sparse) {
     byte[] image = write(state);
     if (sparse) {
-      byte[] initial = write(VectorState.INITIAL);
+      byte[] initial = write(VectorRegisters.INITIAL);
       long used = 0;
       for (int i = 0; i < Layout.XSAVE_BYTES; i++) {
         if (image[i] != initial[i]) {
@@ -74,7 +74,7 @@ record XsaveImage(long mask, int[] offsets) {
                 : ZMM_16_TO_31;
   }
 
-  private byte[] write(VectorState state) {
+  private byte[] write(VectorRegisters state) {
     byte[] image = new byte[Layout.XSAVE_BYTES];
     ByteBuffer b = ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN);
     b.putShort(CONTROL, (short) state.x87Control()).putShort(STATUS, (short) state.x87Status())
@@ -85,7 +85,7 @@ record XsaveImage(long mask, int[] offsets) {
         b.putLong(offsets[MASKS] + 8 * i, state.mask(i));
       }
     }
-    for (int i = 0; i < VectorState.VECTORS; i++) {
+    for (int i = 0; i < VectorRegisters.VECTORS; i++) {
       byte[] vector = state.vector(i);
       if (i < 16) {
         b.put(XMM + 16 * i, vector, 0, 16);
@@ -103,22 +103,22 @@ record XsaveImage(long mask, int[] offsets) {
   }
 
   /** The state that is in the image of a result. */
-  VectorState read(byte[] record) {
+  VectorRegisters read(byte[] record) {
     ByteBuffer b = ByteBuffer.wrap(record, Layout.XSAVE_IMAGE, Layout.XSAVE_BYTES).slice()
         .order(ByteOrder.LITTLE_ENDIAN);
-    VectorState state = VectorState.INITIAL.withMxcsr(b.getInt(MXCSR))
+    VectorRegisters state = VectorRegisters.INITIAL.withMxcsr(b.getInt(MXCSR))
         .withX87(Short.toUnsignedInt(b.getShort(CONTROL)), Short.toUnsignedInt(b.getShort(STATUS)),
             b.get(TAGS));
     for (int i = 0; i < 8; i++) {
-      byte[] x87 = new byte[VectorState.X87_BYTES];
+      byte[] x87 = new byte[VectorRegisters.X87_BYTES];
       b.get(X87 + i * X87_STEP, x87);
       state = state.withX87(i, x87);
       if (has(MASKS)) {
         state = state.withMask(i, b.getLong(offsets[MASKS] + 8 * i));
       }
     }
-    for (int i = 0; i < VectorState.VECTORS; i++) {
-      byte[] vector = new byte[VectorState.VECTOR_BYTES];
+    for (int i = 0; i < VectorRegisters.VECTORS; i++) {
+      byte[] vector = new byte[VectorRegisters.VECTOR_BYTES];
       if (i < 16) {
         b.get(XMM + 16 * i, vector, 0, 16);
         if (has(AVX)) {
@@ -160,7 +160,7 @@ record XsaveImage(long mask, int[] offsets) {
     }
     for (int i = 0; i < 8; i++) {
       // Padding of the x87 registers is reserved.
-      int padding = from + X87 + i * X87_STEP + VectorState.X87_BYTES;
+      int padding = from + X87 + i * X87_STEP + VectorRegisters.X87_BYTES;
       Arrays.fill(record, padding, from + X87 + (i + 1) * X87_STEP, (byte) 0);
     }
     Arrays.fill(record, from + LEGACY_END, from + HEADER + 64, (byte) 0);

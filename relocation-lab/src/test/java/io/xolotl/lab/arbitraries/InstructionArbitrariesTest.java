@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Encoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.generation.CaseGenerator;
 import io.xolotl.lab.generation.InstructionGenerator;
 import io.xolotl.lab.generation.Simplifier;
@@ -35,7 +35,7 @@ class InstructionArbitrariesTest {
     int ripRelative = 0;
     int drawn = 20 * generator.mnemonics().size();
     for (int i = 0; i < drawn; i++) {
-      Instruction instruction = generator.draw(random, Case.HIGH_CODE);
+      DecodedInstruction instruction = generator.draw(random, Case.HIGH_CODE);
       mnemonics.merge(instruction.mnemonic(), 1, Integer::sum);
       encodings.merge(instruction.encoding(), 1, Integer::sum);
       ripRelative += instruction.isRipRelative() ? 1 : 0;
@@ -97,7 +97,7 @@ class InstructionArbitrariesTest {
     assertThat(InstructionArbitraries.text(push)).contains("push");
     assertThat(push.length).isGreaterThan(3).isLessThan(8);
     byte[] locked = shrunk(InstructionArbitraries.instructions(),
-        code -> Decoder.forThisCpu().decode(code, 0) instanceof Instruction i && i.isLocked());
+        code -> Decoder.forThisCpu().decode(code, 0) instanceof DecodedInstruction i && i.isLocked());
     // The prefix, an opcode of one or two bytes, a modrm byte, perhaps a displacement and an immediate of
     // zeros.
     assertThat(locked[0]).isEqualTo((byte) 0xf0);

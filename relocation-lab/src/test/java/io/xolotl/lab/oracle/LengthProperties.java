@@ -3,7 +3,7 @@ package io.xolotl.lab.oracle;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.arbitraries.InstructionArbitraries;
 import java.util.Arrays;
 import java.util.List;
@@ -49,8 +49,8 @@ class LengthProperties {
 
   @Property(tries = 20_000, seed = "2", maxDiscardRatio = 10)
   void lengthsOfRandomBytesAreThoseOfTheCpu(@ForAll("bytes") byte[] code) {
-    Assume.that(Decoder.forThisCpu().decode(code, 0) instanceof Instruction);
-    var instruction = (Instruction) Decoder.forThisCpu().decode(code, 0);
+    Assume.that(Decoder.forThisCpu().decode(code, 0) instanceof DecodedInstruction);
+    var instruction = (DecodedInstruction) Decoder.forThisCpu().decode(code, 0);
     CpuLength length = oracle.lengths(List.of(code)).getFirst();
     assertThat(length.invalid() || length.bytes() == instruction.length()).as("%s: %s", instruction, length)
         .isTrue();

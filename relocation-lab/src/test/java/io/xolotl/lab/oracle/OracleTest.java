@@ -70,12 +70,12 @@ class OracleTest {
   void allRegistersGoInAndComeOut() {
     MachineState state = MachineState.PLAIN.withFlags(MachineState.FLAGS).withBases(0x1234,
         Region.LOW.address());
-    VectorState vectors = VectorState.INITIAL.withMxcsr(0x9fc0).withX87(0x27f, 0x1800, 0xa5);
+    VectorRegisters vectors = VectorRegisters.INITIAL.withMxcsr(0x9fc0).withX87(0x27f, 0x1800, 0xa5);
     for (int i = 0; i < 16; i++) {
       state = state.withGeneral(i, 0x0101_0101_0101_0101L * (i + 1));
     }
-    for (int i = 0; i < VectorState.VECTORS; i++) {
-      byte[] vector = new byte[VectorState.VECTOR_BYTES];
+    for (int i = 0; i < VectorRegisters.VECTORS; i++) {
+      byte[] vector = new byte[VectorRegisters.VECTOR_BYTES];
       for (int j = 0; j < vector.length; j++) {
         vector[j] = (byte) (i * 64 + j + 1);
       }
@@ -257,7 +257,7 @@ class OracleTest {
     Case subject = Case
         .of(List.of(code("90"), code("48 01 d8")), MachineState.PLAIN.withGeneral(3, 17).withFlags(0x40)
             .withBases(1, 2).withMemory(Region.FAR, new byte[]{1, 2})
-            .withVectors(VectorState.INITIAL.withMask(3, 9)))
+            .withVectors(VectorRegisters.INITIAL.withMask(3, 9)))
         .at(Case.LOW_CODE + 0x1234).withSystemCalls();
     assertThat(Case.parse(subject.token())).isEqualTo(subject);
     assertThat(subject.token()).hasSizeLessThan(200).matches("[A-Za-z0-9_-]+");

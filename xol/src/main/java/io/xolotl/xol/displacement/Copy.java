@@ -14,10 +14,10 @@ import io.xolotl.decoder.Emulation.PopFlags;
 import io.xolotl.decoder.Emulation.PushFlags;
 import io.xolotl.decoder.Emulation.PushRegister;
 import io.xolotl.decoder.Emulation.Return;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.ptrace.ProcessMemory;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
@@ -42,16 +42,16 @@ public final class Copy {
   /** {@code jmp [rip+0]}; the address follows. */
   private static final byte[] JUMP = {(byte) 0xff, 0x25, 0, 0, 0, 0};
 
-  private final Instruction instruction;
+  private final DecodedInstruction instruction;
   /** What the instruction does, or null if it leads behind itself and names no place. */
   private final @Nullable Emulation effect;
   private final Lease lease;
   /** The register that stands for rip in the copy, or null. */
-  private final @Nullable Register scratch;
+  private final @Nullable UserRegister scratch;
   /** What that register must hold. */
   private final long scratchValue;
 
-  private Copy(Instruction instruction, @Nullable Emulation effect, Lease lease, @Nullable Register scratch,
+  private Copy(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease, @Nullable UserRegister scratch,
       long scratchValue) {
     this.instruction = instruction;
     this.effect = effect;
@@ -62,17 +62,17 @@ public final class Copy {
   }
 
   /** One without scratch register. */
-  static Copy plain(Instruction instruction, @Nullable Emulation effect, Lease lease) {
+  static Copy plain(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease) {
     return new Copy(instruction, effect, lease, null, 0);
   }
 
   static Copy withScratch(Classification.ScratchRegister scratch, @Nullable Emulation effect, Lease lease) {
-    return new Copy(scratch.instruction(), effect, lease, Register.general(scratch.register().index()),
+    return new Copy(scratch.instruction(), effect, lease, UserRegister.general(scratch.register().index()),
         scratch.value());
   }
 
   /** The original. */
-  Instruction instruction() {
+  DecodedInstruction instruction() {
     return instruction;
   }
 

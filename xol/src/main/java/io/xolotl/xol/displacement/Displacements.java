@@ -14,7 +14,7 @@ import io.xolotl.decoder.Emulation.PopFlags;
 import io.xolotl.decoder.Emulation.PushFlags;
 import io.xolotl.decoder.Emulation.PushRegister;
 import io.xolotl.decoder.Emulation.Return;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.xol.code.CodeArea;
@@ -47,7 +47,7 @@ public final class Displacements {
    * @throws ErrandException if the copy needs new memory, and no thread can map any
    */
   @Nullable
-  public Displacement of(Instruction instruction, Classification classification, Technique technique,
+  public Displacement of(DecodedInstruction instruction, Classification classification, Technique technique,
       RelocationPolicy policy) {
     Emulation effect = classification instanceof Classification.Emulate(Emulation e) ? e : null;
     if (technique == Technique.EMULATED && effect != null) {
@@ -67,7 +67,7 @@ public final class Displacements {
   }
 
   /** What is emulated needs a copy for rare cases only, and does without where seccomp allows none. */
-  private @Nullable Emulated emulated(Instruction instruction, Emulation effect, boolean wantsFallback) {
+  private @Nullable Emulated emulated(DecodedInstruction instruction, Emulation effect, boolean wantsFallback) {
     if (!wantsFallback) {
       return new Emulated(effect, instruction, null, false);
     }
@@ -89,7 +89,7 @@ public final class Displacements {
    * Returns true if a displacement uses a slot: also where the effect is computed, for the case that its
    * memory access faults and the CPU must execute it.
    */
-  static boolean needsCopy(Instruction instruction, Classification classification, Technique technique,
+  static boolean needsCopy(DecodedInstruction instruction, Classification classification, Technique technique,
       RelocationPolicy policy) {
     if (technique != Technique.EMULATED
         || !(classification instanceof Classification.Emulate(Emulation effect))) {
@@ -104,7 +104,7 @@ public final class Displacements {
   /**
    * A copy with a jump back, in reach of both, the operand and the way back; null if there is no such place.
    */
-  private @Nullable Copy boosted(Instruction instruction, @Nullable Emulation effect) {
+  private @Nullable Copy boosted(DecodedInstruction instruction, @Nullable Emulation effect) {
     if (instruction.isRipRelative() && instruction.addressSize() != 64) {
       return null;
     }
@@ -117,7 +117,7 @@ public final class Displacements {
   }
 
   /** A copy with a trap behind it; with a scratch register where its operand is out of reach. */
-  private @Nullable Copy copy(Instruction instruction, @Nullable Emulation effect) {
+  private @Nullable Copy copy(DecodedInstruction instruction, @Nullable Emulation effect) {
     long address = instruction.address();
     if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
       Lease lease = area.take(instruction.ripRelativeTarget().orElse(address), CodeArea.REACH,
@@ -137,7 +137,7 @@ public final class Displacements {
     return Copy.withScratch(scratch, effect, lease);
   }
 
-  private Copy written(Instruction instruction, @Nullable Emulation effect, Lease lease,
+  private Copy written(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease,
       byte[] following) {
     byte[] bytes = Relocator.bytes(instruction, lease.address());
     if (bytes == null) {

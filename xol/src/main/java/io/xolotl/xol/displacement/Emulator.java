@@ -3,11 +3,11 @@ package io.xolotl.xol.displacement;
 import io.xolotl.decoder.BranchSource;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Gpr;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.LoopKind;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 
 /**
@@ -39,7 +39,7 @@ final class Emulator {
    * @return false if the CPU must execute it: its memory access may fault, or the effect cannot be had
    *     through ptrace
    */
-  static boolean emulate(Emulation emulation, Instruction instruction, Registers registers,
+  static boolean emulate(Emulation emulation, DecodedInstruction instruction, Registers registers,
       ProcessMemory memory) {
     long next = instruction.nextAddress();
     try {
@@ -75,7 +75,7 @@ final class Emulator {
           yield go(registers, next);
         }
         case Emulation.LoadAddress(Gpr destination, int width, long address) -> {
-          Register register = general(destination);
+          UserRegister register = general(destination);
           registers.set(register, switch (width) {
             case 64 -> address;
             case 32 -> address & 0xffff_ffffL;
@@ -159,7 +159,7 @@ final class Emulator {
     return switch (source) {
       case BranchSource.Register _ -> true;
       case BranchSource.Memory operand -> !isChecked(registers, address(operand, registers), width / 8)
-          && (width == 64 || registers.get(Register.DS) == FLAT && registers.get(Register.ES) == FLAT);
+          && (width == 64 || registers.get(UserRegister.DS) == FLAT && registers.get(UserRegister.ES) == FLAT);
     };
   }
 
@@ -173,8 +173,8 @@ final class Emulator {
   private static long address(BranchSource.Memory operand, Registers registers) {
     long base = switch (operand.segment()) {
       case NONE -> 0;
-      case FS -> registers.get(Register.FS_BASE);
-      case GS -> registers.get(Register.GS_BASE);
+      case FS -> registers.get(UserRegister.FS_BASE);
+      case GS -> registers.get(UserRegister.GS_BASE);
     };
     return base + operand.effectiveAddress(gpr -> registers.get(general(gpr)));
   }
@@ -182,7 +182,7 @@ final class Emulator {
   /** Counts down, except for jrcxz; returns true if the branch is taken. */
   private static boolean loops(Emulation.Loop loop, Registers registers) {
     long mask = loop.addressSize() == 64 ? -1 : (1L << loop.addressSize()) - 1;
-    long old = registers.get(Register.RCX);
+    long old = registers.get(UserRegister.RCX);
     long count = old & mask;
     boolean zero = (registers.rflags() & ZF) != 0;
     if (loop.kind() == LoopKind.JRCXZ) {
@@ -190,7 +190,7 @@ final class Emulator {
     }
     count = count - 1 & mask;
     // Writing ecx clears the upper half of rcx; writing cx keeps the rest.
-    registers.set(Register.RCX, loop.addressSize() == 16 ? old & ~mask | count : count);
+    registers.set(UserRegister.RCX, loop.addressSize() == 16 ? old & ~mask | count : count);
     return count != 0 && switch (loop.kind()) {
       case LOOP, JRCXZ -> true;
       case LOOPE -> zero;
@@ -218,7 +218,7 @@ final class Emulator {
     return true;
   }
 
-  static Register general(Gpr register) {
-    return Register.general(register.index());
+  static UserRegister general(Gpr register) {
+    return UserRegister.general(register.index());
   }
 }

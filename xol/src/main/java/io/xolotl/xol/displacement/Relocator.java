@@ -1,6 +1,6 @@
 package io.xolotl.xol.displacement;
 
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import org.jspecify.annotations.Nullable;
 
@@ -22,7 +22,7 @@ final class Relocator {
    * @param address where the copy goes
    * @return the bytes, or null if the operand is out of the copy's reach
    */
-  static byte @Nullable [] bytes(Instruction instruction, long address) {
+  static byte @Nullable [] bytes(DecodedInstruction instruction, long address) {
     if (!instruction.isRipRelative()) {
       return instruction.bytes();
     }
@@ -42,7 +42,7 @@ final class Relocator {
    * @param address where the copy goes
    * @return a jump to the instruction behind the original, or null if that is out of reach
    */
-  static byte @Nullable [] jumpBack(Instruction instruction, long address) {
+  static byte @Nullable [] jumpBack(DecodedInstruction instruction, long address) {
     long displacement = instruction.nextAddress() - (address + instruction.length() + JUMP_BYTES);
     // In 32-bit code it wraps at 4 GiB, and reaches everything.
     if (instruction.mode() == MachineMode.LONG_64 && displacement != (int) displacement) {

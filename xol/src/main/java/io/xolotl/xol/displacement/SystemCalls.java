@@ -1,8 +1,8 @@
 package io.xolotl.xol.displacement;
 
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.ptrace.Abi;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
@@ -18,7 +18,7 @@ public final class SystemCalls {
   private SystemCalls() {}
 
   /** The only int n that is displaced is int 0x80 of 32-bit code. */
-  public static boolean isSystemCall(Instruction instruction) {
+  public static boolean isSystemCall(DecodedInstruction instruction) {
     return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
   }
 
@@ -26,14 +26,14 @@ public final class SystemCalls {
    * Returns true if an instruction has its thread wait for a child in wait_for_vfork_done() (kernel/fork.c),
    * where it cannot be stopped.
    */
-  static boolean createsByVfork(Instruction instruction, Tracee tracee) {
+  static boolean createsByVfork(DecodedInstruction instruction, Tracee tracee) {
     if (!isSystemCall(instruction)) {
       return false;
     }
     Registers registers = tracee.registers();
     Abi abi = Abi.of(registers);
     boolean longMode = abi == Abi.X86_64;
-    long argument = longMode ? registers.get(Register.RDI) : registers.get(Register.RBX) & 0xffff_ffffL;
+    long argument = longMode ? registers.get(UserRegister.RDI) : registers.get(UserRegister.RBX) & 0xffff_ffffL;
     int number = (int) registers.rax();
     if (number == SYS_CLONE3) {
       // struct clone_args begins with the flags.
@@ -50,13 +50,13 @@ public final class SystemCalls {
    * By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the
    * tracer's.
    */
-  static void finish(Instruction instruction, Registers registers, boolean keepTrapFlag) {
+  static void finish(DecodedInstruction instruction, Registers registers, boolean keepTrapFlag) {
     if (!instruction.mnemonic().equals("syscall")) {
       return;
     }
-    registers.set(Register.RCX, instruction.nextAddress());
+    registers.set(UserRegister.RCX, instruction.nextAddress());
     if (!keepTrapFlag) {
-      registers.set(Register.R11, registers.get(Register.R11) & ~TF);
+      registers.set(UserRegister.R11, registers.get(UserRegister.R11) & ~TF);
     }
   }
 }

@@ -1,6 +1,6 @@
 package io.xolotl.xol.elf;
 
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 
 /** What the file of a module shows of an address in its code. */
 public sealed interface Boundary {
@@ -23,7 +23,7 @@ public sealed interface Boundary {
    * @param start whether one is proved to start there as well, as behind a lock prefix that a branch leaves
    *     out
    */
-  record Inside(Instruction instruction, boolean start) implements Boundary {}
+  record Inside(DecodedInstruction instruction, boolean start) implements Boundary {}
 
   /** Neither: control flow is not known to reach it. */
   record Unproven() implements Boundary {}

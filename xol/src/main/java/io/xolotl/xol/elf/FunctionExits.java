@@ -3,7 +3,7 @@ package io.xolotl.xol.elf;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Gpr;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
@@ -68,7 +68,7 @@ final class FunctionExits {
     }
     // The list grows while it is walked through.
     for (int i = 0; i < parts.size(); i++) {
-      Deque<Instruction> before = new ArrayDeque<>();
+      Deque<DecodedInstruction> before = new ArrayDeque<>();
       UnwindTable.Range part = parts.get(i);
       // What is reached is known before it is asked about what is in between.
       code.isReached(source, part.start());
@@ -101,7 +101,7 @@ final class FunctionExits {
     return parts.stream().anyMatch(part -> part.start() <= address && address < part.end());
   }
 
-  private void look(Instruction instruction, Deque<Instruction> before, UnwindTable.Range part) {
+  private void look(DecodedInstruction instruction, Deque<DecodedInstruction> before, UnwindTable.Range part) {
     understood &= code.fits(source, instruction);
     Optional<Emulation> effect = effect(instruction);
     switch (instruction.category()) {
@@ -125,7 +125,7 @@ final class FunctionExits {
     }
   }
 
-  private static Optional<Emulation> effect(Instruction instruction) {
+  private static Optional<Emulation> effect(DecodedInstruction instruction) {
     return Classification.of(instruction,
         RelocationPolicy.FULL) instanceof Classification.Emulate(Emulation effect)
             ? Optional.of(effect)
@@ -137,7 +137,7 @@ final class FunctionExits {
    * bytes was loaded, sign-extended and added to what is its target. A table of whole addresses may as well
    * have functions in it.
    */
-  private static boolean isSwitch(Instruction jump, Deque<Instruction> before) {
+  private static boolean isSwitch(DecodedInstruction jump, Deque<DecodedInstruction> before) {
     if (jump.bytes()[0] == NOTRACK) {
       return true;
     }
@@ -147,12 +147,12 @@ final class FunctionExits {
         .isPresent();
   }
 
-  private static boolean loadsEntry(Instruction instruction, Gpr gpr) {
+  private static boolean loadsEntry(DecodedInstruction instruction, Gpr gpr) {
     return instruction.mnemonic().equals("movsxd") && writes(instruction, gpr)
         && instruction.operands().get(1) instanceof Operand.OfMemory memory && memory.scale() == 4;
   }
 
-  private static boolean writes(Instruction instruction, Gpr gpr) {
+  private static boolean writes(DecodedInstruction instruction, Gpr gpr) {
     return instruction.registersWritten().stream().map(Register::gpr)
         .anyMatch(written -> written.equals(Optional.of(gpr)));
   }

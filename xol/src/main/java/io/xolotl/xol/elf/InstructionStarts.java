@@ -1,7 +1,7 @@
 package io.xolotl.xol.elf;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import java.lang.ref.SoftReference;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -166,14 +166,14 @@ final class InstructionStarts {
       return Boundary.UNPROVEN;
     }
     if (called != null && called == address || isStart(source, section, address)) {
-      Instruction around = Arrays.binarySearch(roots, address) >= 0
+      DecodedInstruction around = Arrays.binarySearch(roots, address) >= 0
           ? null
           : around(source, section, address, bias);
       return around == null
           ? new Boundary.Proven(text(source, section, address, address).at(address))
           : new Boundary.Inside(around, true);
     }
-    Instruction around = around(source, section, address, bias);
+    DecodedInstruction around = around(source, section, address, bias);
     return around == null ? Boundary.UNPROVEN : new Boundary.Inside(around, false);
   }
 
@@ -213,7 +213,7 @@ final class InstructionStarts {
    * Whether an instruction that was decoded in the order of addresses fits what is proved: no data begin in
    * it, and no other instruction, unless that is the same without a prefix.
    */
-  boolean fits(ElfSource source, Instruction instruction) {
+  boolean fits(ElfSource source, DecodedInstruction instruction) {
     Section section = image.executableSection(instruction.address());
     if (section == null) {
       return false;
@@ -230,7 +230,7 @@ final class InstructionStarts {
       return true;
     }
     long within = instruction.address() + (next - first);
-    Instruction other = decode(text(source, section, within, within), within, 0);
+    DecodedInstruction other = decode(text(source, section, within, within), within, 0);
     return other != null && other.nextAddress() == end;
   }
 
@@ -269,7 +269,7 @@ final class InstructionStarts {
         reader -> reader.read(section.offset() + (low - section.address()), length).array()));
   }
 
-  private @Nullable Instruction around(ElfSource source, Section section, long address, long bias) {
+  private @Nullable DecodedInstruction around(ElfSource source, Section section, long address, long bias) {
     int at = bit(section, address);
     for (int before = starts.previousSetBit(at - 1); before >= 0; before = starts
         .previousSetBit(before - 1)) {
@@ -278,7 +278,7 @@ final class InstructionStarts {
         break;
       }
       long start = address - distance;
-      Instruction instruction = decode(text(source, section, start, start), start, bias);
+      DecodedInstruction instruction = decode(text(source, section, start, start), start, bias);
       if (instruction != null && instruction.length() > distance) {
         return instruction;
       }
@@ -286,10 +286,10 @@ final class InstructionStarts {
     return null;
   }
 
-  private @Nullable Instruction decode(Text text, long address, long bias) {
+  private @Nullable DecodedInstruction decode(Text text, long address, long bias) {
     int at = (int) (address - text.start());
     return decoder.decode(text.bytes(), at, Math.min(LONGEST, text.bytes().length - at),
-        bias + address) instanceof Instruction instruction ? instruction : null;
+        bias + address) instanceof DecodedInstruction instruction ? instruction : null;
   }
 
   /**
@@ -314,7 +314,7 @@ final class InstructionStarts {
    * @param visitor is given each instruction
    * @return false if not all of it is code, or if it is not in the file or too long
    */
-  boolean decode(ElfSource source, UnwindTable.Range part, Consumer<Instruction> visitor) {
+  boolean decode(ElfSource source, UnwindTable.Range part, Consumer<DecodedInstruction> visitor) {
     Section section = image.executableSection(part.start());
     if (section == null || !bases.containsKey(section.index()) || part.end() > section.end()
         || part.end() - part.start() > LARGEST_BODY) {
@@ -323,7 +323,7 @@ final class InstructionStarts {
     Text text = text(source, section, part.start(), part.end());
     long address = part.start();
     while (address < part.end()) {
-      Instruction instruction = decode(text, address, 0);
+      DecodedInstruction instruction = decode(text, address, 0);
       if (instruction == null) {
         return false;
       }
@@ -335,7 +335,7 @@ final class InstructionStarts {
 
   /** The instruction whose bytes are at an address in some text, whether or not one starts there. */
   @Nullable
-  Instruction decode(Text text, long address) {
+  DecodedInstruction decode(Text text, long address) {
     return address < text.start() || address >= text.start() + text.bytes().length
         ? null
         : decode(text, address, 0);
@@ -448,7 +448,7 @@ final class InstructionStarts {
     while (!from.isEmpty()) {
       long address = from.removeLast();
       while (address >= low && address < high && !starts.get(bit(section, address))) {
-        Instruction instruction = decode(text, address, 0);
+        DecodedInstruction instruction = decode(text, address, 0);
         if (instruction == null) {
           break;
         }
@@ -473,7 +473,7 @@ final class InstructionStarts {
     }
   }
 
-  private static boolean goesOn(Instruction instruction) {
+  private static boolean goesOn(DecodedInstruction instruction) {
     return switch (instruction.category()) {
       case "uncond_br", "ret" -> false;
       default -> !ENDS.contains(instruction.mnemonic());

@@ -1,7 +1,7 @@
 package io.xolotl.xol.elf;
 
 import io.xolotl.decoder.Gpr;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
@@ -102,7 +102,7 @@ final class NonlocalExits {
   }
 
   private void look(InstructionStarts.Text text, long address) {
-    Instruction first = code.decode(text, address);
+    DecodedInstruction first = code.decode(text, address);
     NonlocalExit exit = first == null ? null : exit(text, first);
     // What the bytes look like is a guess; what control flow reaches is none.
     if (exit != null && ++matching <= MOST_MATCHING && code.isReached(source, address)) {
@@ -110,12 +110,12 @@ final class NonlocalExits {
     }
   }
 
-  private @Nullable NonlocalExit exit(InstructionStarts.Text text, Instruction first) {
+  private @Nullable NonlocalExit exit(InstructionStarts.Text text, DecodedInstruction first) {
     if (newStackPointer(first, 0) == null) {
       return null;
     }
     int popped = 0;
-    Instruction next = code.decode(text, first.nextAddress());
+    DecodedInstruction next = code.decode(text, first.nextAddress());
     for (int i = 0; next != null && i <= MOST_BETWEEN; i++) {
       switch (next.mnemonic()) {
         case "ret" -> {
@@ -137,7 +137,7 @@ final class NonlocalExits {
     return null;
   }
 
-  private @Nullable NonlocalExit newStackPointer(Instruction instruction, int popped) {
+  private @Nullable NonlocalExit newStackPointer(DecodedInstruction instruction, int popped) {
     if (!instruction.mnemonic().equals("mov")
         || !(instruction.operands().getFirst() instanceof Operand.OfRegister target
             && isStackPointer(target))) {

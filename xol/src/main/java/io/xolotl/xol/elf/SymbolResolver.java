@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -304,6 +305,28 @@ public final class SymbolResolver {
       // Nobody could catch there: the unwinder reads the same tables.
       return false;
     }
+  }
+
+  /**
+   * The function that tells where {@code errno} is, in the module that is mapped at an address.
+   *
+   * @param address an address in the process, unsigned
+   * @return its address in the process; empty if the module is no C library, and has none in it
+   */
+  public OptionalLong errnoFunctionAt(long address) {
+    ModuleFile file = fileAt(address);
+    LoadedModule module = file == null ? null : file.instanceAt(address);
+    return file == null || module == null ? OptionalLong.empty() : ErrnoFunctions.in(file, module);
+  }
+
+  /**
+   * The function that tells where {@code errno} is, in the only C library of the process.
+   *
+   * @return its address in the process
+   * @throws SymbolException if there is none, or not only one
+   */
+  public long errnoFunction() {
+    return new ErrnoFunctions(files.values()).only();
   }
 
   /**

@@ -3,7 +3,7 @@ package io.xolotl.xol.site;
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
@@ -122,7 +122,7 @@ public final class Preparation {
     MemoryMapping mapping = checkMapping(address, mappings);
     byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
     SignalTrampolines.check(process.abi(), address, code, process.memory());
-    Instruction instruction = decode(address, code, place.policy());
+    DecodedInstruction instruction = decode(address, code, place.policy());
     Site guard = place.trusted() ? null : checkBoundary(place, instruction, code, mappings, fresh);
     checkNeighbours(instruction, fresh, guard);
     Site site = displace(instruction, mapping, code, place.policy(), place.technique());
@@ -138,7 +138,7 @@ public final class Preparation {
    *
    * @return the site of the instruction around that guards it; null as a rule
    */
-  private @Nullable Site checkBoundary(Place place, Instruction instruction, byte[] code,
+  private @Nullable Site checkBoundary(Place place, DecodedInstruction instruction, byte[] code,
       List<MemoryMapping> mappings, LongMap<Site> fresh) {
     String where = SiteException.hex(place.address());
     return switch (place.boundary()) {
@@ -152,10 +152,10 @@ public final class Preparation {
         }
         yield null;
       }
-      case Boundary.Inside(Instruction around, boolean start) when start
+      case Boundary.Inside(DecodedInstruction around, boolean start) when start
           && around.nextAddress() == instruction.nextAddress() ->
         guard(place, around, mappings, fresh);
-      case Boundary.Inside(Instruction around, boolean start) ->
+      case Boundary.Inside(DecodedInstruction around, boolean start) ->
         throw new SiteException(Reason.NOT_AN_INSTRUCTION_BOUNDARY, place.address(),
             where + " is in the middle of '" + around.text() + "' at " + SiteException.hex(around.address())
                 + (start
@@ -170,7 +170,7 @@ public final class Preparation {
   }
 
   /** Finds or makes the site of an instruction whose prefix is in front of another that starts there. */
-  private Site guard(Place place, Instruction around, List<MemoryMapping> mappings, LongMap<Site> fresh) {
+  private Site guard(Place place, DecodedInstruction around, List<MemoryMapping> mappings, LongMap<Site> fresh) {
     long address = around.address();
     Site known = siteAt(address, fresh);
     if (known != null) {
@@ -191,7 +191,7 @@ public final class Preparation {
     return guard;
   }
 
-  private static SiteException unverified(Place place, Instruction instruction, String why) {
+  private static SiteException unverified(Place place, DecodedInstruction instruction, String why) {
     return new SiteException(Reason.BOUNDARY_UNVERIFIED, place.address(),
         why + "; if you know that '" + instruction.text() + "' does" + INSIST);
   }
@@ -211,7 +211,7 @@ public final class Preparation {
       MemoryMapping mapping = checkMapping(address, mappings);
       byte[] code = sites.programText(address, executableFrom(address, mapping, mappings));
       SignalTrampolines.check(process.abi(), address, code, process.memory());
-      Instruction instruction = decode(address, code, policy);
+      DecodedInstruction instruction = decode(address, code, policy);
       checkNeighbours(instruction, new LongMap<>(), null);
       return displace(instruction, mapping, code, policy, technique);
     } catch (SiteException e) {
@@ -281,14 +281,14 @@ public final class Preparation {
     });
   }
 
-  private Instruction decode(long address, byte[] code, RelocationPolicy policy) {
+  private DecodedInstruction decode(long address, byte[] code, RelocationPolicy policy) {
     if (code.length == 0) {
       throw new SiteException(Reason.UNREADABLE, address,
           "the code at " + SiteException.hex(address) + " cannot be read");
     }
     Decoding decoding = decoder().decode(code, address);
     return switch (decoding) {
-      case Instruction instruction -> instruction;
+      case DecodedInstruction instruction -> instruction;
       case Undecodable undecodable -> {
         if (!(Classification.of(undecodable, policy) instanceof Classification.Refuse(Refusal refusal))) {
           throw new IllegalStateException("an undecodable instruction is always refused");
@@ -299,7 +299,7 @@ public final class Preparation {
   }
 
   /** A breakpoint inside another displaced instruction would be copied with it, or be jumped over. */
-  private void checkNeighbours(Instruction instruction, LongMap<Site> fresh, @Nullable Site guard) {
+  private void checkNeighbours(DecodedInstruction instruction, LongMap<Site> fresh, @Nullable Site guard) {
     long address = instruction.address();
     for (int i = 1; i < LONGEST; i++) {
       Site before = siteAt(address - i, fresh);
@@ -322,7 +322,7 @@ public final class Preparation {
   }
 
   /** Decides how an instruction is executed, and takes its slot. */
-  private Site displace(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
+  private Site displace(DecodedInstruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
       Optional<Technique> forced) {
     long address = instruction.address();
     Classification classification = Classification.of(instruction, policy);
@@ -356,7 +356,7 @@ public final class Preparation {
     return site;
   }
 
-  private static SiteException notApplicable(Instruction instruction, Technique forced, Technique natural) {
+  private static SiteException notApplicable(DecodedInstruction instruction, Technique forced, Technique natural) {
     return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
         "'" + instruction.text() + "' at " + SiteException.hex(instruction.address())
             + " cannot be executed by technique " + forced + "; the engine would choose " + natural);

@@ -4,7 +4,7 @@ import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Emulation.IndirectJump;
 import io.xolotl.decoder.Emulation.Jump;
 import io.xolotl.decoder.Emulation.Return;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
@@ -217,7 +217,7 @@ public final class RestartableSequences {
   }
 
   /** The refusal of what would never get into the sequence behind it: see {@link #isReachedFrom}. */
-  static SiteException cannotBeEntered(Instruction instruction, Technique technique) {
+  static SiteException cannotBeEntered(DecodedInstruction instruction, Technique technique) {
     return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(), "'" + instruction.text()
         + "' at " + SiteException.hex(instruction.address()) + " cannot be executed by technique " + technique
         + ", only by BOOSTED: a restartable sequence begins behind it, which the kernel aborts when its "

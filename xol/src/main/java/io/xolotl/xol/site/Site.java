@@ -1,7 +1,7 @@
 package io.xolotl.xol.site;
 
 import io.xolotl.decoder.Classification;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Abi;
@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 @TracerThread
 public final class Site {
 
-  public final Instruction instruction;
+  public final DecodedInstruction instruction;
   /** The instruction and what follows it, as far as it can be executed: 1 to 15 bytes. */
   final byte[] code;
   /** The first eight bytes of the code, lowest first. */
@@ -56,7 +56,7 @@ public final class Site {
 
   private @Nullable Object attachment;
 
-  Site(Instruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
+  Site(DecodedInstruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
       Classification classification, Displacement displacement) {
     this.instruction = instruction;
     backing = Backing.of(mapping, instruction.address());

@@ -2,7 +2,7 @@ package io.xolotl.xol.tracee;
 
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessStatus;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.xol.code.TracerThread;
@@ -29,7 +29,7 @@ public final class InterruptedCalls {
   private static boolean returnsEintr(int number, Registers registers) {
     return switch (Abi.of(registers)) {
       case X86_64 -> returnsEintr64(number);
-      case I386 -> returnsEintr32(number, (int) registers.get(Register.RBX));
+      case I386 -> returnsEintr32(number, (int) registers.get(UserRegister.RBX));
     };
   }
 
@@ -71,7 +71,7 @@ public final class InterruptedCalls {
     tracee.readRegisters();
     Registers registers = tracee.registers();
     // A system call of 32-bit code has 32 bits of number and result.
-    int number = (int) registers.get(Register.ORIG_RAX);
+    int number = (int) registers.get(UserRegister.ORIG_RAX);
     boolean again = (int) registers.rax() == EINTR
         ? number >= 0 && returnsEintr(number, registers)
         : mustNotBeRestarted(tracee);
@@ -110,13 +110,13 @@ public final class InterruptedCalls {
   private static boolean mustNotBeRestarted(Tracee tracee) {
     Registers registers = tracee.registers();
     return (int) registers.rax() == ERESTART_RESTARTBLOCK
-        && (int) registers.get(Register.ORIG_RAX) >= 0
+        && (int) registers.get(UserRegister.ORIG_RAX) >= 0
         && !tracee.thread().mayRestart(registers);
   }
 
   private static void makeAgain(Tracee tracee) {
     Registers registers = tracee.registers();
-    int number = (int) registers.get(Register.ORIG_RAX);
+    int number = (int) registers.get(UserRegister.ORIG_RAX);
     // syscall and int 0x80 have two bytes, and sysenter returns behind an int 0x80 in the vDSO; the kernel
     // rewinds restarted calls in the same way (arch_do_signal_or_restart).
     registers.rip(registers.rip() - 2);

@@ -2,7 +2,7 @@ package io.xolotl.xol.tracee;
 
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
-import io.xolotl.ptrace.Register;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
@@ -50,8 +50,8 @@ public final class Tracee {
   /** No signal has this number. */
   private static final int NOT_SETTLED = -1;
 
-  private static final Set<Register> REGISTERS_32 = EnumSet.of(Register.RAX, Register.RBX, Register.RCX,
-      Register.RDX, Register.RSI, Register.RDI, Register.RBP, Register.RSP, Register.RIP, Register.RFLAGS);
+  private static final Set<UserRegister> REGISTERS_32 = EnumSet.of(UserRegister.RAX, UserRegister.RBX, UserRegister.RCX,
+      UserRegister.RDX, UserRegister.RSI, UserRegister.RDI, UserRegister.RBP, UserRegister.RSP, UserRegister.RIP, UserRegister.RFLAGS);
 
   private final TracedThread thread;
   private final Registers registers = new Registers();
@@ -300,7 +300,7 @@ public final class Tracee {
     }
     var copy = new Registers();
     copy.copyFrom(registers);
-    copy.set(Register.ORIG_RAX, -1);
+    copy.set(UserRegister.ORIG_RAX, -1);
     postponed.add(copy);
   }
 

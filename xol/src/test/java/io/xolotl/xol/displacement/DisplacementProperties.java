@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
@@ -34,14 +34,14 @@ class DisplacementProperties {
   void relocatingThereAndBackChangesNothing(@ForAll("relative") byte[] code,
       @ForAll @LongRange(min = -REACH / 2, max = REACH
           / 2) long distance) {
-    Instruction original = decode(code, ORIGINAL);
+    DecodedInstruction original = decode(code, ORIGINAL);
     Assume.that(original.addressSize() == 64);
     long slot = ORIGINAL + distance;
     byte[] copy = Relocator.bytes(original, slot);
     long reached = original.ripRelativeTarget().orElse(slot) - slot - code.length;
     assertThat(copy == null).isEqualTo(reached != (int) reached);
     Assume.that(copy != null);
-    Instruction copied = decode(Objects.requireNonNull(copy), slot);
+    DecodedInstruction copied = decode(Objects.requireNonNull(copy), slot);
     assertThat(copied.length()).isEqualTo(original.length());
     assertThat(copied.mnemonic()).isEqualTo(original.mnemonic());
     assertThat(copied.ripRelativeTarget()).isEqualTo(original.ripRelativeTarget());
@@ -51,11 +51,11 @@ class DisplacementProperties {
   /** A scratch register, with the value it is given, stands for what rip stands for. */
   @Property(tries = 20_000, seed = "4", maxDiscardRatio = 10)
   void scratchRegistersReachTheSameAddress(@ForAll("relative") byte[] code) {
-    Instruction original = decode(code, ORIGINAL);
+    DecodedInstruction original = decode(code, ORIGINAL);
     Optional<Classification.ScratchRegister> scratch = Classification.ScratchRegister.of(original);
     assertThat(scratch.isPresent()).isEqualTo(original.isRipRelative());
     Assume.that(scratch.isPresent());
-    Instruction copied = decode(scratch.get().bytes(), ORIGINAL);
+    DecodedInstruction copied = decode(scratch.get().bytes(), ORIGINAL);
     assertThat(original.uses(scratch.get().register())).isFalse();
     long address = scratch.get().value()
         + copied.operands().stream().filter(Operand.OfMemory.class::isInstance)
@@ -70,7 +70,7 @@ class DisplacementProperties {
   /** Under STRICT whatever is copied is the original's bytes, wherever the slot. */
   @Property(tries = 20_000, seed = "5", maxDiscardRatio = 10)
   void strictNeverEmitsAChangedByte(@ForAll("instructions") byte[] code, @ForAll long slot) {
-    Instruction original = decode(code, ORIGINAL);
+    DecodedInstruction original = decode(code, ORIGINAL);
     Classification strict = Classification.of(original, RelocationPolicy.STRICT);
     boolean copied = switch (strict) {
       case Classification.Refuse _ -> false;
@@ -86,8 +86,8 @@ class DisplacementProperties {
     }
   }
 
-  private static Instruction decode(byte[] code, long address) {
-    if (Decoder.forThisCpu().decode(code, address) instanceof Instruction instruction) {
+  private static DecodedInstruction decode(byte[] code, long address) {
+    if (Decoder.forThisCpu().decode(code, address) instanceof DecodedInstruction instruction) {
       return instruction;
     }
     throw new AssertionError("no instruction: " + Arrays.toString(code));

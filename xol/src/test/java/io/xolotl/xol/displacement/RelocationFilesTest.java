@@ -3,7 +3,7 @@ package io.xolotl.xol.displacement;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Decoder;
-import io.xolotl.decoder.Instruction;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import java.io.IOException;
 import java.io.InputStream;
@@ -23,7 +23,7 @@ class RelocationFilesTest {
 
   private static final HexFormat HEX = HexFormat.ofDelimiter(" ");
 
-  record Line(String situation, Instruction original, long slot, String copy, String back) {
+  record Line(String situation, DecodedInstruction original, long slot, String copy, String back) {
     @Override
     public String toString() {
       return situation;
@@ -63,7 +63,7 @@ class RelocationFilesTest {
     byte[] code = HEX.parseHex(compat ? fields[0].substring("compat ".length()) : fields[0]);
     long address = Long.parseLong(fields[1], 16);
     Decoder decoder = Decoder.forThisCpu(compat ? MachineMode.COMPAT_32 : MachineMode.LONG_64);
-    if (!(decoder.decode(code, address) instanceof Instruction original)) {
+    if (!(decoder.decode(code, address) instanceof DecodedInstruction original)) {
       throw new AssertionError("no instruction: " + situation);
     }
     assertThat(original.length()).as(situation).isEqualTo(code.length);

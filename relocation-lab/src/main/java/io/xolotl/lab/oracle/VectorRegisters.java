@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * The x87, SSE, AVX and AVX-512 registers. What the CPU does not have is left out when the state is loaded.
  * Immutable.
  */
-public final class VectorState {
+public final class VectorRegisters {
 
   /** How many vector registers there are, each of {@link #VECTOR_BYTES}. */
   public static final int VECTORS = 32;
@@ -33,20 +33,20 @@ public final class VectorState {
   private static final int MXCSR_BITS = 0xffff;
 
   /** All registers zero, all exceptions masked: what a program starts with. */
-  public static final VectorState INITIAL = new VectorState(new byte[SIZE]).withMxcsr(INITIAL_MXCSR)
+  public static final VectorRegisters INITIAL = new VectorRegisters(new byte[SIZE]).withMxcsr(INITIAL_MXCSR)
       .withX87(INITIAL_CONTROL, 0, 0);
 
   private final byte[] content;
 
-  private VectorState(byte[] content) {
+  private VectorRegisters(byte[] content) {
     this.content = content;
   }
 
-  static VectorState ofContent(byte[] content) {
+  static VectorRegisters ofContent(byte[] content) {
     if (content.length != SIZE) {
       throw new IllegalArgumentException("a vector state has " + SIZE + " bytes, not " + content.length);
     }
-    return new VectorState(content.clone());
+    return new VectorRegisters(content.clone());
   }
 
   byte[] content() {
@@ -54,7 +54,7 @@ public final class VectorState {
   }
 
   /** How many bytes differ between two states. */
-  public int distance(VectorState other) {
+  public int distance(VectorRegisters other) {
     int distance = 0;
     for (int i = 0; i < SIZE; i++) {
       distance += content[i] == other.content[i] ? 0 : 1;
@@ -62,10 +62,10 @@ public final class VectorState {
     return distance;
   }
 
-  private VectorState changed(Consumer<ByteBuffer> change) {
+  private VectorRegisters changed(Consumer<ByteBuffer> change) {
     byte[] copy = content.clone();
     change.accept(ByteBuffer.wrap(copy).order(ByteOrder.LITTLE_ENDIAN));
-    return new VectorState(copy);
+    return new VectorRegisters(copy);
   }
 
   private ByteBuffer view() {
@@ -82,7 +82,7 @@ public final class VectorState {
    *
    * @param mxcsr 16 bits; no CPU has the others
    */
-  public VectorState withMxcsr(int mxcsr) {
+  public VectorRegisters withMxcsr(int mxcsr) {
     if ((mxcsr & ~MXCSR_BITS) != 0) {
       throw new IllegalArgumentException("mxcsr has 16 bits: 0x" + Integer.toHexString(mxcsr));
     }
@@ -105,7 +105,7 @@ public final class VectorState {
   }
 
   /** The same with other x87 words, as the methods of their names say. */
-  public VectorState withX87(int control, int status, int tags) {
+  public VectorRegisters withX87(int control, int status, int tags) {
     return changed(b -> b.putShort(CONTROL, (short) control).putShort(STATUS, (short) status)
         .put(TAGS, (byte) tags));
   }
@@ -121,7 +121,7 @@ public final class VectorState {
   }
 
   /** The same with another value of a register of the x87 stack, {@link #X87_BYTES} long. */
-  public VectorState withX87(int index, byte[] value) {
+  public VectorRegisters withX87(int index, byte[] value) {
     return changed(b -> b.put(X87 + index * X87_BYTES, value, 0, X87_BYTES));
   }
 
@@ -131,7 +131,7 @@ public final class VectorState {
   }
 
   /** The same with another value of a mask register. */
-  public VectorState withMask(int index, long value) {
+  public VectorRegisters withMask(int index, long value) {
     return changed(b -> b.putLong(MASKS + 8 * index, value));
   }
 
@@ -142,13 +142,13 @@ public final class VectorState {
   }
 
   /** The same with another value of a vector register, {@link #VECTOR_BYTES} long. */
-  public VectorState withVector(int index, byte[] value) {
+  public VectorRegisters withVector(int index, byte[] value) {
     return changed(b -> b.put(ZMM + index * VECTOR_BYTES, value, 0, VECTOR_BYTES));
   }
 
   @Override
   public boolean equals(@Nullable Object other) {
-    return other instanceof VectorState that && Arrays.equals(content, that.content);
+    return other instanceof VectorRegisters that && Arrays.equals(content, that.content);
   }
 
   @Override

@@ -6,10 +6,10 @@ import java.util.List;
  * The sixteen conditions of {@code jcc}, {@code setcc} and {@code cmovcc}, in the order of their numbers in
  * the opcode (Intel SDM, volume 1, appendix B).
  */
-public enum Condition {
+public enum ConditionCode {
   O, NO, B, NB, Z, NZ, BE, NBE, S, NS, P, NP, L, NL, LE, NLE;
 
-  static final List<Condition> ALL = List.of(values());
+  static final List<ConditionCode> ALL = List.of(values());
 
   private static final long CF = 1;
   private static final long PF = 1 << 2;

@@ -12,7 +12,7 @@ import java.util.List;
  * @param locations each names it and no other, the best one first: by those names that are its own, else by
  *     the address in the file
  */
-public record Function(String module, List<String> names, long address, long size,
+public record ModuleFunction(String module, List<String> names, long address, long size,
     List<ProbeLocation> locations) {
 
   /** The best location. */

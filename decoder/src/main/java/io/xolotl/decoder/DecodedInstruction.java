@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Operands, and what follows from them, are decoded when first asked for. Two instructions are equal if
  * they have the same bytes at the same address, read in the same mode.
  */
-public final class Instruction implements Decoding {
+public final class DecodedInstruction implements Decoding {
 
   private static final List<BranchKind> BRANCH_KINDS = List.of(BranchKind.values());
   private static final int REPEATED = Form.REP | Form.REPE | Form.REPNE;
@@ -37,7 +37,7 @@ public final class Instruction implements Decoding {
   /** Decoded when first asked for; safely published even by a race. */
   private @Nullable OperandList operands;
 
-  Instruction(Decoder decoder, byte[] code, int offset, long layout, long address) {
+  DecodedInstruction(Decoder decoder, byte[] code, int offset, long layout, long address) {
     this.decoder = decoder;
     this.address = address;
     this.layout = layout;
@@ -258,7 +258,7 @@ public final class Instruction implements Decoding {
 
   @Override
   public boolean equals(@Nullable Object other) {
-    return other instanceof Instruction that && address == that.address && length() == that.length()
+    return other instanceof DecodedInstruction that && address == that.address && length() == that.length()
         && low == that.low && high == that.high && decoder.mode() == that.decoder.mode()
         && decoder.vendor() == that.decoder.vendor()
         && decoder.mpx() == that.decoder.mpx();

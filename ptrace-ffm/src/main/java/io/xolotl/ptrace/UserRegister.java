@@ -4,7 +4,7 @@ package io.xolotl.ptrace;
  * The registers of a thread in the order of the kernel's {@code struct user_regs_struct}
  * (arch/x86/include/asm/user_64.h), which is what {@code PTRACE_GETREGS} fills.
  */
-public enum Register {
+public enum UserRegister {
   R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI,
   /**
    * Number of the system call the thread is in, or −1; decides whether the kernel restarts an interrupted
@@ -12,7 +12,7 @@ public enum Register {
    */
   ORIG_RAX, RIP, CS, RFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS;
 
-  private static final Register[] BY_HARDWARE_NUMBER = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10,
+  private static final UserRegister[] BY_HARDWARE_NUMBER = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10,
       R11, R12, R13, R14, R15};
 
   /**
@@ -20,7 +20,7 @@ public enum Register {
    *
    * @param hardwareNumber 0 (rax) to 15 (r15)
    */
-  public static Register general(int hardwareNumber) {
+  public static UserRegister general(int hardwareNumber) {
     return BY_HARDWARE_NUMBER[hardwareNumber];
   }
 }
