@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.lab.TargetProcess;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -72,7 +73,8 @@ class HitValuesTest {
     try {
       status = new ProcessBuilder(command).redirectErrorStream(true)
           .redirectOutput(directory.resolve("output").toFile()).start().waitFor();
-    } catch (java.io.IOException e) {
+    } catch (IOException e) {
+      // There is no such compiler.
       status = -1;
     }
     assumeTrue(status == 0, () -> "nothing can be built by " + compiler);
@@ -141,9 +143,7 @@ class HitValuesTest {
   void aFunctionIsExecutedWhereNothingShowsItsErrno(@TempDir Path directory) throws Exception {
     var errors = new ConcurrentLinkedQueue<Throwable>();
     Path program = directory.resolve("program");
-    try (TargetProcess symbols = started("gcc -static -no-pie", directory)) {
-      assertThat(new ProcessBuilder("strip", program.toString()).inheritIO().start().waitFor()).isNotZero();
-    }
+    started("gcc -static -no-pie", directory).close();
     long result = symbol(program, "result");
     assertThat(new ProcessBuilder("strip", program.toString()).inheritIO().start().waitFor()).isZero();
     try (TargetProcess target = TargetProcess.start(List.of(program.toString()))) {
