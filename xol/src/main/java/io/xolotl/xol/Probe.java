@@ -131,18 +131,18 @@ public final class Probe {
     return owner;
   }
 
-  /** The process it probes. */
+  /** {@return the process it probes} */
   public ProbedProcess process() {
     return process;
   }
 
-  /** The location that was asked for. */
+  /** {@return the location that was asked for} */
   public ProbeLocation location() {
     return request.location();
   }
 
   /**
-   * Address of the probed instruction in the process.
+   * {@return address of the probed instruction in the process}
    *
    * @throws IllegalStateException if the module of the location is not mapped yet
    */
@@ -151,7 +151,7 @@ public final class Probe {
   }
 
   /**
-   * How the displaced instruction is executed.
+   * {@return how the displaced instruction is executed}
    *
    * @throws IllegalStateException if the module of the location is not mapped yet
    */
@@ -159,7 +159,7 @@ public final class Probe {
     return placement().technique();
   }
 
-  /** The address of the probed instruction in the process; empty as long as it is not known. */
+  /** {@return the address of the probed instruction in the process; empty as long as it is not known} */
   public OptionalLong placedAt() {
     Placement known = placement;
     return known == null ? OptionalLong.empty() : OptionalLong.of(known.address());
@@ -174,30 +174,30 @@ public final class Probe {
   }
 
   /**
-   * How often a thread arrived at the instruction while this probe was registered; with a probe that is
-   * limited to threads or by a condition, one that it is for.
+   * {@return how often a thread arrived at the instruction while this probe was registered; with a probe that
+   * is limited to threads or by a condition, one that it is for}
    */
   public long hits() {
     return hits;
   }
 
   /**
-   * How often its handler or its condition has failed: by what it threw, or because the executor rejected the
-   * handler.
+   * {@return how often its handler or its condition has failed: by what it threw, or because the executor
+   * rejected the handler}
    */
   public long errors() {
     return errors.get();
   }
 
   /**
-   * Returns true if hits are handled: the module is mapped, the probe is not unregistered, and the process
-   * runs the same program.
+   * {@return true if hits are handled: the module is mapped, the probe is not unregistered, and the process
+   * runs the same program}
    */
   public boolean isActive() {
     return active;
   }
 
-  /** Returns true if the probe waits for its module to be mapped. */
+  /** {@return true if the probe waits for its module to be mapped} */
   public boolean isWaiting() {
     return !active && !ended;
   }

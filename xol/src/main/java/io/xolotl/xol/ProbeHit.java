@@ -115,38 +115,38 @@ public final class ProbeHit {
     return next == 0 ? null : chain[next - 1];
   }
 
-  /** The probe that was hit. */
+  /** {@return the probe that was hit} */
   public Probe probe() {
     return current();
   }
 
   /**
-   * Id of the thread that hit, in this JVM's pid namespace. It may belong to another process that runs in the
-   * same memory, whose hits count as those of the process that is probed.
+   * {@return id of the thread that hit, in this JVM's pid namespace} It may belong to another process that
+   * runs in the same memory, whose hits count as those of the process that is probed.
    */
   public int threadId() {
     current();
     return tracee.thread().tid();
   }
 
-  /** Number of this hit among those of the probe, from 1. */
+  /** {@return number of this hit among those of the probe, from 1} */
   public long number() {
     current();
     return number;
   }
 
   /**
-   * When the tracer thread saw that the thread had stopped, by {@link System#nanoTime}. The thread arrived
-   * earlier, by the time that the tracer thread was busy with other hits; handlers of several probes at one
-   * instruction have the same time.
+   * {@return when the tracer thread saw that the thread had stopped, by {@link System#nanoTime}} The thread
+   * arrived earlier, by the time that the tracer thread was busy with other hits; handlers of several probes
+   * at one instruction have the same time.
    */
   public long seenAt() {
     return seenAt;
   }
 
   /**
-   * The thread's general registers, with rip at the probed instruction. What is changed holds for the
-   * displaced instruction; if rip is changed, the displaced instruction is skipped and the thread goes on
+   * {@return the thread's general registers, with rip at the probed instruction} What is changed holds for
+   * the displaced instruction; if rip is changed, the displaced instruction is skipped and the thread goes on
    * there.
    */
   public Registers registers() {
@@ -154,14 +154,15 @@ public final class ProbeHit {
     return tracee.registers();
   }
 
-  /** The process's memory. */
+  /** {@return the process's memory} */
   public ProcessMemory memory() {
     current();
     return session.memory();
   }
 
   /**
-   * The thread's x87, SSE and AVX registers, fetched when first asked for; what is changed holds from now on.
+   * {@return the thread's x87, SSE and AVX registers, fetched when first asked for; what is changed holds
+   * from now on}
    */
   public VectorState vectorState() {
     current();
@@ -203,7 +204,7 @@ public final class ProbeHit {
   }
 
   /**
-   * A {@code float} argument of the function whose first instruction is probed, by the System V ABI.
+   * {@return a {@code float} argument of the function whose first instruction is probed, by the System V ABI}
    *
    * @param index in 64-bit code the number of the argument among those of type float and double, 0 to 7; in
    *     32-bit code, where all arguments are on the stack, its place there as {@link #argument(int)} counts
@@ -215,7 +216,8 @@ public final class ProbeHit {
   }
 
   /**
-   * A {@code double} argument of the function whose first instruction is probed, by the System V ABI.
+   * {@return a {@code double} argument of the function whose first instruction is probed, by the System V
+   * ABI}
    *
    * @param index as of {@link #floatArgument}; in 32-bit code it takes two places
    */
@@ -248,7 +250,8 @@ public final class ProbeHit {
   }
 
   /**
-   * What the function returns, at its return: the value of rax, in 32-bit code that of eax, zero-extended.
+   * {@return what the function returns, at its return: the value of rax, in 32-bit code that of eax,
+   * zero-extended}
    */
   public long returnValue() {
     return truncated(registers().rax());
@@ -264,8 +267,8 @@ public final class ProbeHit {
   }
 
   /**
-   * Where the function returns to: the address behind the instruction that has called it. In the handlers of
-   * a {@link ReturnProbe}, and in that of a probe on a function's first instruction.
+   * {@return where the function returns to: the address behind the instruction that has called it} In the
+   * handlers of a {@link ReturnProbe}, and in that of a probe on a function's first instruction.
    */
   public long caller() {
     Probe hit = current();

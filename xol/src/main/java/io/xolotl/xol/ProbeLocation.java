@@ -76,7 +76,7 @@ public sealed interface ProbeLocation {
       Objects.requireNonNull(text, "text");
     }
 
-    /** All ways to read it, in the order in which they are tried. */
+    /** {@return all ways to read it, in the order in which they are tried} */
     public List<ProbeLocation> readings() {
       return LocationGrammar.readings(text);
     }

@@ -45,7 +45,7 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * A probe on a location, with its handler in {@link HandlerContext#INTERRUPT}.
+   * {@return a probe on a location, with its handler in {@link HandlerContext#INTERRUPT}}
    *
    * @param location where
    * @param handler what happens at a hit
@@ -55,7 +55,7 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * A probe on a location.
+   * {@return a probe on a location}
    *
    * @param location where
    * @param action what happens at a hit
@@ -66,7 +66,7 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * A probe on an address.
+   * {@return a probe on an address}
    *
    * @param address of an instruction's first byte in the process, unsigned
    * @param handler what happens at a hit
@@ -76,7 +76,7 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * A probe on the first instruction of a function.
+   * {@return a probe on the first instruction of a function}
    *
    * @param module names a mapped ELF file, as {@link ProbeLocation.Symbol} says
    * @param symbol names the function
@@ -86,28 +86,40 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
     return at(new ProbeLocation.Symbol(module, symbol, 0), handler);
   }
 
-  /** The same with the handler in another context. */
+  /**
+   * {@return the same with the handler in another context}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbeRequest inContext(HandlerContext replacement) {
     return doing(new ProbeAction.Handler(handler().handler(), replacement));
   }
 
-  /** The same under another policy. */
+  /**
+   * {@return the same under another policy}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbeRequest under(RelocationPolicy replacement) {
     return new ProbeRequest(location, action, replacement, technique, whenMapped,
         allowUnverifiedBoundary, threads, condition, errorLimit);
   }
 
-  /** The same with a technique that the engine must use. */
+  /**
+   * {@return the same with a technique that the engine must use}
+   *
+   * @param forced the technique
+   */
   public ProbeRequest with(Technique forced) {
     return new ProbeRequest(location, action, policy, Optional.of(forced), whenMapped,
         allowUnverifiedBoundary, threads, condition, errorLimit);
   }
 
   /**
-   * The same, waiting for the module of the location if it is not mapped yet: the probe becomes active when
-   * the dynamic linker has mapped the module, before any of its code, constructors included, runs. An IFUNC
-   * is waited for as well: the probe becomes active when the process has chosen an implementation, and before
-   * that is called.
+   * {@return the same, waiting for the module of the location if it is not mapped yet: the probe becomes
+   * active when the dynamic linker has mapped the module, before any of its code, constructors included,
+   * runs} An IFUNC is waited for as well: the probe becomes active when the process has chosen an
+   * implementation, and before that is called.
    */
   public ProbeRequest whenItIsMapped() {
     return new ProbeRequest(location, action, policy, technique, true, allowUnverifiedBoundary, threads,
@@ -115,8 +127,8 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * The same, insisting that an instruction starts at the location although nothing proves it. A breakpoint
-   * among data or in the middle of an instruction changes what the process computes.
+   * {@return the same, insisting that an instruction starts at the location although nothing proves it} A
+   * breakpoint among data or in the middle of an instruction changes what the process computes.
    */
   public ProbeRequest trustingBoundary() {
     return new ProbeRequest(location, action, policy, technique, whenMapped, true, threads,
@@ -124,8 +136,8 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * The same for some threads only. Others that arrive at the instruction execute it, and their hits are not
-   * counted.
+   * {@return the same for some threads only} Others that arrive at the instruction execute it, and their hits
+   * are not counted.
    *
    * @param threadIds ids of threads in this JVM's pid namespace; none for all threads
    */
@@ -135,7 +147,7 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * The same for some hits only.
+   * {@return the same for some hits only}
    *
    * @param test asked about the registers before the hit is counted and its handler is run or scheduled, on
    *     the tracer thread: it must be short, must not block and must not change them. If it throws, the
@@ -147,11 +159,11 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   }
 
   /**
-   * The same for so many errors only: with the last of them the probe is unregistered, and the session's
-   * error listener is told so by a {@link ProbeException} with
-   * {@link ProbeException.Reason#TOO_MANY_ERRORS}. An error is whatever the handler or the condition throws,
-   * and a handler in {@link HandlerContext#TASK} that the executor rejects. Handlers that run at that moment
-   * run on.
+   * {@return the same for so many errors only: with the last of them the probe is unregistered, and the
+   * session's error listener is told so by a {@link ProbeException} with {@link
+   * ProbeException.Reason#TOO_MANY_ERRORS}} An error is whatever the handler or the condition throws, and a
+   * handler in {@link HandlerContext#TASK} that the executor rejects. Handlers that run at that moment run
+   * on.
    *
    * @param errors at least 1
    */

@@ -80,6 +80,7 @@ public final class ProbedProcess implements AutoCloseable {
    * Attaches to a running process. It goes on running; nothing of it is changed yet.
    *
    * @param pid the process
+   * @return the process, for its user
    * @throws ProbeException if it cannot or may not be traced
    */
   public static ProbedProcess attach(int pid) {
@@ -91,6 +92,7 @@ public final class ProbedProcess implements AutoCloseable {
    *
    * @param pid the process
    * @param options what to run handlers with
+   * @return the process, for its user
    * @throws ProbeException if it cannot or may not be traced
    */
   public static ProbedProcess attach(int pid, ProbingOptions options) {
@@ -102,6 +104,7 @@ public final class ProbedProcess implements AutoCloseable {
    * constructors included, has run. {@link #start} lets it go on.
    *
    * @param request what to start
+   * @return the process, held
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request) {
@@ -113,6 +116,7 @@ public final class ProbedProcess implements AutoCloseable {
    *
    * @param request what to start
    * @param options what to run handlers with
+   * @return the process, held
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request, ProbingOptions options) {
@@ -125,6 +129,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @param request what to start
    * @param options what to run handlers with
    * @param stop how far it runs before it is held
+   * @return the process, held
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request, ProbingOptions options, LaunchStop stop) {
@@ -151,22 +156,22 @@ public final class ProbedProcess implements AutoCloseable {
     });
   }
 
-  /** The process's id in this JVM's pid namespace. */
+  /** {@return the process's id in this JVM's pid namespace} */
   public int pid() {
     return session.pid();
   }
 
-  /** Ids of the threads that the process has now. */
+  /** {@return ids of the threads that the process has now} */
   public List<Integer> threadIds() {
     return inSession(session::threadIds);
   }
 
-  /** The process's memory. */
+  /** {@return the process's memory} */
   public ProcessMemory memory() {
     return session.memory();
   }
 
-  /** The process's mappings now. */
+  /** {@return the process's mappings now} */
   public List<MemoryMapping> mappings() {
     return inSession(session::mappings);
   }
@@ -175,6 +180,8 @@ public final class ProbedProcess implements AutoCloseable {
    * Completes when the process ends or this is closed. What depends on it without an executor of its own runs
    * on the thread that serves the session, and holds it up; when somebody waits for that for a second, it is
    * {@linkplain ProbeHandler#onHit interrupted} as a handler is.
+   *
+   * @return a copy: to complete it does nothing
    */
   public CompletableFuture<ProcessEnd> end() {
     return end.copy();
@@ -184,6 +191,7 @@ public final class ProbedProcess implements AutoCloseable {
    * Registers a probe. Threads that arrive at the instruction from now on run its handler.
    *
    * @param request what to probe and how
+   * @return the probe
    * @throws ProbeException if it is refused; nothing is changed then
    */
   public Probe register(ProbeRequest request) {
@@ -242,6 +250,8 @@ public final class ProbedProcess implements AutoCloseable {
    * are not observed.
    *
    * @param request the function and the handlers
+   * @param <T> what the two handlers share for each call
+   * @return the probe
    * @throws ProbeException if its entry is refused; nothing is changed then
    */
   public <T extends @Nullable Object> ReturnProbe register(ReturnProbeRequest<T> request) {
@@ -330,8 +340,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * The probes that were registered here, and are active or wait for their module, in order of registration;
-   * when the process has ended, those of its last moment, with their counts.
+   * {@return the probes that were registered here, and are active or wait for their module, in order of
+   * registration; when the process has ended, those of its last moment, with their counts}
    */
   public List<Probe> probes() {
     return known().stream()
@@ -339,8 +349,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * The return probes that were registered here and are active or wait for their module, in order of
-   * registration.
+   * {@return the return probes that were registered here and are active or wait for their module, in order of
+   * registration}
    */
   public List<ReturnProbe> returnProbes() {
     return known().stream().map(Probe::owner).filter(Objects::nonNull).distinct().toList();
@@ -355,7 +365,7 @@ public final class ProbedProcess implements AutoCloseable {
     return registrations();
   }
 
-  /** What has happened in the session until now. */
+  /** {@return what has happened in the session until now} */
   public Statistics statistics() {
     return session.statistics().now();
   }
@@ -439,6 +449,7 @@ public final class ProbedProcess implements AutoCloseable {
    * or {@code 0x7f0123456789}.
    *
    * @param address an address in the process
+   * @return a text for people
    */
   public String describe(long address) {
     return inSession(() -> session.locator().describe(address));
@@ -474,13 +485,13 @@ public final class ProbedProcess implements AutoCloseable {
     });
   }
 
-  /** File names of the modules that are mapped now. */
+  /** {@return file names of the modules that are mapped now} */
   public List<String> modules() {
     return inSession(session.locator()::modules);
   }
 
   /**
-   * The functions of a module, in ascending order of address.
+   * {@return the functions of a module, in ascending order of address}
    *
    * @param module names the module as {@link ProbeLocation.Symbol} does
    */

@@ -39,11 +39,11 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
   private static final ProcessListener NOBODY = new ProcessListener() {};
 
   /**
-   * The defaults. Each hit gets a virtual thread; one thread is kept ready while hits follow one another
-   * quickly. Errors are logged to {@link System.Logger}: the first of each probe and class with its stack
-   * trace, then their number whenever there are ten times as many. Children are detached, and nobody is told
-   * of them. The tracer thread runs on any CPU, and idle CPUs are treated as {@linkplain IdleCpus#suitable
-   * suits} the machine.
+   * {@return the defaults} Each hit gets a virtual thread; one thread is kept ready while hits follow one
+   * another quickly. Errors are logged to {@link System.Logger}: the first of each probe and class with its
+   * stack trace, then their number whenever there are ten times as many. Children are detached, and nobody is
+   * told of them. The tracer thread runs on any CPU, and idle CPUs are treated as {@linkplain
+   * IdleCpus#suitable suits} the machine.
    */
   public static ProbingOptions defaults() {
     IdleCpus idleCpus = IdleCpus.suitable();
@@ -55,36 +55,60 @@ public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable>
     probe.failures().add(probe, thrown);
   }
 
-  /** The same with another executor. */
+  /**
+   * {@return the same with another executor}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbingOptions withTaskExecutor(Executor replacement) {
     return new ProbingOptions(replacement, errorListener, forkPolicy, processListener, tracerAffinity,
         idleCpus);
   }
 
-  /** The same with another listener. */
+  /**
+   * {@return the same with another listener}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbingOptions withErrorListener(BiConsumer<Probe, Throwable> replacement) {
     return new ProbingOptions(taskExecutor, replacement, forkPolicy, processListener, tracerAffinity,
         idleCpus);
   }
 
-  /** The same with another way to treat children. */
+  /**
+   * {@return the same with another way to treat children}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbingOptions withForkPolicy(ForkPolicy replacement) {
     return new ProbingOptions(taskExecutor, errorListener, replacement, processListener, tracerAffinity,
         idleCpus);
   }
 
-  /** The same with a listener for children and executions. */
+  /**
+   * {@return the same with a listener for children and executions}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbingOptions withProcessListener(ProcessListener replacement) {
     return new ProbingOptions(taskExecutor, errorListener, forkPolicy, replacement, tracerAffinity, idleCpus);
   }
 
-  /** The same with the tracer thread elsewhere. */
+  /**
+   * {@return the same with the tracer thread elsewhere}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbingOptions withTracerAffinity(TracerAffinity replacement) {
     return new ProbingOptions(taskExecutor, errorListener, forkPolicy, processListener, replacement,
         idleCpus);
   }
 
-  /** The same with idle CPUs treated in another way. */
+  /**
+   * {@return the same with idle CPUs treated in another way}
+   *
+   * @param replacement in place of what was asked for before
+   */
   public ProbingOptions withIdleCpus(IdleCpus replacement) {
     Executor executor = taskExecutor instanceof HandlerThreads
         ? new HandlerThreads(replacement)

@@ -304,48 +304,48 @@ public final class ReturnProbe {
     }
   }
 
-  /** The process it probes. */
+  /** {@return the process it probes} */
   public ProbedProcess process() {
     return process;
   }
 
-  /** The location that was asked for. */
+  /** {@return the location that was asked for} */
   public ProbeLocation location() {
     return request.entry().location();
   }
 
-  /** Address of the function's probed instruction. */
+  /** {@return address of the function's probed instruction} */
   public long address() {
     return entry.address();
   }
 
-  /** How often the function was called. */
+  /** {@return how often the function was called} */
   public long calls() {
     return entry.hits();
   }
 
-  /** How many of these calls have returned. */
+  /** {@return how many of these calls have returned} */
   public long returns() {
     return returns.get();
   }
 
   /**
-   * Calls whose return was not matched: their stack was moved meanwhile, as Go moves it; or they left the
-   * function by a jump, and nobody was seen to return for them; or the instruction at the return address
-   * cannot be probed; or something like longjmp has left their stack and come back to it, and the function is
-   * one of which not all exits are known. Those that were left by longjmp or an exception are not among them,
-   * as far as that can be told.
+   * {@return calls whose return was not matched: their stack was moved meanwhile, as Go moves it; or they
+   * left the function by a jump, and nobody was seen to return for them; or the instruction at the return
+   * address cannot be probed; or something like longjmp has left their stack and come back to it, and the
+   * function is one of which not all exits are known} Those that were left by longjmp or an exception are not
+   * among them, as far as that can be told.
    */
   public long missed() {
     return missed.get();
   }
 
-  /** How often its handlers or its condition have failed; see {@link Probe#errors}. */
+  /** {@return how often its handlers or its condition have failed; see {@link Probe#errors}} */
   public long errors() {
     return entry.errors();
   }
 
-  /** Returns true if calls are still observed. */
+  /** {@return true if calls are still observed} */
   public boolean isActive() {
     return active && entry.isActive();
   }

@@ -65,7 +65,7 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
   }
 
   /**
-   * The calls of a function, with both handlers in {@link HandlerContext#INTERRUPT}.
+   * {@return the calls of a function, with both handlers in {@link HandlerContext#INTERRUPT}}
    *
    * @param location the function's first instruction
    * @param onEntry called at entry
@@ -78,42 +78,67 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
     return new ReturnProbeRequest<>(ProbeRequest.at(location, _ -> {}), onEntry, onReturn);
   }
 
-  /** The same with both handlers in another context. */
+  /**
+   * {@return the same with both handlers in another context}
+   *
+   * @param context where they run
+   */
   public ReturnProbeRequest<T> inContext(HandlerContext context) {
     return new ReturnProbeRequest<>(entry.inContext(context), onEntry, onReturn);
   }
 
-  /** The same under another policy. */
+  /**
+   * {@return the same under another policy}
+   *
+   * @param policy whether copies may be changed
+   */
   public ReturnProbeRequest<T> under(RelocationPolicy policy) {
     return new ReturnProbeRequest<>(entry.under(policy), onEntry, onReturn);
   }
 
-  /** The same with a technique that the engine must use at the entry. */
+  /**
+   * {@return the same with a technique that the engine must use at the entry}
+   *
+   * @param forced the technique
+   */
   public ReturnProbeRequest<T> with(Technique forced) {
     return new ReturnProbeRequest<>(entry.with(forced), onEntry, onReturn);
   }
 
-  /** The same, waiting for the function's module as {@link ProbeRequest#whenItIsMapped} says. */
+  /** {@return the same, waiting for the function's module as {@link ProbeRequest#whenItIsMapped} says} */
   public ReturnProbeRequest<T> whenItIsMapped() {
     return new ReturnProbeRequest<>(entry.whenItIsMapped(), onEntry, onReturn);
   }
 
-  /** The same, insisting on the location as {@link ProbeRequest#trustingBoundary} says. */
+  /** {@return the same, insisting on the location as {@link ProbeRequest#trustingBoundary} says} */
   public ReturnProbeRequest<T> trustingBoundary() {
     return new ReturnProbeRequest<>(entry.trustingBoundary(), onEntry, onReturn);
   }
 
-  /** The same for the calls of some threads only, as {@link ProbeRequest#inThreads} says. */
+  /**
+   * {@return the same for the calls of some threads only, as {@link ProbeRequest#inThreads} says}
+   *
+   * @param threadIds ids of threads in this JVM's pid namespace; none for all threads
+   */
   public ReturnProbeRequest<T> inThreads(Set<Integer> threadIds) {
     return new ReturnProbeRequest<>(entry.inThreads(threadIds), onEntry, onReturn);
   }
 
-  /** The same for some calls only: the condition is asked at the entry, as {@link ProbeRequest#onlyIf} says. */
+  /**
+   * {@return the same for some calls only: the condition is asked at the entry, as {@link
+   * ProbeRequest#onlyIf} says}
+   *
+   * @param condition asked at the entry
+   */
   public ReturnProbeRequest<T> onlyIf(Predicate<Registers> condition) {
     return new ReturnProbeRequest<>(entry.onlyIf(condition), onEntry, onReturn);
   }
 
-  /** The same for so many errors of both handlers only, as {@link ProbeRequest#withErrorLimit} says. */
+  /**
+   * {@return the same for so many errors of both handlers only, as {@link ProbeRequest#withErrorLimit} says}
+   *
+   * @param errors at least 1
+   */
   public ReturnProbeRequest<T> withErrorLimit(long errors) {
     return new ReturnProbeRequest<>(entry.withErrorLimit(errors), onEntry, onReturn);
   }
