@@ -11,6 +11,7 @@ import java.lang.module.ModuleDescriptor;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -37,9 +38,14 @@ final class Xolotl {
   static final class Version implements IVersionProvider {
     @Override
     public String[] getVersion() {
-      ModuleDescriptor descriptor = Xolotl.class.getModule().getDescriptor();
-      return new String[]{"xolotl " + (descriptor == null ? "" : descriptor.rawVersion().orElse(""))};
+      return new String[]{"xolotl " + version().orElse("")};
     }
+  }
+
+  /** The same without a name; empty where there are no modules. */
+  static Optional<String> version() {
+    return Optional.ofNullable(Xolotl.class.getModule().getDescriptor())
+        .flatMap(ModuleDescriptor::rawVersion);
   }
 
   static final int DONE = CommandLine.ExitCode.OK;
