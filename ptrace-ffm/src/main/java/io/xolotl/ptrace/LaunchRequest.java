@@ -3,6 +3,7 @@ package io.xolotl.ptrace;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,7 +32,13 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
      * @param path the file
      * @param append whether to write behind what is there
      */
-    record File(Path path, boolean append) implements Stream {}
+    record File(Path path, boolean append) implements Stream {
+
+      /** Refuses null. */
+      public File {
+        Objects.requireNonNull(path, "path");
+      }
+    }
 
     /**
      * A file descriptor of this JVM, for instance 2 to send the output where errors go.
@@ -45,6 +52,9 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
   public LaunchRequest {
     command = List.copyOf(command);
     environment = Map.copyOf(environment);
+    Objects.requireNonNull(input, "input");
+    Objects.requireNonNull(output, "output");
+    Objects.requireNonNull(error, "error");
     if (command.isEmpty()) {
       throw new IllegalArgumentException("a command needs at least the program's name");
     }

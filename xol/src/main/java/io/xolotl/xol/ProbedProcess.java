@@ -96,6 +96,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if it cannot or may not be traced
    */
   public static ProbedProcess attach(int pid, ProbingOptions options) {
+    Objects.requireNonNull(options, "options");
     return translated(() -> Sessions.attach(pid, options));
   }
 
@@ -133,6 +134,9 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request, ProbingOptions options, LaunchStop stop) {
+    Objects.requireNonNull(request, "request");
+    Objects.requireNonNull(options, "options");
+    Objects.requireNonNull(stop, "stop");
     return translated(() -> Sessions.launch(request, options, stop));
   }
 
@@ -206,8 +210,9 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if one of them is refused; nothing is changed then
    */
   public List<Probe> register(Collection<ProbeRequest> requests) {
+    List<ProbeRequest> all = List.copyOf(requests);
     return inSession(() -> {
-      List<Probe> probes = requests.stream().map(request -> new Probe(this, request)).toList();
+      List<Probe> probes = all.stream().map(request -> new Probe(this, request)).toList();
       activate(probes);
       return probes;
     });
@@ -222,9 +227,10 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if none can be for a reason that concerns the process, and not a location
    */
   public Registration registerPossible(Collection<ProbeRequest> requests) {
+    List<ProbeRequest> all = List.copyOf(requests);
     return inSession(() -> {
       var probes = new LinkedHashMap<Probe, ProbeRequest>();
-      requests.forEach(request -> probes.put(new Probe(this, request), request));
+      all.forEach(request -> probes.put(new Probe(this, request), request));
       Map<Probe, ProbeException> refused = new ConcurrentHashMap<>();
       var absent = new ArrayList<Absent>();
       Map<Probe, Place> places = session.locator().locate(probes.keySet(), absent,
@@ -255,6 +261,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if its entry is refused; nothing is changed then
    */
   public <T extends @Nullable Object> ReturnProbe register(ReturnProbeRequest<T> request) {
+    Objects.requireNonNull(request, "request");
     return inSession(() -> {
       var probe = new ReturnProbe(this, request);
       // What may be asked about at the first call is known then, so that no thread waits for it while files
@@ -463,6 +470,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if it names nothing, or several things
    */
   public long address(ProbeLocation location) {
+    Objects.requireNonNull(location, "location");
     return inSession(() -> session.locator().address(location));
   }
 
@@ -475,6 +483,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @return false if the process has no dynamic linker that reports it
    */
   public boolean onModulesChanged(Runnable action) {
+    Objects.requireNonNull(action, "action");
     return inSession(() -> {
       boolean told = session.followModules(new Follower(this, () -> !end.isDone(), action));
       session.call(() -> {
@@ -496,6 +505,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @param module names the module as {@link ProbeLocation.Symbol} does
    */
   public List<ModuleFunction> functions(String module) {
+    Objects.requireNonNull(module, "module");
     return inSession(() -> session.locator().functions(module));
   }
 

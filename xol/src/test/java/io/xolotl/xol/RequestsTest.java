@@ -44,6 +44,12 @@ class RequestsTest {
     assertThatThrownBy(() -> ReturnProbeRequest.of(HERE, null, (_, _) -> {})).hasMessage("onEntry");
     assertThatThrownBy(() -> ReturnProbeRequest.<Object>of(HERE, _ -> "", null)).hasMessage("onReturn");
     assertThatThrownBy(() -> ProbingOptions.defaults().withErrorListener(null)).hasMessage("errorListener");
+    int self = (int) ProcessHandle.current().pid();
+    assertThatThrownBy(() -> ProbedProcess.attach(self, null)).hasMessage("options");
+    assertThatThrownBy(() -> ProbedProcess.launch(null)).hasMessage("request");
+    LaunchRequest launch = LaunchRequest.of(List.of("true"));
+    assertThatThrownBy(() -> ProbedProcess.launch(launch, null)).hasMessage("options");
+    assertThatThrownBy(() -> launch.withStreams(launch.input(), null, launch.error())).hasMessage("output");
     assertThatThrownBy(() -> request.withErrorLimit(0)).isInstanceOf(IllegalArgumentException.class);
   }
 
