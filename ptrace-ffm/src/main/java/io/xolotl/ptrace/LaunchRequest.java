@@ -4,21 +4,13 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A program to start under control.
- *
- * @param command the program and its arguments; a program without a slash is searched for in the
- *     environment's PATH
- * @param environment the whole environment of the program; names are not empty and contain no equals sign
- * @param directory its working directory, or null for that of this JVM
- * @param input its standard input
- * @param output its standard output
- * @param error its standard error
+ * A program to start under control. Immutable: each method returns a changed copy.
  */
-public record LaunchRequest(List<String> command, Map<String, String> environment, @Nullable Path directory,
-    Stream input, Stream output, Stream error) {
+public final class LaunchRequest {
 
   /** Where a standard stream comes from or goes to. */
   public sealed interface Stream {
@@ -48,13 +40,21 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
     record Descriptor(int number) implements Stream {}
   }
 
-  /** Checks and copies. */
-  public LaunchRequest {
-    command = List.copyOf(command);
-    environment = Map.copyOf(environment);
-    Objects.requireNonNull(input, "input");
-    Objects.requireNonNull(output, "output");
-    Objects.requireNonNull(error, "error");
+  private final List<String> command;
+  private final Map<String, String> environment;
+  private final @Nullable Path directory;
+  private final Stream input;
+  private final Stream output;
+  private final Stream error;
+
+  private LaunchRequest(List<String> command, Map<String, String> environment, @Nullable Path directory,
+      Stream input, Stream output, Stream error) {
+    this.command = List.copyOf(command);
+    this.environment = Map.copyOf(environment);
+    this.directory = directory;
+    this.input = Objects.requireNonNull(input, "input");
+    this.output = Objects.requireNonNull(output, "output");
+    this.error = Objects.requireNonNull(error, "error");
     if (command.isEmpty()) {
       throw new IllegalArgumentException("a command needs at least the program's name");
     }
@@ -72,6 +72,39 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
     if (string.indexOf(0) >= 0) {
       throw new IllegalArgumentException("a string with a zero byte cannot be passed to a program");
     }
+  }
+
+  /**
+   * {@return the program and its arguments} A program without a slash is searched for in the environment's
+   * PATH.
+   */
+  public List<String> command() {
+    return command;
+  }
+
+  /** {@return the whole environment of the program} */
+  public Map<String, String> environment() {
+    return environment;
+  }
+
+  /** {@return its working directory; empty for that of this JVM} */
+  public Optional<Path> directory() {
+    return Optional.ofNullable(directory);
+  }
+
+  /** {@return its standard input} */
+  public Stream input() {
+    return input;
+  }
+
+  /** {@return its standard output} */
+  public Stream output() {
+    return output;
+  }
+
+  /** {@return its standard error} */
+  public Stream error() {
+    return error;
   }
 
   /**
@@ -97,5 +130,10 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
   /** The same with other standard streams. */
   public LaunchRequest withStreams(Stream in, Stream out, Stream err) {
     return new LaunchRequest(command, environment, directory, in, out, err);
+  }
+
+  @Override
+  public String toString() {
+    return "launch of " + command;
   }
 }

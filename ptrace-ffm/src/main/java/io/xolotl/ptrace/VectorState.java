@@ -79,6 +79,12 @@ public final class VectorState {
     return Float.intBitsToFloat(segment().get(JAVA_INT_UNALIGNED, offset(XMM, index, 16)));
   }
 
+  /** Changes the lower four bytes of an XMM register. */
+  public void xmmFloat(int index, float value) {
+    segment().set(JAVA_INT_UNALIGNED, offset(XMM, index, 16), Float.floatToRawIntBits(value));
+    mark(SSE);
+  }
+
   /** Changes the lower eight bytes of an XMM register. */
   public void xmmDouble(int index, double value) {
     segment().set(JAVA_LONG_UNALIGNED, offset(XMM, index, 16), Double.doubleToRawLongBits(value));

@@ -89,8 +89,8 @@ final class Handlers {
             }
           }));
       return true;
-    } catch (RuntimeException | Error e) {
-      // Rejected, or no memory for a thread.
+    } catch (Throwable e) {
+      // Rejected, or no memory for a thread, or whatever an executor in another language throws.
       hit.handedOver = null;
       probe.handlerReturned();
       failed(onTracer, probe, e);
@@ -125,7 +125,11 @@ final class Handlers {
         code.exit();
       }
       if (thrown != null) {
-        failed(code, probe, thrown);
+        if (probe.owner() == null || hit.isUsersFailure()) {
+          failed(code, probe, thrown);
+        } else {
+          reportError(code, probe, thrown);
+        }
       }
     } finally {
       IN_HANDLER.set(outer);
@@ -137,23 +141,19 @@ final class Handlers {
   private void failed(UserCode code, Probe probe, Throwable thrown) {
     statistics.handlerError();
     reportError(code, probe, thrown);
-    // The handlers of a function's exits are its entry's.
-    ReturnProbe owner = probe.owner();
-    Probe counted = owner == null ? probe : owner.entry();
-    if (counted.countError()) {
-      String subject = owner == null ? probe.toString() : owner.toString();
-      try {
-        if (owner == null) {
-          probe.unregister();
-        } else {
-          owner.unregister();
-        }
-      } catch (ProbeException e) {
-        reportError(code, counted, e);
+    if (!probe.countError()) {
+      return;
+    }
+    try {
+      if (probe.end()) {
+        statistics.lost(ProbeException.Reason.TOO_MANY_ERRORS);
+        reportError(code, probe, new ProbeException(ProbeException.Reason.TOO_MANY_ERRORS,
+            probe.returnProbe().map(ReturnProbe::toString).orElseGet(probe::toString)
+                + " is unregistered: it has failed " + probe.errors() + " times, as often as it may"));
       }
-      statistics.lost(ProbeException.Reason.TOO_MANY_ERRORS);
-      reportError(code, counted, new ProbeException(ProbeException.Reason.TOO_MANY_ERRORS, subject
-          + " is unregistered: it has failed " + counted.request().errorLimit() + " times, as often as it may"));
+    } catch (RuntimeException e) {
+      // The thread that has hit must go on.
+      reportError(code, probe, e);
     }
   }
 

@@ -18,7 +18,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -231,20 +230,10 @@ final class Locator {
     return symbols.isLandingPad(address);
   }
 
-  /**
-   * The function that tells where {@code errno} is, in the C library which a function is in.
-   *
-   * @return its address; empty if the function is in no C library
-   */
-  synchronized OptionalLong errnoFunctionAt(long function) {
+  /** The function that tells where {@code errno} of the C library is that a function belongs to. */
+  synchronized long errnoFunction(long function) {
     symbols.update(process.mappings());
-    return symbols.errnoFunctionAt(function);
-  }
-
-  /** The same in the only C library of the process. */
-  synchronized long errnoFunction() {
-    symbols.update(process.mappings());
-    return symbols.errnoFunction();
+    return symbols.errnoFunction(function);
   }
 
   synchronized String describe(long address) {

@@ -52,8 +52,8 @@ public final class Probe {
   /** Written by the tracer thread only. */
   private volatile boolean ended;
 
-  /** Null until it is asked for; written by whoever asks, who all find the same. */
-  private volatile @Nullable OptionalLong errnoFunction;
+  /** Written by whoever asks for it, who all find the same. */
+  private volatile long errnoFunction;
 
   /** Its handler may execute the instruction, and so comes behind all others. */
   private final boolean last;
@@ -186,7 +186,12 @@ public final class Probe {
    * rejected the handler}
    */
   public long errors() {
-    return errors.get();
+    return owner == null || owner.isEntry(this) ? errors.get() : owner.errors();
+  }
+
+  /** {@return the return probe that this is a part of; empty if it is one of its own} */
+  public Optional<ReturnProbe> returnProbe() {
+    return Optional.ofNullable(owner);
   }
 
   /**
@@ -235,18 +240,13 @@ public final class Probe {
     return hits = hits + 1;
   }
 
-  /**
-   * Where the C library that the probed function is in tells where errno is; empty if it is in none. Any
-   * thread.
-   */
-  OptionalLong errnoFunction() {
-    OptionalLong known = errnoFunction;
-    if (known == null) {
-      // It does not change while the module is mapped, and without that nobody hits this probe.
-      known = process.session().locator().errnoFunctionAt(address());
-      errnoFunction = known;
-    }
-    return known;
+  /** Where the C library of the probed function tells where errno is; 0 as long as nobody has asked. */
+  long errnoFunction() {
+    return errnoFunction;
+  }
+
+  void errnoFunction(long address) {
+    errnoFunction = address;
   }
 
   /** Tracer thread only. */
@@ -292,9 +292,26 @@ public final class Probe {
     }
   }
 
-  /** A handler or a condition has failed; returns true if no more of that is wanted. Any thread. */
+  /** The one whose errors count: for the parts of a return probe its entry. */
+  private Probe counted() {
+    return owner == null ? this : owner.entry();
+  }
+
+  /** A handler or a condition has failed. With as many errors as there may be, the probe ends. Any thread. */
   boolean countError() {
-    return errors.incrementAndGet() == request.errorLimit();
+    Probe counted = counted();
+    return counted.request.isEnough(counted.errors.incrementAndGet());
+  }
+
+  /** It has had all errors that it may have: nobody runs its handler any more. Any thread. */
+  boolean isWornOut() {
+    Probe counted = counted();
+    return counted.request.isEnough(counted.errors.get());
+  }
+
+  /** Unregisters it, and all of the return probe that it is a part of; returns false if it was over. */
+  boolean end() {
+    return owner == null ? process.end(List.of(this)) : owner.end();
   }
 
   boolean isHandling() {

@@ -12,6 +12,7 @@ import io.xolotl.xol.tracee.Tracee;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -141,6 +142,7 @@ public final class ProbeHit {
    * at one instruction have the same time.
    */
   public long seenAt() {
+    current();
     return seenAt;
   }
 
@@ -233,7 +235,8 @@ public final class ProbeHit {
    *
    * @param argument number of the argument, as of {@link #argument(int)}
    * @param limit most bytes to read, not negative; a longer string is cut there
-   * @return empty if the argument points to memory that cannot be read, as 0 does
+   * @return empty if the argument points to memory that cannot be read, as 0 does, or cannot be read itself;
+   *     also if the string runs into such memory before its end and the limit
    */
   public Optional<String> string(int argument, int limit) {
     if (limit < 0) {
@@ -251,7 +254,7 @@ public final class ProbeHit {
 
   /**
    * {@return what the function returns, at its return: the value of rax, in 32-bit code that of eax,
-   * zero-extended}
+   * zero-extended} Of a function that returns an {@code int} only the lower half is defined: cast it.
    */
   public long returnValue() {
     return truncated(registers().rax());
@@ -273,7 +276,7 @@ public final class ProbeHit {
   public long caller() {
     Probe hit = current();
     ReturnProbe owner = hit.owner();
-    return owner == null || owner.isEntry(hit) ? readWord(registers().rsp()) : registers().rip();
+    return owner == null || owner.isEntry(hit) ? readWord(entryStackPointer()) : registers().rip();
   }
 
   private boolean isInRegister(int index) {
@@ -283,20 +286,23 @@ public final class ProbeHit {
   /** Behind the return address. */
   private long stackArgument(int index) {
     int place = Objects.checkIndex(index, Integer.MAX_VALUE) - (wordBytes() == 8 ? 6 : 0);
-    return registers().rsp() + (1L + place) * wordBytes();
+    return truncated(entryStackPointer() + (1L + place) * wordBytes());
+  }
+
+  /** Where the return address is, or was if a handler of this hit has made the function return. */
+  private long entryStackPointer() {
+    return hasReturned() ? returnedFrom : registers().rsp();
   }
 
   /**
    * Makes the function whose first instruction is probed return at once to its caller, by the System V ABI.
-   * Other probes' handlers at this hit still run.
+   * Other handlers of this hit still run; if one of them does the same, what it returns counts.
    *
    * @param returnValue what it returns in rax, of 32-bit code in eax
    */
   public void returnFromFunction(long returnValue) {
-    Registers registers = registers();
-    registers.rip(readWord(registers.rsp()));
-    registers.rsp(registers.rsp() + wordBytes());
-    registers.rax(returnValue);
+    performReturn(0);
+    registers().rax(returnValue);
   }
 
   /**
@@ -315,19 +321,35 @@ public final class ProbeHit {
       throw new IllegalArgumentException("errno is 1 to " + MOST_ERRNO + ", not " + errno);
     }
     Probe hit = current();
-    OptionalLong own = hit.errnoFunction();
-    OptionalLong address;
+    // What cannot be read is noticed before anything is changed.
+    caller();
     try {
-      address = session.errno(own.isPresent() ? own.getAsLong() : session.locator().errnoFunction(),
-          registers());
-    } catch (SymbolException e) {
-      throw errnoNotFound(hit, String.valueOf(e.getMessage()));
+      memory().writeInt(errnoAddress(hit), errno);
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
+        throw errnoNotFound(hit, String.valueOf(e.getMessage()));
+      }
+      throw e;
     }
-    if (address.isEmpty()) {
-      throw errnoNotFound(hit, "its C library finds it by code that is not understood");
-    }
-    memory().writeInt(address.getAsLong(), errno);
     returnFromFunction(returnValue);
+  }
+
+  private long errnoAddress(Probe hit) {
+    long known = hit.errnoFunction();
+    OptionalLong address = known == 0 ? OptionalLong.empty() : session.errno(known, registers());
+    if (address.isEmpty()) {
+      // Not asked for yet; or a C library was unmapped since, which does not happen to people.
+      long function;
+      try {
+        function = session.locator().errnoFunction(hit.address());
+      } catch (SymbolException e) {
+        throw errnoNotFound(hit, String.valueOf(e.getMessage()));
+      }
+      address = session.errno(function, registers());
+      hit.errnoFunction(function);
+    }
+    return address.orElseThrow(
+        () -> errnoNotFound(hit, "its C library finds it by code that is not understood"));
   }
 
   private static ProbeException errnoNotFound(Probe probe, String why) {
@@ -359,7 +381,7 @@ public final class ProbeHit {
     return returnedFrom;
   }
 
-  /** Does what the probed {@code ret} does, once however many ask. */
+  /** Does what a {@code ret} does, once however many ask. */
   void performReturn(int extraPopBytes) {
     if (hasReturned()) {
       return;
@@ -372,6 +394,23 @@ public final class ProbeHit {
     returnedFrom = stackPointer;
   }
 
+  /** What a user's code throws that the engine's handler calls is that user's error. The handler's thread. */
+  private boolean usersFailure;
+
+  boolean isUsersFailure() {
+    return usersFailure;
+  }
+
+  /** Runs code of a user's within a handler of the engine's. */
+  <T extends @Nullable Object> T ofUsers(Callable<T> code) throws Exception {
+    try {
+      return code.call();
+    } catch (Throwable t) {
+      usersFailure = true;
+      throw t;
+    }
+  }
+
   private Probe current() {
     return Objects.requireNonNull(probe, "a hit is valid only until its handler returns");
   }
@@ -381,6 +420,7 @@ public final class ProbeHit {
   void begin(Probe hit, long hitNumber) {
     probe = hit;
     number = hitNumber;
+    usersFailure = false;
   }
 
   void end() {

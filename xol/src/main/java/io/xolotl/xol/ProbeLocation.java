@@ -30,10 +30,13 @@ public sealed interface ProbeLocation {
    */
   record Symbol(String module, String symbol, long offset) implements ProbeLocation {
 
-    /** Refuses null. */
+    /** Refuses null and negative offsets. */
     public Symbol {
       Objects.requireNonNull(module, "module");
       Objects.requireNonNull(symbol, "symbol");
+      if (offset < 0) {
+        throw new IllegalArgumentException("an offset is not negative, as " + offset + " is");
+      }
     }
 
     @Override
@@ -71,9 +74,11 @@ public sealed interface ProbeLocation {
    */
   record Written(String text) implements ProbeLocation {
 
-    /** Refuses null. */
+    /** Refuses null, and what cannot be read at all. */
     public Written {
-      Objects.requireNonNull(text, "text");
+      if (LocationGrammar.readings(text).isEmpty()) {
+        throw new IllegalArgumentException("'" + text + "' cannot be read as a location");
+      }
     }
 
     /** {@return all ways to read it, in the order in which they are tried} */

@@ -7,41 +7,91 @@ import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.site.Place;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.Predicate;
 
 /**
- * What to probe and how. Immutable: each method returns a changed copy.
- *
- * @param location where
- * @param action what happens at a hit
- * @param policy whether the copy of the displaced instruction may be changed
- * @param technique how the displaced instruction must be executed; empty to let the engine choose
- * @param whenMapped whether to wait for the location's module if it is not mapped yet
- * @param allowUnverifiedBoundary whether to accept an address of which nothing proves that an instruction
- *     starts there
- * @param threads ids of the threads whose hits count, or none for all
- * @param condition what must hold for a hit to count
- * @param errorLimit how many errors of the handler and the condition end the probe, at least 1
+ * What to probe and how. Immutable: each method returns a changed copy. Two requests are equal only if they
+ * are the same.
  */
-public record ProbeRequest(ProbeLocation location, ProbeAction action, RelocationPolicy policy,
-    Optional<Technique> technique, boolean whenMapped, boolean allowUnverifiedBoundary,
-    Set<Integer> threads, Optional<Predicate<Registers>> condition, long errorLimit) {
+public final class ProbeRequest {
 
   /** The error limit of requests that set none. */
-  static final long NO_LIMIT = Long.MAX_VALUE;
+  private static final long NO_LIMIT = Long.MAX_VALUE;
 
-  /** Refuses null and limits below 1, and copies the set. */
-  public ProbeRequest {
-    Objects.requireNonNull(location, "location");
-    Objects.requireNonNull(action, "action");
-    Objects.requireNonNull(policy, "policy");
-    Objects.requireNonNull(technique, "technique");
-    Objects.requireNonNull(condition, "condition");
-    threads = Set.copyOf(threads);
-    if (errorLimit < 1) {
-      throw new IllegalArgumentException("a probe may fail once before it ends, not " + errorLimit + " times");
-    }
+  private final ProbeLocation location;
+  private final ProbeAction action;
+  private final RelocationPolicy policy;
+  private final Optional<Technique> technique;
+  private final boolean whenMapped;
+  private final boolean allowUnverifiedBoundary;
+  private final Set<Integer> threads;
+  private final Optional<Predicate<Registers>> condition;
+  private final long errorLimit;
+
+  private ProbeRequest(ProbeLocation location, ProbeAction action, RelocationPolicy policy,
+      Optional<Technique> technique, boolean whenMapped, boolean allowUnverifiedBoundary,
+      Set<Integer> threads, Optional<Predicate<Registers>> condition, long errorLimit) {
+    this.location = Objects.requireNonNull(location, "location");
+    this.action = Objects.requireNonNull(action, "action");
+    this.policy = Objects.requireNonNull(policy, "policy");
+    this.technique = technique;
+    this.whenMapped = whenMapped;
+    this.allowUnverifiedBoundary = allowUnverifiedBoundary;
+    this.threads = Set.copyOf(threads);
+    this.condition = condition;
+    this.errorLimit = errorLimit;
+  }
+
+  /** {@return where it probes} */
+  public ProbeLocation location() {
+    return location;
+  }
+
+  /** {@return what happens at a hit} */
+  public ProbeAction action() {
+    return action;
+  }
+
+  /** {@return whether the copy of the displaced instruction may be changed} */
+  public RelocationPolicy policy() {
+    return policy;
+  }
+
+  /** {@return how the displaced instruction must be executed; empty to let the engine choose} */
+  public Optional<Technique> technique() {
+    return technique;
+  }
+
+  /** {@return whether to wait for the location's module if it is not mapped yet} */
+  public boolean whenMapped() {
+    return whenMapped;
+  }
+
+  /** {@return whether an address is accepted of which nothing proves that an instruction starts there} */
+  public boolean allowUnverifiedBoundary() {
+    return allowUnverifiedBoundary;
+  }
+
+  /** {@return ids of the threads whose hits count; none for all threads} */
+  public Set<Integer> threads() {
+    return threads;
+  }
+
+  /** {@return what must hold for a hit to count} */
+  public Optional<Predicate<Registers>> condition() {
+    return condition;
+  }
+
+  /** {@return how many errors of the handler and the condition end the probe, at least 1; empty if none do} */
+  public OptionalLong errorLimit() {
+    return errorLimit == NO_LIMIT ? OptionalLong.empty() : OptionalLong.of(errorLimit);
+  }
+
+  /** Returns true if so many errors are as many as there may be. */
+  boolean isEnough(long errors) {
+    return errors >= errorLimit;
   }
 
   /**
@@ -139,9 +189,20 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
    * {@return the same for some threads only} Others that arrive at the instruction execute it, and their hits
    * are not counted.
    *
-   * @param threadIds ids of threads in this JVM's pid namespace; none for all threads
+   * <p>A thread that has ended since somebody asked for it does not exist, and the registration is refused
+   * with {@link ProbeException.Reason#NO_SUCH_THREAD}.
+   *
+   * @param threadIds ids of threads in this JVM's pid namespace, at least one
    */
   public ProbeRequest inThreads(Set<Integer> threadIds) {
+    if (threadIds.isEmpty()) {
+      throw new IllegalArgumentException("a probe needs at least one thread; without inThreads it has all");
+    }
+    return withThreadsOf(threadIds);
+  }
+
+  /** The same for some threads only; none for all threads. */
+  ProbeRequest withThreadsOf(Set<Integer> threadIds) {
     return new ProbeRequest(location, action, policy, technique, whenMapped,
         allowUnverifiedBoundary, threadIds, condition, errorLimit);
   }
@@ -163,11 +224,17 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
    * session's error listener is told so by a {@link ProbeException} with {@link
    * ProbeException.Reason#TOO_MANY_ERRORS}} An error is whatever the handler or the condition throws, and a
    * handler in {@link HandlerContext#TASK} that the executor rejects. Handlers that run at that moment run
-   * on.
+   * on; no other begins.
+   *
+   * <p>Copies of the probe, in children that are followed and in programs that are executed, count for
+   * themselves.
    *
    * @param errors at least 1
    */
   public ProbeRequest withErrorLimit(long errors) {
+    if (errors < 1) {
+      throw new IllegalArgumentException("a probe may fail once before it ends, not " + errors + " times");
+    }
     return new ProbeRequest(location, action, policy, technique, whenMapped, allowUnverifiedBoundary,
         threads, condition, errors);
   }
@@ -198,5 +265,10 @@ public record ProbeRequest(ProbeLocation location, ProbeAction action, Relocatio
   /** Where its location is, on its terms. */
   Place place(long address, Boundary boundary) {
     return new Place(address, boundary, policy, technique, allowUnverifiedBoundary);
+  }
+
+  @Override
+  public String toString() {
+    return "probe request at " + location;
   }
 }

@@ -25,6 +25,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -340,10 +341,12 @@ public final class ProbedProcess implements AutoCloseable {
         throw new IllegalArgumentException(probe + " was not registered with this object");
       }
     }
-    inSession(() -> {
-      session.unregister(probes);
-      return probes;
-    });
+    end(probes);
+  }
+
+  /** The same for probes of this process; returns false if all of them were over. */
+  boolean end(Collection<Probe> probes) {
+    return inSession(() -> session.unregister(probes));
   }
 
   /**
@@ -479,17 +482,21 @@ public final class ProbedProcess implements AutoCloseable {
    * code runs: on the tracer thread, while the process is stopped at that place; as long as this process is
    * not closed and executes no other program.
    *
-   * @param action must be short and must not block, but may register and unregister probes
+   * @param action must be short and must not block, but may register and unregister probes; what it throws
+   *     the first time is thrown here, and it is not called again then
    * @return false if the process has no dynamic linker that reports it
    */
   public boolean onModulesChanged(Runnable action) {
     Objects.requireNonNull(action, "action");
     return inSession(() -> {
-      boolean told = session.followModules(new Follower(this, () -> !end.isDone(), action));
-      session.call(() -> {
-        action.run();
-        return told;
-      });
+      var failed = new AtomicBoolean();
+      boolean told = session.followModules(new Follower(this, () -> !failed.get() && !end.isDone(), action));
+      try {
+        session.inListener(action);
+      } catch (RuntimeException | Error e) {
+        failed.set(true);
+        throw e;
+      }
       return told;
     });
   }

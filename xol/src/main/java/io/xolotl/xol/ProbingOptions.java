@@ -8,35 +8,72 @@ import java.util.function.BiConsumer;
 
 /**
  * What a user of a process chooses: where handlers run, who is told what, and what happens to children.
- *
- * @param taskExecutor runs handlers in {@link HandlerContext#TASK}; it must not run them in the thread that
- *     hands them over. A handler that is waited for for a second is
- *     {@linkplain ProbeHandler#onHit interrupted} there, and the flag is cleared behind it
- * @param errorListener is told what a handler threw, in the thread of the handler, and is interrupted as a
- *     handler is
- * @param forkPolicy what becomes of processes that the process creates
- * @param processListener is told of such processes, and of programs that the process executes
- * @param tracerAffinity on which CPU the tracer thread runs, if this user opens the session; with
- *     {@link TracerAffinity#FOLLOW} threads that a handler in {@link HandlerContext#INTERRUPT} starts inherit
- *     one CPU
- * @param idleCpus what becomes of idle CPUs while hits follow one another quickly, if this user opens the
- *     session
+ * Immutable: each method returns a changed copy.
  */
-public record ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener,
-    ForkPolicy forkPolicy, ProcessListener processListener, TracerAffinity tracerAffinity,
-    IdleCpus idleCpus) {
-
-  /** Refuses null. */
-  public ProbingOptions {
-    Objects.requireNonNull(taskExecutor, "taskExecutor");
-    Objects.requireNonNull(errorListener, "errorListener");
-    Objects.requireNonNull(forkPolicy, "forkPolicy");
-    Objects.requireNonNull(processListener, "processListener");
-    Objects.requireNonNull(tracerAffinity, "tracerAffinity");
-    Objects.requireNonNull(idleCpus, "idleCpus");
-  }
+public final class ProbingOptions {
 
   private static final ProcessListener NOBODY = new ProcessListener() {};
+
+  private final Executor taskExecutor;
+  private final BiConsumer<Probe, Throwable> errorListener;
+  private final ForkPolicy forkPolicy;
+  private final ProcessListener processListener;
+  private final TracerAffinity tracerAffinity;
+  private final IdleCpus idleCpus;
+
+  private ProbingOptions(Executor taskExecutor, BiConsumer<Probe, Throwable> errorListener,
+      ForkPolicy forkPolicy, ProcessListener processListener, TracerAffinity tracerAffinity,
+      IdleCpus idleCpus) {
+    this.taskExecutor = Objects.requireNonNull(taskExecutor, "taskExecutor");
+    this.errorListener = Objects.requireNonNull(errorListener, "errorListener");
+    this.forkPolicy = Objects.requireNonNull(forkPolicy, "forkPolicy");
+    this.processListener = Objects.requireNonNull(processListener, "processListener");
+    this.tracerAffinity = Objects.requireNonNull(tracerAffinity, "tracerAffinity");
+    this.idleCpus = Objects.requireNonNull(idleCpus, "idleCpus");
+  }
+
+  /**
+   * {@return what runs handlers in {@link HandlerContext#TASK}} It must not run them in the thread that hands
+   * them over. A handler that is waited for for a second is {@linkplain ProbeHandler#onHit interrupted} there,
+   * and the flag is cleared behind it.
+   */
+  public Executor taskExecutor() {
+    return taskExecutor;
+  }
+
+  /**
+   * {@return who is told what a handler threw} It is called in the thread of the handler, and is interrupted
+   * as a handler is.
+   */
+  public BiConsumer<Probe, Throwable> errorListener() {
+    return errorListener;
+  }
+
+  /** {@return what becomes of processes that the process creates} */
+  public ForkPolicy forkPolicy() {
+    return forkPolicy;
+  }
+
+  /** {@return who is told of such processes, and of programs that the process executes} */
+  public ProcessListener processListener() {
+    return processListener;
+  }
+
+  /**
+   * {@return on which CPU the tracer thread runs, if this user opens the session} With
+   * {@link TracerAffinity#FOLLOW} threads that a handler in {@link HandlerContext#INTERRUPT} starts inherit
+   * one CPU.
+   */
+  public TracerAffinity tracerAffinity() {
+    return tracerAffinity;
+  }
+
+  /**
+   * {@return what becomes of idle CPUs while hits follow one another quickly, if this user opens the session}
+   */
+  public IdleCpus idleCpus() {
+    return idleCpus;
+  }
 
   /**
    * {@return the defaults} Each hit gets a virtual thread; one thread is kept ready while hits follow one

@@ -162,7 +162,7 @@ public final class ReturnProbe {
     // seen there any more.
     boolean first = !searched;
     watchExits(entry.address());
-    T value = own.onEntry().onEntry(hit);
+    T value = hit.ofUsers(() -> own.onEntry().onEntry(hit));
     if (hit.registers().rip() != hit.probe().address()) {
       // The handler has made the function return, or go elsewhere: there is no call.
       return;
@@ -171,7 +171,10 @@ public final class ReturnProbe {
     if (unseen && !isCaught(returnAddress)) {
       return;
     }
-    var call = new Call(hit.threadId(), returnAddress, h -> own.onReturn().onReturn(h, value),
+    var call = new Call(hit.threadId(), returnAddress, h -> h.ofUsers(() -> {
+      own.onReturn().onReturn(h, value);
+      return true;
+    }),
         jumper(before, returnAddress));
     call.left = unseen;
     if (before != null && call.jumper == null && (before.left && !unseen || repeats || before.again)) {
@@ -235,7 +238,8 @@ public final class ReturnProbe {
 
   /** A thread is about to execute an instruction that leaves the function. */
   private void leaving(ProbeHit hit, Emulation effect) throws Exception {
-    if (!hit.hasReturned() && hit.registers().rip() != hit.probe().address()) {
+    if (hit.registers().rip() != hit.probe().address()
+        && !(hit.hasReturned() && effect instanceof Emulation.Return)) {
       // Another handler has made the thread go elsewhere.
       return;
     }
@@ -294,13 +298,24 @@ public final class ReturnProbe {
 
   /** A call has returned, and those that had jumped to its function. */
   private void finish(ProbeHit hit, Call call) throws Exception {
-    returns.incrementAndGet();
-    try {
-      call.onReturn.onHit(hit);
-    } finally {
-      if (call.jumper != null) {
-        finish(hit, call.jumper);
+    Throwable failure = null;
+    for (Call each = call; each != null; each = each.jumper) {
+      returns.incrementAndGet();
+      try {
+        each.onReturn.onHit(hit);
+      } catch (Throwable e) {
+        if (failure == null) {
+          failure = e;
+        } else if (failure != e) {
+          failure.addSuppressed(e);
+        }
       }
+    }
+    if (failure instanceof Error e) {
+      throw e;
+    }
+    if (failure instanceof Exception e) {
+      throw e;
     }
   }
 
@@ -355,12 +370,18 @@ public final class ReturnProbe {
    * observed.
    */
   public void unregister() {
+    end();
+  }
+
+  /** The same; returns false if all of it was over. */
+  boolean end() {
     active = false;
     var all = new ArrayList<Probe>(List.of(entry));
     all.addAll(exits.values());
     all.addAll(atReturns.values());
-    process.unregister(all);
+    boolean any = process.end(all);
     process.unwindings().tellNoMore(calls);
+    return any;
   }
 
   @Override

@@ -11,19 +11,36 @@ import org.jspecify.annotations.Nullable;
 /**
  * The calls of a function to observe, from entry to return. Immutable: each method returns a changed copy.
  *
- * @param entry the function's first instruction; of its handler only the context counts
- * @param onEntry called at the entry of each call
- * @param onReturn called when that call returns
- * @param <T> what the two share for each call
+ * @param <T> what the handlers at the entry and the return share for each call
  */
-public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry, EntryHandler<T> onEntry,
-    ReturnHandler<T> onReturn) {
+public final class ReturnProbeRequest<T extends @Nullable Object> {
 
-  /** Refuses null. */
-  public ReturnProbeRequest {
-    Objects.requireNonNull(entry, "entry");
-    Objects.requireNonNull(onEntry, "onEntry");
-    Objects.requireNonNull(onReturn, "onReturn");
+  /** What is registered at the entry; its own handler is never called. */
+  private final ProbeRequest entry;
+  private final EntryHandler<T> onEntry;
+  private final ReturnHandler<T> onReturn;
+
+  private ReturnProbeRequest(ProbeRequest entry, EntryHandler<T> onEntry, ReturnHandler<T> onReturn) {
+    this.entry = entry;
+    this.onEntry = Objects.requireNonNull(onEntry, "onEntry");
+    this.onReturn = Objects.requireNonNull(onReturn, "onReturn");
+  }
+
+  ProbeRequest entry() {
+    return entry;
+  }
+
+  EntryHandler<T> onEntry() {
+    return onEntry;
+  }
+
+  ReturnHandler<T> onReturn() {
+    return onReturn;
+  }
+
+  /** {@return the function's first instruction} */
+  public ProbeLocation location() {
+    return entry.location();
   }
 
   /**
@@ -118,7 +135,7 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
   /**
    * {@return the same for the calls of some threads only, as {@link ProbeRequest#inThreads} says}
    *
-   * @param threadIds ids of threads in this JVM's pid namespace; none for all threads
+   * @param threadIds ids of threads in this JVM's pid namespace, at least one
    */
   public ReturnProbeRequest<T> inThreads(Set<Integer> threadIds) {
     return new ReturnProbeRequest<>(entry.inThreads(threadIds), onEntry, onReturn);
@@ -151,11 +168,16 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
   /** What is registered at an instruction that leaves the function. */
   ProbeRequest atExit(long address, ProbeHandler handler) {
     return ProbeRequest.at(address, handler).inContext(entry.handler().context()).under(entry.policy())
-        .inThreads(entry.threads());
+        .withThreadsOf(entry.threads());
   }
 
   /** The same for a program that is executed, as {@link ProbeRequest#inAnotherProgram} says. */
   ReturnProbeRequest<T> inAnotherProgram() {
     return new ReturnProbeRequest<>(entry.inAnotherProgram(), onEntry, onReturn);
+  }
+
+  @Override
+  public String toString() {
+    return "return probe request at " + location();
   }
 }

@@ -274,9 +274,21 @@ final class Session {
     return without;
   }
 
-  /** Finds the errno of a thread of the process. */
+  /**
+   * Finds the errno of a thread of the process. Its data is read on the calling thread, since the program may
+   * make that take long (userfaultfd(2)).
+   */
   OptionalLong errno(long errnoFunction, Registers thread) {
-    return call(() -> ErrnoLocation.of(errnoFunction, sites::programText, thread, memory()));
+    return ErrnoLocation.of(errnoFunction,
+        (address, length) -> call(() -> sites.programText(address, length)), thread, memory());
+  }
+
+  /** Does something of a user's on the tracer thread. */
+  void inListener(Runnable action) {
+    call(() -> {
+      handlers.inUserCode(UserCode.Kind.PROCESS_LISTENER, this, action);
+      return true;
+    });
   }
 
   /**
@@ -304,18 +316,21 @@ final class Session {
     }
   }
 
-  void unregister(Collection<Probe> probes) {
-    unlessEnded(() -> {
+  /** Unregisters probes; returns false if all of them were over. */
+  boolean unregister(Collection<Probe> probes) {
+    boolean any = unlessEnded(() -> {
+      boolean some = probes.stream().anyMatch(probe -> probe.isActive() || probe.isWaiting());
       table.unregister(probes);
       probes.forEach(probe -> probe.process().unregistered(probe));
       if (!isClosing()) {
         waiting.keepWatching();
       }
-      return true;
-    });
+      return some;
+    }).orElse(false);
     if (end.mayBeAwaited()) {
       probes.forEach(end::awaitHandlers);
     }
+    return any;
   }
 
   /** Ends the use by one user, and the session with the last. */

@@ -5,13 +5,12 @@ import static io.xolotl.fixtures.FixtureProgram.FOREVER;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.LaunchRequest;
+import io.xolotl.ptrace.UserRegister;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.RejectedExecutionException;
@@ -39,8 +38,10 @@ class RequestsTest {
     assertThatThrownBy(() -> request.with((Technique) null)).isInstanceOf(NullPointerException.class);
     assertThatThrownBy(() -> request.onlyIf(null)).isInstanceOf(NullPointerException.class);
     assertThatThrownBy(() -> request.inThreads(null)).isInstanceOf(NullPointerException.class);
-    assertThatThrownBy(() -> new ProbeRequest(HERE, request.action(), RelocationPolicy.FULL, null, false,
-        false, Set.of(), Optional.empty(), 1)).hasMessage("technique");
+    assertThatThrownBy(() -> request.inThreads(Set.of())).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> new ProbeLocation.Symbol("m", "f", -1))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> new ProbeLocation.Written("m")).isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> ReturnProbeRequest.of(HERE, null, (_, _) -> {})).hasMessage("onEntry");
     assertThatThrownBy(() -> ReturnProbeRequest.<Object>of(HERE, _ -> "", null)).hasMessage("onReturn");
     assertThatThrownBy(() -> ProbingOptions.defaults().withErrorListener(null)).hasMessage("errorListener");
@@ -126,7 +127,7 @@ class RequestsTest {
       assertThat(other.hits()).isEqualTo(4_000);
       assertThat(limited.isActive()).isFalse();
       assertThat(process.probes()).containsExactly(other);
-      // In task context three others may have run at that moment.
+      // In task context three others may have run at that moment, and no other has begun.
       assertThat(limited.errors()).isBetween(10L, context == HandlerContext.TASK ? 13L : 10L)
           .isEqualTo(limited.hits());
       assertThat(process.statistics().lost()).containsEntry(ProbeException.Reason.TOO_MANY_ERRORS, 1L);
@@ -169,6 +170,49 @@ class RequestsTest {
       assertThat(probe.errors()).isEqualTo(5);
       assertThat(probe.hits()).isEqualTo(5);
       assertThat(errors).hasSize(6);
+    }
+  }
+
+  /** The engine's own failures are no errors of the user's. */
+  @Test
+  void whatTheEngineCannotDoDoesNotCount(@RunsFixture(value = CALLS, args = {"1", "100"}) TargetProcess target) {
+    var errors = new ConcurrentLinkedQueue<Throwable>();
+    try (ProbedProcess process = ProbedProcess.attach(target.pid(),
+        ProbingOptions.defaults().withErrorListener((_, thrown) -> errors.add(thrown)))) {
+      // Who is called with a stack that cannot be read: the handler of another probe sees to that.
+      Probe spoils = process.register(ProbeRequest.at("calls", "work", hit -> {
+        hit.registers().set(UserRegister.R11, hit.registers().rsp());
+        hit.registers().rsp(16);
+      }));
+      ReturnProbe probe = process.register(
+          ReturnProbeRequest.of(new ProbeLocation.Symbol("calls", "work", 0), _ -> true, (_, _) -> {})
+              .withErrorLimit(3));
+      Probe mends = process.register(
+          ProbeRequest.at("calls", "work", hit -> hit.registers().rsp(hit.registers().get(UserRegister.R11))));
+      target.send("go");
+      target.awaitOk();
+      assertThat(probe.calls()).isEqualTo(100);
+      assertThat(spoils.hits()).isEqualTo(mends.hits()).isEqualTo(100);
+      assertThat(errors).hasSize(100);
+      assertThat(probe.errors()).isZero();
+      assertThat(probe.isActive()).isTrue();
+    }
+  }
+
+  @Test
+  void aProbeThatIsUnregisteredWhileItFailsIsNotSaidToEnd(
+      @RunsFixture(value = CALLS, args = {"1", "100"}) TargetProcess target) {
+    var errors = new ConcurrentLinkedQueue<Throwable>();
+    try (ProbedProcess process = ProbedProcess.attach(target.pid(),
+        ProbingOptions.defaults().withErrorListener((_, thrown) -> errors.add(thrown)))) {
+      process.register(ProbeRequest.at("calls", "work", hit -> {
+        hit.probe().unregister();
+        throw new IllegalStateException("last");
+      }).withErrorLimit(1));
+      target.send("go");
+      target.awaitOk();
+      assertThat(errors).singleElement().isInstanceOf(IllegalStateException.class);
+      assertThat(process.statistics().lost()).isEmpty();
     }
   }
 

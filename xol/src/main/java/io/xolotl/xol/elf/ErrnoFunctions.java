@@ -4,8 +4,9 @@ import io.xolotl.xol.elf.SymbolException.Reason;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.OptionalLong;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds the function by which a C library tells programs where their {@code errno} is: the macro of that name
@@ -23,51 +24,45 @@ final class ErrnoFunctions {
     this.files = files;
   }
 
-  /** That of a module: of a C library, or of a program that one was linked into. */
-  static OptionalLong in(ModuleFile file, LoadedModule module) {
-    try {
-      SymbolEntry entry = file.symbols().find(module, file.name(), NAME);
-      return OptionalLong.of(module.bias() + entry.address());
-    } catch (SymbolException e) {
-      Reading.check();
-      return OptionalLong.empty();
+  /**
+   * That of the module at an address, if it is a C library, or a program that one was linked into; else that
+   * of the only C library.
+   *
+   * @param file the module's
+   */
+  long of(@Nullable ModuleFile file, long address) {
+    List<Long> found = new ArrayList<>();
+    if (file != null) {
+      addAll(file, found, module -> Long.compareUnsigned(address - module.start(),
+          module.end() - module.start()) < 0);
     }
-  }
-
-  /** That of the only C library of the process. */
-  long only() {
-    List<Long> found = of(files.stream().filter(file -> C_LIBRARY.matcher(file.name()).matches()).toList());
+    if (found.isEmpty()) {
+      files.stream().filter(each -> C_LIBRARY.matcher(each.name()).matches())
+          .forEach(each -> addAll(each, found, _ -> true));
+    }
     if (found.isEmpty()) {
       // Also in a program that is linked statically, which may have any name.
-      found = of(files);
+      files.forEach(each -> addAll(each, found, _ -> true));
     }
-    if (found.size() == 1) {
-      return found.getFirst();
-    }
-    throw new SymbolException(found.isEmpty() ? Reason.SYMBOL_NOT_FOUND : Reason.SYMBOL_AMBIGUOUS,
-        found.isEmpty()
-            ? "no module has a function " + NAME + ", which says where the errno of a C library is"
-            : "there are " + found.size() + " functions " + NAME
-                + ", each of another C library, and nothing shows which of them the function belongs to");
+    return switch (found.size()) {
+      case 0 -> throw new SymbolException(Reason.SYMBOL_NOT_FOUND,
+          "no module has a function " + NAME + ", which says where the errno of a C library is");
+      case 1 -> found.getFirst();
+      default -> throw new SymbolException(Reason.SYMBOL_AMBIGUOUS, "there are " + found.size() + " functions "
+          + NAME + ", each of another C library, and nothing shows which of them the function belongs to");
+    };
   }
 
-  private static List<Long> of(Collection<ModuleFile> files) {
-    var found = new ArrayList<Long>();
-    for (ModuleFile file : files) {
-      for (LoadedModule module : instances(file)) {
-        in(file, module).ifPresent(found::add);
-      }
-    }
-    return found;
-  }
-
-  private static List<LoadedModule> instances(ModuleFile file) {
+  private static void addAll(ModuleFile file, List<Long> found, Predicate<LoadedModule> which) {
     try {
-      return file.instances();
+      List<Long> addresses = file.symbols().named(NAME).stream().filter(SymbolEntry::isFunction)
+          .map(SymbolEntry::address).distinct().toList();
+      if (addresses.size() == 1) {
+        file.instances().stream().filter(which).forEach(module -> found.add(module.bias() + addresses.getFirst()));
+      }
     } catch (SymbolException e) {
       Reading.check();
-      // Who names the module learns what is wrong with it.
-      return List.of();
+      // A module that cannot be read has none; who names it learns what is wrong with it.
     }
   }
 }

@@ -11,7 +11,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -308,25 +307,15 @@ public final class SymbolResolver {
   }
 
   /**
-   * The function that tells where {@code errno} is, in the module that is mapped at an address.
+   * The function that tells where {@code errno} of a C library is: of the one that an address is in, or else
+   * of the only one that the process has.
    *
    * @param address an address in the process, unsigned
-   * @return its address in the process; empty if the module is no C library, and has none in it
-   */
-  public OptionalLong errnoFunctionAt(long address) {
-    ModuleFile file = fileAt(address);
-    LoadedModule module = file == null ? null : file.instanceAt(address);
-    return file == null || module == null ? OptionalLong.empty() : ErrnoFunctions.in(file, module);
-  }
-
-  /**
-   * The function that tells where {@code errno} is, in the only C library of the process.
-   *
    * @return its address in the process
    * @throws SymbolException if there is none, or not only one
    */
-  public long errnoFunction() {
-    return new ErrnoFunctions(files.values()).only();
+  public long errnoFunction(long address) {
+    return new ErrnoFunctions(files.values()).of(fileAt(address), address);
   }
 
   /**
