@@ -28,7 +28,7 @@ class ErrnoLocationTest {
     registers.set(UserRegister.SS, 0x2b);
     registers.set(UserRegister.FS_BASE, FS_BASE);
     return ErrnoLocation.of(FUNCTION, (address, length) -> {
-      int from = (int) Math.clamp(address - FUNCTION, 0, bytes.length);
+      int from = Math.clamp(address - FUNCTION, 0, bytes.length);
       return Arrays.copyOfRange(bytes, from, Math.min(bytes.length, from + length));
     }, registers, process.memory());
   }
