@@ -30,8 +30,8 @@ import picocli.CommandLine.Spec;
 
 /** Measures what a hit costs. */
 @Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Measures what a hit costs on this machine, beside the kernel's uprobes and a tracer "
-        + "in C.",
+    header = "Measures what a hit costs on this machine.",
+    description = "Measures it beside the kernel's uprobes and a tracer in C.",
     customSynopsis = "xolotl bench [--iterations N] [--json] [--chart FILE.svg]",
     footer = {"",
         "A program executes one instruction N times without a probe, with a handler in interrupt "
