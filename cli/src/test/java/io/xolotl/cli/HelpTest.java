@@ -21,6 +21,7 @@ class HelpTest {
   private static final String EXAMPLES = "\n\nExamples:\n";
   /** A word of a shell: what stands between quotes or blanks. */
   private static final Pattern WORD = Pattern.compile("'([^']*)'|([^\\s']+)");
+  /** Those whose options are still being made. */
   private static final Set<String> WITHOUT_EXAMPLES = Set.of("bench");
 
   /** The lists of arguments that name each command; the empty one is for {@code xolotl} itself. */
