@@ -31,25 +31,22 @@ import picocli.CommandLine.Spec;
 
 /** Measures what a hit costs. */
 @Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Measures what a hit costs on this machine, beside the kernel's uprobes and a tracer "
-        + "in C.",
+    header = "Measures what a hit costs on this machine.",
+    description = "A program executes one instruction N times without a probe, with a handler in interrupt "
+        + "context, and with one in task context, for each kind of instruction and each technique. The "
+        + "kernel's uprobe, if this user may use it, and a minimal tracer in C that makes the same stops "
+        + "are measured with the same instruction in the same rounds. Run nothing else on the machine "
+        + "meanwhile. Ctrl-C or SIGTERM ends the command, which then prints the results that are "
+        + "complete. docs/performance.md has the document, and what --baseline calls significant.",
     customSynopsis = {
         "xolotl bench [--iterations N] [--only PATTERN]... [--json | --csv]",
         "                    [--baseline FILE.json] [--chart FILE.svg]"},
-    footer = {"",
-        "A program executes one instruction N times without a probe, with a handler in interrupt "
-            + "context, and with one in task context, for each kind of instruction and each technique. The "
-            + "kernel's uprobe, if this user may use it, and a minimal tracer in C that makes the same stops "
-            + "are measured with the same instruction in the same rounds. Run nothing else on the machine "
-            + "meanwhile. Ctrl-C or SIGTERM ends the command, which then prints the results that are "
-            + "complete. docs/performance.md has the document, and what --baseline calls significant.",
-        "",
-        "Examples:",
-        "  xolotl bench --json > before.json          all, to be compared with later",
-        "  xolotl bench --baseline before.json        what has changed since",
-        "  xolotl bench --only mov --only 'nop*/task' mov, and nops in task context",
-        "  xolotl bench --only none --only kernel     no probe, and the kernel's",
-        "  xolotl bench --csv > hits.csv              for a spreadsheet"})
+    footerHeading = Xolotl.EXAMPLES, footer = {
+        "  xolotl bench --json                         # to keep, and to compare with",
+        "  xolotl bench --baseline before.json         # what has changed since",
+        "  xolotl bench --only mov --only 'nop*/task'  # mov, and nops in task context",
+        "  xolotl bench --only none --only kernel      # no probe, and the kernel's",
+        "  xolotl bench --csv                          # for a spreadsheet"})
 final class BenchCommand implements Callable<Integer> {
 
   /** Without a probe fewer take hardly longer than it takes to read the clock. */
