@@ -22,6 +22,8 @@ fail() {
 java=
 modules=
 cache=
+# An option for the JVM's compilers, or none.
+compilers=
 
 # Runs a command that ends with this script: a shell that waits in the foreground leaves it behind when a signal comes,
 # and what it builds with it.
@@ -89,7 +91,7 @@ start() {
   shift
   exec "$java/bin/java" "$cache_option" -XX:+UseSerialGC -XX:-UsePerfData -Xlog:disable \
     --enable-native-access=io.xolotl.ptrace,io.xolotl.lab,io.xolotl.bench \
-    ${modules:+--module-path "$modules"} --module io.xolotl.cli/io.xolotl.cli.Main "$@"
+    ${compilers:+"$compilers"} ${modules:+--module-path "$modules"} --module io.xolotl.cli/io.xolotl.cli.Main "$@"
 }
 
 # Makes the cache: the classes of a start, loaded and linked (JEP 514), for these modules and this JVM; empty if that
@@ -100,8 +102,25 @@ make_cache() {
   mv "$cache.$$" "$cache"
 }
 
+# Whether a command ends before the JVM's second compiler, which takes a third of the time of a start, has paid for itself.
+is_short() {
+  case ${1:-} in
+    '' | -* | help | list) return 0 ;;
+  esac
+  for word; do
+    case $word in
+      --) return 1 ;;
+      -h | --help | -V | --version | --hex | --hex=*) return 0 ;;
+    esac
+  done
+  return 1
+}
+
 # Starts with the cache if there is one.
 start_early() {
+  if is_short "$@"; then
+    compilers=-XX:TieredStopAtLevel=1
+  fi
   if [ -n "$cache" ] && [ -s "$cache" ]; then
     start "-XX:AOTCache=$cache" "$@"
   fi

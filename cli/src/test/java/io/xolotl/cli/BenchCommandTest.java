@@ -353,13 +353,6 @@ class BenchCommandTest {
   }
 
   @Test
-  void helpFitsATerminal() {
-    assertThat(Cli.run("bench", "--help").done().output().lines())
-        .allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(80))
-        .contains("Examples:", "  xolotl bench --baseline before.json        what has changed since");
-  }
-
-  @Test
   void aFileThatCannotBeWritten() {
     assertThat(Cli.run("bench", "--json", "--chart", "/does/not/exist.svg").refused())
         .contains("/does/not/exist.svg: there is no such directory");
