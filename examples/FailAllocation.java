@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Injects a fault: runs a command in which one call of malloc, by default the 100th, returns 0, and tells who
- * made that call and how the command ended. Only the result is changed: errno stays as it is.
+ * Injects a fault: runs a command in which one call of malloc, by default the 100th, fails: it returns 0,
+ * and the thread's errno is ENOMEM. It tells who made that call and how the command ended.
  *
  * <pre>
  * mvn -DskipTests package
@@ -19,6 +19,8 @@ import java.util.concurrent.atomic.AtomicReference;
  * </pre>
  */
 final class FailAllocation {
+
+  private static final int ENOMEM = 12;
 
   static void main(String[] arguments) {
     int separator = Arrays.asList(arguments).indexOf("--");
@@ -35,10 +37,10 @@ final class FailAllocation {
       var failed = new AtomicReference<String>();
       Probe malloc = process.register(ProbeRequest.at("libc.so.6", "malloc", hit -> {
         if (hit.number() == number) {
-          long caller = hit.memory().readLong(hit.registers().rsp());
-          failed.set("malloc(" + hit.registers().argument(0) + ") called from " + process.describe(caller)
+          long caller = hit.caller();
+          hit.failFunction(0, ENOMEM);
+          failed.set("malloc(" + hit.argument(0) + ") called from " + process.describe(caller)
               + " in thread " + hit.threadId() + " returned 0");
-          hit.returnFromFunction(0);
           hit.probe().unregister();
         }
       }));

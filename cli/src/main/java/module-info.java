@@ -2,6 +2,7 @@
 @org.jspecify.annotations.NullMarked
 module io.xolotl.cli {
   requires static transitive org.jspecify;
+  requires com.fasterxml.jackson.core;
   requires io.xolotl.bench;
   requires io.xolotl.lab;
   requires io.xolotl.xol;

@@ -3,9 +3,12 @@ package io.xolotl.bench;
 import io.xolotl.xol.HandlerContext;
 import java.io.IOException;
 import java.io.Writer;
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -52,17 +55,24 @@ public final class HitChart {
   }
 
   /** A line of the chart: what was measured of an instruction that is executed in one way. */
-  private record Line(String instruction, String technique, HitRow unprobed, HitRow interrupt, HitRow task) {
+  private record Line(String instruction, String technique, @Nullable HitRow unprobed,
+      @Nullable HitRow interrupt, @Nullable HitRow task) {
 
     @Nullable
     Quartiles nanos(Mark mark) {
       return switch (mark) {
-        case UNPROBED -> unprobed.nanos();
-        case KERNEL -> interrupt.kernel();
-        case C_LOOP -> interrupt.cLoop();
-        case INTERRUPT -> interrupt.nanos();
-        case TASK -> task.nanos();
+        case UNPROBED -> of(unprobed, HitRow::nanos);
+        // Both contexts have the same.
+        case KERNEL -> of(interrupt == null ? task : interrupt, HitRow::kernel);
+        case C_LOOP -> of(interrupt == null ? task : interrupt, HitRow::cLoop);
+        case INTERRUPT -> of(interrupt, HitRow::nanos);
+        case TASK -> of(task, HitRow::nanos);
       };
+    }
+
+    private static @Nullable Quartiles of(@Nullable HitRow row,
+        Function<HitRow, @Nullable Quartiles> quartiles) {
+      return row == null ? null : quartiles.apply(row);
     }
   }
 
@@ -89,20 +99,24 @@ public final class HitChart {
     out.write(new HitChart(report).draw());
   }
 
+  /** A line for each technique of an instruction, or one for the instruction if it was not probed. */
   private static List<Line> lines(List<HitRow> rows) {
-    var lines = new ArrayList<Line>();
-    HitRow unprobed = null;
-    HitRow interrupt = null;
+    Map<HitRow.Key, HitRow> byKey = rows.stream()
+        .collect(Collectors.toMap(HitRow::key, Function.identity()));
+    var lines = new LinkedHashSet<Line>();
     for (HitRow row : rows) {
-      if (row.technique().equals(HitRow.NONE)) {
-        unprobed = row;
-      } else if (row.context().equals(HitRow.label(HandlerContext.INTERRUPT))) {
-        interrupt = row;
-      } else if (unprobed != null && interrupt != null) {
-        lines.add(new Line(row.instruction(), row.technique(), unprobed, interrupt, row));
+      String instruction = row.instruction();
+      String technique = row.technique();
+      boolean probed = rows.stream()
+          .anyMatch(other -> other.instruction().equals(instruction) && !other.isUnprobed());
+      if (!row.isUnprobed() || !probed) {
+        lines.add(new Line(instruction, technique,
+            byKey.get(new HitRow.Key(instruction, HitRow.NONE, HitRow.NONE)),
+            byKey.get(new HitRow.Key(instruction, technique, HitRow.label(HandlerContext.INTERRUPT))),
+            byKey.get(new HitRow.Key(instruction, technique, HitRow.label(HandlerContext.TASK)))));
       }
     }
-    return lines;
+    return List.copyOf(lines);
   }
 
   private String draw() {
@@ -116,7 +130,7 @@ public final class HitChart {
     add("<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>", WIDTH, height);
     text(20, 30, "start", 18, INK, "bold", "Time of a hit, by instruction and technique");
     text(20, 50, "start", 12, FAINT, "normal",
-        report.machine() + "; medians of %d rounds of %,d hits, whiskers: quartiles"
+        report.environment().machine() + "; medians of %d rounds of %,d hits, whiskers: quartiles"
             .formatted(report.rounds(), report.hitsPerRound()));
     legend();
     scale(end);

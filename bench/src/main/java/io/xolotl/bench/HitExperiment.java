@@ -7,12 +7,14 @@ import io.xolotl.xol.ProbeException;
 import io.xolotl.xol.ProbeRequest;
 import io.xolotl.xol.ProbedProcess;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,11 +22,23 @@ import org.jspecify.annotations.Nullable;
  * with the handler in interrupt context, and in task context. Beside each stand, in the same rounds, a uprobe
  * of the kernel on the same instruction and a tracer in C that makes the same stops.
  *
+ * <p>Whoever starts it says what is wanted of that: a predicate is asked about each measurement by its names.
+ * These are the instruction, the technique, the context and the tracer. Without a probe {@link HitRow#NONE}
+ * stands for the last three, and gdb has no technique and no context.
+ *
  * <p>What is compared is measured within a fraction of a second in the same process, in an order that is
  * reversed from round to round: the clock of the CPU, and who shares it, changes more from minute to minute
  * than the results differ.
  */
 public final class HitExperiment implements AutoCloseable {
+
+  private static final String XOLOTL = "xolotl";
+  private static final String KERNEL = "kernel";
+  private static final String C_LOOP = "c-loop";
+  private static final String GDB = "gdb";
+
+  /** The names of tracers. Xolotl's own time is measured beside that of any other. */
+  public static final List<String> TRACERS = List.of(XOLOTL, KERNEL, C_LOOP, GDB);
 
   private static final int MOST_ROUNDS = 10;
   /** A hit of gdb takes as long as many of all others. */
@@ -61,13 +75,15 @@ public final class HitExperiment implements AutoCloseable {
   }
 
   private final HitLoop loop;
+  private final Predicate<List<String>> wanted;
   private final List<String> kinds;
   private final long iterations;
   private final int rounds;
   private final long hitsPerRound;
 
-  private HitExperiment(HitLoop loop, long iterations) {
+  private HitExperiment(HitLoop loop, long iterations, Predicate<List<String>> wanted) {
     this.loop = loop;
+    this.wanted = wanted;
     this.iterations = iterations;
     kinds = loop.kinds();
     rounds = (int) Math.min(iterations, MOST_ROUNDS);
@@ -78,9 +94,10 @@ public final class HitExperiment implements AutoCloseable {
    * Starts the program.
    *
    * @param iterations how often it hits its probepoint for each result, at least once
+   * @param wanted asked by the names of a measurement whether it is wanted
    */
-  public static HitExperiment start(long iterations) {
-    return new HitExperiment(HitLoop.start(), iterations);
+  public static HitExperiment start(long iterations, Predicate<List<String>> wanted) {
+    return new HitExperiment(HitLoop.start(), iterations, wanted);
   }
 
   public int rounds() {
@@ -117,7 +134,7 @@ public final class HitExperiment implements AutoCloseable {
     return KernelUprobes.open(loop.file(), loop.fileOffset(kind), loop.pid());
   }
 
-  /** Every kind of instruction by every technique that applies to it. */
+  /** Every kind of instruction by every technique that applies to it, wanted or not. */
   public List<Subject> subjects() {
     var subjects = new ArrayList<Subject>();
     try (ProbedProcess process = ProbedProcess.attach(loop.pid())) {
@@ -137,13 +154,77 @@ public final class HitExperiment implements AutoCloseable {
     return subjects;
   }
 
+  /** The names of all that can be measured. */
+  public List<List<String>> measurements(List<Subject> subjects) {
+    var measurements = new ArrayList<List<String>>();
+    for (Subject subject : subjects) {
+      measurements.add(unprobedNames(subject.kind()));
+      for (HandlerContext context : HandlerContext.values()) {
+        for (String tracer : List.of(XOLOTL, KERNEL, C_LOOP)) {
+          measurements.add(names(subject, context, tracer));
+        }
+      }
+    }
+    measurements.add(gdbNames());
+    return measurements;
+  }
+
+  private static List<String> names(Subject subject, HandlerContext context, String tracer) {
+    return List.of(subject.kind(), HitRow.label(subject.technique()), HitRow.label(context), tracer);
+  }
+
+  private static List<String> unprobedNames(String kind) {
+    return List.of(kind, HitRow.NONE);
+  }
+
+  private static List<String> gdbNames() {
+    return List.of(GDB_KIND, GDB);
+  }
+
+  /** Returns true if a row of a subject is wanted, or what stands beside it. */
+  public boolean wants(Subject subject) {
+    return Stream.of(HandlerContext.values()).anyMatch(context -> wants(subject, context));
+  }
+
+  /** Returns true if the row without a probe is wanted. */
+  public boolean wantsUnprobed(String kind) {
+    return wanted.test(unprobedNames(kind));
+  }
+
+  /** Returns true if the comparison with gdb is wanted. */
+  public boolean wantsGdb() {
+    return wanted.test(gdbNames());
+  }
+
+  private boolean wants(Subject subject, HandlerContext context) {
+    return Stream.of(XOLOTL, KERNEL, C_LOOP)
+        .anyMatch(tracer -> wanted.test(names(subject, context, tracer)));
+  }
+
+  private boolean wants(Subject subject, String tracer) {
+    return Stream.of(HandlerContext.values())
+        .anyMatch(context -> wanted.test(names(subject, context, tracer)));
+  }
+
+  private boolean wants(Subject subject, Series series) {
+    return switch (series) {
+      // It is the overhead's other half.
+      case UNPROBED -> true;
+      case INTERRUPT -> wants(subject, HandlerContext.INTERRUPT);
+      case TASK -> wants(subject, HandlerContext.TASK);
+      case KERNEL -> wants(subject, KERNEL);
+      case C_LOOP -> wants(subject, C_LOOP);
+    };
+  }
+
   /** Lets the JVM compile what is measured. */
   public void warmUp(List<Subject> subjects) {
     long hits = Math.clamp(iterations, LEAST_WARM_UP_HITS, MOST_WARM_UP_HITS);
     for (Technique technique : Technique.values()) {
       subjects.stream().filter(subject -> subject.technique() == technique).findFirst().ifPresent(subject -> {
-        probed(subject, HandlerContext.INTERRUPT, hits);
-        probed(subject, HandlerContext.TASK, hits);
+        for (HandlerContext context : HandlerContext.values()) {
+          probed(subject, context, hits);
+        }
       });
     }
   }
@@ -160,23 +241,20 @@ public final class HitExperiment implements AutoCloseable {
     for (int round = 0; round < rounds; round++) {
       nanos[round] = unprobedOnce(kind);
     }
-    return new HitRow(kind, HitRow.NONE, HitRow.NONE, Quartiles.of(nanos), Quartiles.of(0), null, null, null,
-        null,
-        null);
+    List<Double> values = list(nanos);
+    return new HitRow(kind, HitRow.NONE, HitRow.NONE, values, values, null, null, null);
   }
 
-  /** With the handler in interrupt context, and in task context. */
+  /** With the handler in interrupt context, and in task context, as far as that is wanted. */
   public List<HitRow> measure(Subject subject) {
+    List<HandlerContext> contexts = Stream.of(HandlerContext.values())
+        .filter(context -> wants(subject, context)).toList();
     // A round for the JVM and the caches, which is not measured.
-    probed(subject, HandlerContext.INTERRUPT, hitsPerRound);
-    probed(subject, HandlerContext.TASK, hitsPerRound);
+    contexts.forEach(context -> probed(subject, context, hitsPerRound));
+    List<Series> forwards = Stream.of(Series.values()).filter(series -> wants(subject, series)).toList();
     Map<Series, double[]> nanos = new EnumMap<>(Series.class);
     for (int round = 0; round < rounds; round++) {
-      var order = new ArrayList<>(List.of(Series.values()));
-      if (round % 2 == 1) {
-        Collections.reverse(order);
-      }
-      for (Series series : order) {
+      for (Series series : round % 2 == 0 ? forwards : forwards.reversed()) {
         double measured = switch (series) {
           case UNPROBED -> unprobedOnce(subject.kind());
           case INTERRUPT -> probed(subject, HandlerContext.INTERRUPT, hitsPerRound);
@@ -187,31 +265,25 @@ public final class HitExperiment implements AutoCloseable {
         nanos.computeIfAbsent(series, _ -> new double[rounds])[round] = measured;
       }
     }
-    return List.of(row(subject, HandlerContext.INTERRUPT, nanos), row(subject, HandlerContext.TASK, nanos));
+    return contexts.stream().map(context -> row(subject, context, nanos)).toList();
   }
 
   private static HitRow row(Subject subject, HandlerContext context, Map<Series, double[]> nanos) {
-    double[] own = series(nanos, context == HandlerContext.INTERRUPT ? Series.INTERRUPT : Series.TASK);
+    Series own = context == HandlerContext.INTERRUPT ? Series.INTERRUPT : Series.TASK;
     return new HitRow(subject.kind(), HitRow.label(subject.technique()), HitRow.label(context),
-        Quartiles.of(own),
-        Quartiles.ofPairs(own, series(nanos, Series.UNPROBED), (probed, unprobed) -> probed - unprobed),
-        ifMeasured(nanos, Series.KERNEL), ifMeasured(nanos, Series.C_LOOP), ratio(own, nanos, Series.KERNEL),
-        ratio(own, nanos, Series.C_LOOP),
-        context == HandlerContext.TASK ? ratio(own, nanos, Series.INTERRUPT) : null);
+        Objects.requireNonNull(measured(nanos, own)),
+        Objects.requireNonNull(measured(nanos, Series.UNPROBED)), measured(nanos, Series.KERNEL),
+        measured(nanos, Series.C_LOOP),
+        context == HandlerContext.TASK ? measured(nanos, Series.INTERRUPT) : null);
   }
 
-  private static double[] series(Map<Series, double[]> nanos, Series series) {
-    return Objects.requireNonNull(nanos.get(series));
+  private static @Nullable List<Double> measured(Map<Series, double[]> nanos, Series series) {
+    double[] values = nanos.get(series);
+    return values == null || Double.isNaN(values[0]) ? null : list(values);
   }
 
-  private static @Nullable Quartiles ifMeasured(Map<Series, double[]> nanos, Series series) {
-    double[] values = series(nanos, series);
-    return Double.isNaN(values[0]) ? null : Quartiles.of(values);
-  }
-
-  private static @Nullable Quartiles ratio(double[] own, Map<Series, double[]> nanos, Series series) {
-    double[] values = series(nanos, series);
-    return Double.isNaN(values[0]) ? null : Quartiles.ofPairs(own, values, (one, other) -> one / other);
+  private static List<Double> list(double[] values) {
+    return DoubleStream.of(values).boxed().toList();
   }
 
   /** A round without a probe takes so little time that it can have all iterations. */
@@ -273,6 +345,8 @@ public final class HitExperiment implements AutoCloseable {
     long hits = Math.ceilDiv(iterations, GDB_SHARE);
     double[] gdb = new double[GDB_ROUNDS];
     double[] own = new double[GDB_ROUNDS];
+    // As in front of other measurements.
+    probed(subject, HandlerContext.INTERRUPT, hitsPerRound);
     for (int round = 0; round < GDB_ROUNDS; round++) {
       Optional<GdbBreakpoint> attached = GdbBreakpoint.attach(loop, subject.kind(), hits);
       if (attached.isEmpty()) {

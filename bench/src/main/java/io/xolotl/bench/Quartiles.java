@@ -1,6 +1,7 @@
 package io.xolotl.bench;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.DoubleBinaryOperator;
 import java.util.stream.IntStream;
 
@@ -17,6 +18,11 @@ public record Quartiles(double lower, double median, double upper) {
   public static Quartiles of(double... values) {
     double[] sorted = Arrays.stream(values).sorted().toArray();
     return new Quartiles(at(sorted, 0.25), at(sorted, 0.5), at(sorted, 0.75));
+  }
+
+  /** The same of a list. */
+  static Quartiles of(List<Double> values) {
+    return of(values.stream().mapToDouble(value -> value).toArray());
   }
 
   /**

@@ -30,11 +30,17 @@ import picocli.CommandLine.TypeConversionException;
 
 /** Says what happens to instructions out of line. */
 @Command(name = "classify", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Says how instructions would be executed out of line, or why they are refused. Needs "
-        + "no process.",
+    header = "Says what happens to instructions, or why they are refused.",
     customSynopsis = {
-        "xolotl classify --hex BYTES [--address ADDRESS] [--i386] [--policy POLICY] [--json]",
-        "       xolotl classify FILE[:SYMBOL] [--summary] [--policy POLICY] [--json]"})
+        "xolotl classify --hex BYTES [--address ADDRESS] [--i386] [OPTIONS]",
+        "       xolotl classify FILE[:SYMBOL] [--summary] [OPTIONS]"},
+    description = "Prints how each instruction would be executed out of line if there were a probe on it. "
+        + "Needs no process.",
+    footerHeading = Xolotl.EXAMPLES, footer = {
+        "  xolotl classify --hex '48 8b 05 10 00 00 00'",
+        "  xolotl classify --i386 --hex 'e8 00 00 00 00 58'   # the same of 32-bit code",
+        "  xolotl classify /lib64/ld-linux-x86-64.so.2:_start # a function",
+        "  xolotl classify /bin/bash --summary                # all of a program"})
 final class ClassifyCommand implements Callable<Integer> {
 
   @ParentCommand

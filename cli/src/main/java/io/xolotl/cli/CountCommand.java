@@ -20,13 +20,19 @@ import picocli.CommandLine.ParentCommand;
 
 /** Counts hits. */
 @Command(name = "count", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Counts how often threads arrive at instructions.",
+    header = "Counts how often threads arrive at instructions.",
     customSynopsis = {
         "xolotl count -p PID -e LOCATION... [OPTIONS]",
         "       xolotl count -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
-    footer = {"",
-        "Ends when the process ends, after --for, or by Ctrl-C or SIGTERM, and then prints its table. "
-            + "A table on a terminal is refreshed meanwhile, unless a launched program may write there too."})
+    description = "Ends when the process ends, after --for, or by Ctrl-C or SIGTERM, and then prints its "
+        + "table. A table on a terminal is refreshed meanwhile, unless a launched program may write there "
+        + "too.",
+    footerHeading = Xolotl.EXAMPLES, footer = {
+        "  xolotl count -e libc.so.6:malloc -e libc.so.6:free -- ls -l",
+        "  xolotl count -p 1234 -e 'libc.so.6:pthread_mutex_*' --for 5s  # all that match",
+        "  xolotl count -p nginx -e 'nginx:ngx_http_*' --top 20          # the most hits",
+        "  xolotl count --follow -e libc.so.6:malloc -- make             # children, too",
+        "  xolotl count -e libc.so.6:malloc --json -- ls                 # for programs"})
 final class CountCommand implements Callable<Integer> {
   private static final Duration REFRESH = Duration.ofMillis(500);
 

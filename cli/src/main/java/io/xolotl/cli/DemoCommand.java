@@ -26,9 +26,11 @@ import picocli.CommandLine.Spec;
 
 /** Shows probes at work. */
 @Command(name = "demo", mixinStandardHelpOptions = true,
+    header = "Probes a sort at work and checks that it sorted right.",
     customSynopsis = "xolotl demo",
-    description = "Probes a program at work, shows what it sees, and checks that the program's results "
-        + "are right.")
+    description = "Counts what sort(1) calls in libc, shows what the handlers see, and checks that the "
+        + "program's results are right all the same. Takes some seconds.",
+    footerHeading = Xolotl.EXAMPLES, footer = "  xolotl demo")
 final class DemoCommand implements Callable<Integer> {
 
   /** Enough for sort(1) to use several threads. */

@@ -37,15 +37,21 @@ import picocli.CommandLine.TypeConversionException;
 
 /** Compares instructions that are executed in place and displaced. */
 @Command(name = "fuzz", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Executes random instructions in their place and displaced, by each technique, and "
-        + "shows what differs.",
+    header = "Compares random instructions, probed and not.",
     customSynopsis = {
-        "xolotl fuzz [--seconds N | --cases N] [--seed S] [--mnemonic M]... [--technique T]... [--json]",
+        "xolotl fuzz [--seconds N | --cases N] [--seed S] [OPTIONS]",
         "       xolotl fuzz --case TOKEN [--technique T]... [--json]"},
-    footer = {"",
+    description = {
+        "Executes random instructions in their place and displaced, by each technique, and shows what "
+            + "differs.",
+        "",
         "Ends after --seconds or --cases, or by Ctrl-C or SIGTERM, and then prints its table. The exit "
             + "status is 1 if anything differs; each difference is shown with the simplest case that has it "
-            + "and a command that repeats it."})
+            + "and a command that repeats it."},
+    footerHeading = Xolotl.EXAMPLES, footer = {
+        "  xolotl fuzz --seconds 60",
+        "  xolotl fuzz --cases 100000 --seed 42                # the same cases each time",
+        "  xolotl fuzz --mnemonic push --technique single-stepped"})
 final class FuzzCommand implements Callable<Integer> {
   private static final int SECONDS = 10;
   private static final int LONGEST_SEQUENCE = 4;

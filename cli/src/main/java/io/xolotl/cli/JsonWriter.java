@@ -52,9 +52,17 @@ final class JsonWriter {
     return literal(Long.toString(value));
   }
 
-  /** A number that is not infinite, with as many digits as matter. */
+  JsonWriter value(boolean value) throws IOException {
+    return literal(Boolean.toString(value));
+  }
+
   JsonWriter value(double value) throws IOException {
-    return literal(new BigDecimal(value).round(SIGNIFICANT).stripTrailingZeros().toPlainString());
+    return literal(number(value));
+  }
+
+  /** A number that is not infinite, with as many digits as matter. */
+  static String number(double value) {
+    return new BigDecimal(value).round(SIGNIFICANT).stripTrailingZeros().toPlainString();
   }
 
   private JsonWriter literal(String text) throws IOException {

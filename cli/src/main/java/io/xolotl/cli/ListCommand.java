@@ -23,12 +23,15 @@ import picocli.CommandLine.ParentCommand;
 
 /** Shows what can be named in a location. */
 @Command(name = "list", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Shows the modules of a process, or the functions of a module.",
+    header = "Shows the modules of a process, or the functions of a module.",
     customSynopsis = {
         "xolotl list -p PID [MODULE[:GLOB]] [--json]",
         "       xolotl list [MODULE[:GLOB]] [--json] -- COMMAND ARGS"},
-    footer = {"",
-        "A launched program is killed when its libraries are loaded, before any of its code runs."})
+    description = "A launched program is killed when its libraries are loaded, before any of its code runs.",
+    footerHeading = Xolotl.EXAMPLES, footer = {
+        "  xolotl list -p 1234                    # the modules",
+        "  xolotl list -p 1234 'libc.so.6:mall*'  # functions that match",
+        "  xolotl list libstdc++.so.6 -- gdb      # all functions"})
 final class ListCommand implements Callable<Integer> {
 
   @ParentCommand

@@ -18,16 +18,22 @@ import picocli.CommandLine.ParentCommand;
 
 /** Prints hits. */
 @Command(name = "trace", mixinStandardHelpOptions = true, sortOptions = false,
-    description = "Prints a line for every arrival of a thread at an instruction: the time in seconds since "
-        + "the beginning, the thread, the location, and registers.",
+    header = "Prints a line for every arrival of a thread at an instruction.",
     customSynopsis = {
         "xolotl trace -p PID -e LOCATION... [OPTIONS]",
         "       xolotl trace -e LOCATION... [OPTIONS] -- COMMAND ARGS"},
-    footer = {"",
+    description = {
+        "A line has the time in seconds since the beginning, the thread, the location, and registers.",
+        "",
         "Ends when the process ends, after --for, or by Ctrl-C or SIGTERM; all hits until then are "
             + "printed. The process does not wait for the reader: lines that are not read as fast as they "
             + "come are left out, and standard error says how many (in the document: lost). With --lossless "
-            + "the process waits instead, until the command ends."})
+            + "the process waits instead, until the command ends."},
+    footerHeading = Xolotl.EXAMPLES, footer = {
+        "  xolotl trace -p 1234 -e libc.so.6:openat --regs rdi,rsi",
+        "  xolotl trace -e libc.so.6:malloc --regs rdi -- ls -l      # the sizes",
+        "  xolotl trace -p 1234 -e libc.so.6:read+4 --for 10s        # an instruction",
+        "  xolotl trace -p 1234 -e libc.so.6:write --lossless --json"})
 final class TraceCommand implements Callable<Integer> {
   private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
 

@@ -11,6 +11,7 @@ import java.lang.module.ModuleDescriptor;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -20,27 +21,44 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line: its parts, and how every command ends. */
 @Command(name = "xolotl", mixinStandardHelpOptions = true, versionProvider = Xolotl.Version.class,
-    description = "Probes any instruction of running Linux x86-64 processes, without a kernel module.",
+    header = "Probes any instruction of running Linux x86-64 processes.",
+    customSynopsis = {
+        "xolotl COMMAND [OPTIONS]",
+        "       xolotl [--help | --version]"},
+    description = "Does from user space what the kernel's uprobes do: no kernel module, no agent in the "
+        + "process, no root for one's own processes.",
     subcommands = {
         DemoCommand.class, CountCommand.class, TraceCommand.class, ListCommand.class,
         ClassifyCommand.class, FuzzCommand.class,
         BenchCommand.class, CommandLine.HelpCommand.class},
-    footerHeading = "%nExit status:%n", footer = {
-        "  0    done",
-        "  1    refused or failed, or not all was written; standard error says why",
-        "  2    wrong usage",
-        "  130  ended by Ctrl-C, 143 by SIGTERM, 129 by the end of the terminal; results",
-        "       are printed and the process is restored first",
-        "  141  the results are no longer read, as with | head"})
+    exitCodeListHeading = "%nExit status:%n", exitCodeList = {
+        "0:done",
+        "1:refused or failed, or not all was written; standard error says why",
+        "2:wrong usage",
+        "130:ended by Ctrl-C, 143 by SIGTERM, 129 by the end of the terminal; results are printed and the "
+            + "process is restored first",
+        "141:the results are no longer read, as with | head"},
+    footerHeading = Xolotl.EXAMPLES, footer = {
+        "  xolotl demo",
+        "  xolotl count -e libc.so.6:malloc -e libc.so.6:free -- ls -l",
+        "  xolotl help count"})
 final class Xolotl {
   /** The version that the build gave the module. */
   static final class Version implements IVersionProvider {
     @Override
     public String[] getVersion() {
-      ModuleDescriptor descriptor = Xolotl.class.getModule().getDescriptor();
-      return new String[]{"xolotl " + (descriptor == null ? "" : descriptor.rawVersion().orElse(""))};
+      return new String[]{"xolotl " + version().orElse("")};
     }
   }
+
+  /** The same without a name; empty where there are no modules. */
+  static Optional<String> version() {
+    return Optional.ofNullable(Xolotl.class.getModule().getDescriptor())
+        .flatMap(ModuleDescriptor::rawVersion);
+  }
+
+  /** The heading of the footers, which are commands with a comment behind each. */
+  static final String EXAMPLES = "%nExamples:%n";
 
   static final int DONE = CommandLine.ExitCode.OK;
   static final int FAILED = CommandLine.ExitCode.SOFTWARE;
@@ -69,10 +87,12 @@ final class Xolotl {
     int separator = all.indexOf("--");
     List<String> own = separator < 0 ? all : all.subList(0, separator);
     List<String> launched = separator < 0 ? List.of() : List.copyOf(all.subList(separator + 1, all.size()));
-    var commandLine = new CommandLine(new Xolotl(shell, launched));
+    CommandLine commandLine = commandLine(shell, launched);
+    if (own.isEmpty()) {
+      return sayWhatThereIs(commandLine.getHelp(), shell.messages());
+    }
     commandLine.setOut(new PrintWriter(new OutputStreamWriter(shell.output(), StandardCharsets.UTF_8), true));
     commandLine.setErr(shell.messages());
-    commandLine.setExpandAtFiles(false);
     commandLine.setParameterExceptionHandler((e, _) -> {
       boolean unmatched = e instanceof UnmatchedArgumentException;
       shell.say(sentence(e).replaceAll("\\.$", "")
@@ -91,6 +111,42 @@ final class Xolotl {
       }
     }
     return status;
+  }
+
+  /** The commands and their options, for {@link #run} and for what describes them. */
+  static CommandLine commandLine(Shell shell, List<String> launched) {
+    var commandLine = new CommandLine(new Xolotl(shell, launched));
+    commandLine.setExpandAtFiles(false);
+    describe(commandLine);
+    return commandLine;
+  }
+
+  /** What every command's help and version have in common. */
+  private static void describe(CommandLine commandLine) {
+    CommandSpec command = commandLine.getCommandSpec().versionProvider(new Version());
+    boolean operands = !command.positionalParameters().isEmpty();
+    command.usageMessage().synopsisHeading("%nUsage: ").descriptionHeading("%n").parameterListHeading("%n")
+        .optionListHeading(operands ? "" : "%n").commandListHeading("%nCommands:%n");
+    if (command.userObject() instanceof CommandLine.HelpCommand) {
+      // It is picocli's and has no annotation to write this into.
+      command.usageMessage().header("Shows the help of a command.").customSynopsis("xolotl help [COMMAND]")
+          .description("Without a command, shows the help of xolotl itself.")
+          .footerHeading(EXAMPLES).footer("  xolotl help count");
+    }
+    commandLine.getSubcommands().values().forEach(Xolotl::describe);
+  }
+
+  /** Whoever gives no command is told the commands: not as a result, which nobody asked for. */
+  private static int sayWhatThereIs(CommandLine.Help help, PrintWriter messages) {
+    messages.printf("""
+        Usage: xolotl COMMAND [OPTIONS]
+
+        %s
+        'xolotl demo' shows probes at work, 'xolotl COMMAND --help' has the options of
+        a command and examples, 'xolotl --help' the exit status.
+        """, help.commandList());
+    messages.flush();
+    return WRONG_USAGE;
   }
 
   Shell shell() {

@@ -3,21 +3,14 @@ package io.xolotl.ptrace;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A program to start under control.
- *
- * @param command the program and its arguments; a program without a slash is searched for in the
- *     environment's PATH
- * @param environment the whole environment of the program; names are not empty and contain no equals sign
- * @param directory its working directory, or null for that of this JVM
- * @param input its standard input
- * @param output its standard output
- * @param error its standard error
+ * A program to start under control. Immutable: each method returns a changed copy.
  */
-public record LaunchRequest(List<String> command, Map<String, String> environment, @Nullable Path directory,
-    Stream input, Stream output, Stream error) {
+public final class LaunchRequest {
 
   /** Where a standard stream comes from or goes to. */
   public sealed interface Stream {
@@ -31,7 +24,13 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
      * @param path the file
      * @param append whether to write behind what is there
      */
-    record File(Path path, boolean append) implements Stream {}
+    record File(Path path, boolean append) implements Stream {
+
+      /** Refuses null. */
+      public File {
+        Objects.requireNonNull(path, "path");
+      }
+    }
 
     /**
      * A file descriptor of this JVM, for instance 2 to send the output where errors go.
@@ -41,10 +40,21 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
     record Descriptor(int number) implements Stream {}
   }
 
-  /** Checks and copies. */
-  public LaunchRequest {
-    command = List.copyOf(command);
-    environment = Map.copyOf(environment);
+  private final List<String> command;
+  private final Map<String, String> environment;
+  private final @Nullable Path directory;
+  private final Stream input;
+  private final Stream output;
+  private final Stream error;
+
+  private LaunchRequest(List<String> command, Map<String, String> environment, @Nullable Path directory,
+      Stream input, Stream output, Stream error) {
+    this.command = List.copyOf(command);
+    this.environment = Map.copyOf(environment);
+    this.directory = directory;
+    this.input = Objects.requireNonNull(input, "input");
+    this.output = Objects.requireNonNull(output, "output");
+    this.error = Objects.requireNonNull(error, "error");
     if (command.isEmpty()) {
       throw new IllegalArgumentException("a command needs at least the program's name");
     }
@@ -65,6 +75,39 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
   }
 
   /**
+   * {@return the program and its arguments} A program without a slash is searched for in the environment's
+   * PATH.
+   */
+  public List<String> command() {
+    return command;
+  }
+
+  /** {@return the whole environment of the program} */
+  public Map<String, String> environment() {
+    return environment;
+  }
+
+  /** {@return its working directory; empty for that of this JVM} */
+  public Optional<Path> directory() {
+    return Optional.ofNullable(directory);
+  }
+
+  /** {@return its standard input} */
+  public Stream input() {
+    return input;
+  }
+
+  /** {@return its standard output} */
+  public Stream output() {
+    return output;
+  }
+
+  /** {@return its standard error} */
+  public Stream error() {
+    return error;
+  }
+
+  /**
    * {@return a program with this JVM's environment, directory and streams}
    *
    * @param command the program and its arguments
@@ -77,7 +120,7 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
   /**
    * {@return the same with another environment}
    *
-   * @param replacement in place of what was asked for before
+   * @param replacement all of it; names are not empty and contain no equals sign
    */
   public LaunchRequest withEnvironment(Map<String, String> replacement) {
     return new LaunchRequest(command, replacement, directory, input, output, error);
@@ -86,7 +129,7 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
   /**
    * {@return the same in another directory}
    *
-   * @param replacement in place of what was asked for before
+   * @param replacement the working directory
    */
   public LaunchRequest withDirectory(Path replacement) {
     return new LaunchRequest(command, environment, replacement, input, output, error);
@@ -101,5 +144,10 @@ public record LaunchRequest(List<String> command, Map<String, String> environmen
    */
   public LaunchRequest withStreams(Stream in, Stream out, Stream err) {
     return new LaunchRequest(command, environment, directory, in, out, err);
+  }
+
+  @Override
+  public String toString() {
+    return "launch of " + command;
   }
 }

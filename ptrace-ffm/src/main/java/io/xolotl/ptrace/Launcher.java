@@ -257,8 +257,8 @@ final class Launcher {
    */
   private Path find() {
     String name = request.command().getFirst();
-    Path directory = request.directory() == null ? Path.of("") : request.directory();
-    if (request.directory() != null && !Files.isDirectory(directory)) {
+    Path directory = request.directory().orElse(Path.of(""));
+    if (request.directory().isPresent() && !Files.isDirectory(directory)) {
       throw failed("its working directory " + directory + " is no directory");
     }
     if (name.contains("/")) {
@@ -288,7 +288,7 @@ final class Launcher {
       check("posix_spawnattr_init", Libc.posix_spawnattr_init(attributes));
       try {
         redirect(arena, actions);
-        Path directory = request.directory();
+        Path directory = request.directory().orElse(null);
         if (directory != null) {
           check("posix_spawn_file_actions_addchdir_np",
               Libc.posix_spawn_file_actions_addchdir_np(actions, arena.allocateFrom(directory.toString())));

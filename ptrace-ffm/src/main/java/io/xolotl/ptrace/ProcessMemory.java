@@ -258,11 +258,15 @@ public final class ProcessMemory {
    * @return the string, without the zero byte
    */
   public String readString(long address, int limit) {
-    byte[] bytes = new byte[limit];
+    // Most are short, whatever the limit.
+    byte[] bytes = new byte[Math.min(limit, 4096)];
     int n = 0;
     while (n < limit) {
       // Not across the end of a page: the next one need not be mapped.
       int part = (int) Math.min(limit - n, 4096 - (address + n & 4095));
+      if (part > bytes.length - n) {
+        bytes = Arrays.copyOf(bytes, (int) Math.min(limit, 2L * bytes.length));
+      }
       int got = tryRead(address + n, bytes, n, part);
       for (int i = n; i < n + got; i++) {
         if (bytes[i] == 0) {

@@ -36,6 +36,9 @@ final class Reaper {
 
   private final long epoll;
 
+  /** How many processes are watched. Guarded by this. */
+  private int watched;
+
   private static final class Holder {
     static final Reaper REAPER = new Reaper();
   }
@@ -67,8 +70,38 @@ final class Reaper {
       MemorySegment event = arena.allocate(EVENT_BYTES, 8);
       event.set(JAVA_INT, 0, EPOLLIN);
       event.set(JAVA_LONG_UNALIGNED, DATA, pidfd << 32 | pid);
-      Libc.syscall(state, SYS_EPOLL_CTL, epoll, EPOLL_CTL_ADD, pidfd, event.address(), 0);
+      if (Libc.syscall(state, SYS_EPOLL_CTL, epoll, EPOLL_CTL_ADD, pidfd, event.address(), 0) < 0) {
+        // ENOMEM or ENOSPC.
+        Libc.close(state, (int) pidfd);
+        return;
+      }
     }
+    synchronized (this) {
+      watched++;
+      notifyAll();
+    }
+  }
+
+  /**
+   * Waits until there is something to watch: in Java, because a JVM that exits waits 300 ms for each thread
+   * that is in native code to come out of it (HotSpot, VM_Exit::wait_for_threads_in_native_to_block).
+   */
+  private synchronized void awaitWork() {
+    boolean interrupted = false;
+    while (watched == 0) {
+      try {
+        wait();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private synchronized void workDone(int processes) {
+    watched -= processes;
   }
 
   private void run() {
@@ -77,6 +110,7 @@ final class Reaper {
       MemorySegment event = arena.allocate(EVENT_BYTES, 8);
       List<Integer> ended = new ArrayList<>();
       while (true) {
+        awaitWork();
         long n = Libc.syscall(state, SYS_EPOLL_WAIT, epoll, event.address(), 1, ended.isEmpty() ? -1 : RETRY,
             0);
         if (n == 1) {
@@ -85,7 +119,9 @@ final class Reaper {
           Libc.close(state, (int) (data >>> 32));
           ended.add((int) data);
         }
+        int before = ended.size();
         ended.removeIf(pid -> reap(state, pid));
+        workDone(before - ended.size());
       }
     }
   }

@@ -80,6 +80,27 @@ public final class VectorState {
   }
 
   /**
+   * {@return the lower four bytes of an XMM register as a float: a floating-point argument or result by the
+   * ABI}
+   *
+   * @param index counted from 0
+   */
+  public float xmmFloat(int index) {
+    return Float.intBitsToFloat(segment().get(JAVA_INT_UNALIGNED, offset(XMM, index, 16)));
+  }
+
+  /**
+   * Changes the lower four bytes of an XMM register.
+   *
+   * @param index counted from 0
+   * @param value the new one
+   */
+  public void xmmFloat(int index, float value) {
+    segment().set(JAVA_INT_UNALIGNED, offset(XMM, index, 16), Float.floatToRawIntBits(value));
+    mark(SSE);
+  }
+
+  /**
    * Changes the lower eight bytes of an XMM register.
    *
    * @param index counted from 0

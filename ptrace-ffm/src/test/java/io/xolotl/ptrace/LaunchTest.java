@@ -89,6 +89,15 @@ class LaunchTest {
     }
   }
 
+  /** A JVM that exits waits for threads in native code, so none is there for what has ended. */
+  @Test
+  void nobodyWaitsInNativeCodeWhenAllProgramsHaveEnded() {
+    run(request("true"));
+    Thread reaper = Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().equals("xolotl-reaper")).findFirst().orElseThrow();
+    Await.until(() -> reaper.getState() == Thread.State.WAITING, () -> "the reaper has nothing to do");
+  }
+
   @Test
   void environmentIsExactlyWhatWasAskedFor() {
     var environment = Map.of("A", "1", "EMPTY", "", "LINES", "one\ntwo\n", "SPACES", "  x  ", "-i", "dash",

@@ -59,8 +59,7 @@ final class Handlers {
     } finally {
       onTracer.exit();
     }
-    statistics.handlerError();
-    reportError(onTracer, probe, thrown);
+    failed(onTracer, probe, thrown);
     return false;
   }
 
@@ -90,12 +89,11 @@ final class Handlers {
             }
           }));
       return true;
-    } catch (RuntimeException | Error e) {
-      // Rejected, or no memory for a thread.
+    } catch (Throwable e) {
+      // Rejected, or no memory for a thread, or whatever an executor in another language throws.
       hit.handedOver = null;
       probe.handlerReturned();
-      statistics.handlerError();
-      reportError(onTracer, probe, e);
+      failed(onTracer, probe, e);
       return false;
     }
   }
@@ -127,12 +125,35 @@ final class Handlers {
         code.exit();
       }
       if (thrown != null) {
-        statistics.handlerError();
-        reportError(code, probe, thrown);
+        if (probe.owner() == null || hit.isUsersFailure()) {
+          failed(code, probe, thrown);
+        } else {
+          reportError(code, probe, thrown);
+        }
       }
     } finally {
       IN_HANDLER.set(outer);
       hit.end();
+    }
+  }
+
+  /** A user's code has failed. With as many errors as a probe may have, it ends. */
+  private void failed(UserCode code, Probe probe, Throwable thrown) {
+    statistics.handlerError();
+    reportError(code, probe, thrown);
+    if (!probe.countError()) {
+      return;
+    }
+    try {
+      if (probe.end()) {
+        statistics.lost(ProbeException.Reason.TOO_MANY_ERRORS);
+        reportError(code, probe, new ProbeException(ProbeException.Reason.TOO_MANY_ERRORS,
+            probe.returnProbe().map(ReturnProbe::toString).orElseGet(probe::toString)
+                + " is unregistered: it has failed " + probe.errors() + " times, as often as it may"));
+      }
+    } catch (RuntimeException e) {
+      // The thread that has hit must go on.
+      reportError(code, probe, e);
     }
   }
 

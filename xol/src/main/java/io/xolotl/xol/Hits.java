@@ -114,7 +114,7 @@ final class Hits {
   /** Runs the handlers that are left of a hit, until one goes to the executor. */
   private void nextHandler(ProbeHit hit) {
     for (Probe probe = hit.nextProbe(); probe != null; probe = hit.nextProbe()) {
-      if (!probe.isActive() || !handlers.accepts(probe, hit.tracee())) {
+      if (!probe.isActive() || probe.isWornOut() || !handlers.accepts(probe, hit.tracee())) {
         continue;
       }
       long number = probe.countHit();
@@ -193,7 +193,7 @@ final class Hits {
       if (!tracee.isInCopy()) {
         tracee.release();
       }
-      statistics.hit(hit.handlers(), System.nanoTime() - hit.stoppedAt());
+      statistics.hit(hit.handlers(), System.nanoTime() - hit.seenAt());
       // Also where a request has failed: a session that closes waits for nothing else.
       session.hitFinished();
     }

@@ -23,6 +23,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -89,6 +91,12 @@ final class Lineage {
   void attachNewcomers() {
     process.attachNewcomers(borrowers::add, this::interrupted);
     borrowers.removeIf(borrower -> borrower.threads().isEmpty());
+  }
+
+  /** Ids of all threads that may hit. */
+  Set<Integer> threadIds() {
+    return Stream.concat(Stream.of(process), borrowers.stream())
+        .flatMap(each -> each.threads().stream()).map(TracedThread::tid).collect(Collectors.toSet());
   }
 
   private void interrupted(TracedThread thread) {

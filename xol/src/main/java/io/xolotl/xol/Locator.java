@@ -59,7 +59,7 @@ final class Locator {
         } else if (e.reason() == SymbolException.Reason.INTERRUPTED) {
           throw e;
         } else {
-          refused.accept(probe, e);
+          refused.accept(probe, probe.request().whenMapped() ? e : e.orWait());
         }
       }
     }
@@ -228,6 +228,12 @@ final class Locator {
   synchronized boolean isLandingPad(long address) {
     symbols.update(process.mappings());
     return symbols.isLandingPad(address);
+  }
+
+  /** The function that tells where {@code errno} of the C library is that a function belongs to. */
+  synchronized long errnoFunction(long function) {
+    symbols.update(process.mappings());
+    return symbols.errnoFunction(function);
   }
 
   synchronized String describe(long address) {

@@ -15,7 +15,7 @@ import java.util.List;
 public record ModuleFunction(String module, List<String> names, long address, long size,
     List<ProbeLocation> locations) {
 
-  /** The best location. */
+  /** {@return the best location} */
   public ProbeLocation location() {
     return locations.getFirst();
   }

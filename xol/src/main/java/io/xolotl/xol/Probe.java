@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,6 +40,9 @@ public final class Probe {
    */
   private @Nullable FailureLog failures;
 
+  /** Of its handlers and its condition; whoever runs them counts. */
+  private final AtomicLong errors = new AtomicLong();
+
   /** Written by the tracer thread only. */
   private volatile long hits;
 
@@ -47,6 +51,9 @@ public final class Probe {
 
   /** Written by the tracer thread only. */
   private volatile boolean ended;
+
+  /** Written by whoever asks for it, who all find the same. */
+  private volatile long errnoFunction;
 
   /** Its handler may execute the instruction, and so comes behind all others. */
   private final boolean last;
@@ -124,18 +131,18 @@ public final class Probe {
     return owner;
   }
 
-  /** The process it probes. */
+  /** {@return the process it probes} */
   public ProbedProcess process() {
     return process;
   }
 
-  /** The location that was asked for. */
+  /** {@return the location that was asked for} */
   public ProbeLocation location() {
     return request.location();
   }
 
   /**
-   * Address of the probed instruction in the process.
+   * {@return address of the probed instruction in the process}
    *
    * @throws IllegalStateException if the module of the location is not mapped yet
    */
@@ -144,7 +151,7 @@ public final class Probe {
   }
 
   /**
-   * How the displaced instruction is executed.
+   * {@return how the displaced instruction is executed}
    *
    * @throws IllegalStateException if the module of the location is not mapped yet
    */
@@ -152,7 +159,7 @@ public final class Probe {
     return placement().technique();
   }
 
-  /** The address of the probed instruction in the process; empty as long as it is not known. */
+  /** {@return the address of the probed instruction in the process; empty as long as it is not known} */
   public OptionalLong placedAt() {
     Placement known = placement;
     return known == null ? OptionalLong.empty() : OptionalLong.of(known.address());
@@ -167,22 +174,35 @@ public final class Probe {
   }
 
   /**
-   * How often a thread arrived at the instruction while this probe was registered; with a probe that is
-   * limited to threads or by a condition, one that it is for.
+   * {@return how often a thread arrived at the instruction while this probe was registered; with a probe that
+   * is limited to threads or by a condition, one that it is for}
    */
   public long hits() {
     return hits;
   }
 
   /**
-   * Returns true if hits are handled: the module is mapped, the probe is not unregistered, and the process
-   * runs the same program.
+   * {@return how often its handler or its condition has failed: by what it threw, or because the executor
+   * rejected the handler}
+   */
+  public long errors() {
+    return owner == null || owner.isEntry(this) ? errors.get() : owner.errors();
+  }
+
+  /** {@return the return probe that this is a part of; empty if it is one of its own} */
+  public Optional<ReturnProbe> returnProbe() {
+    return Optional.ofNullable(owner);
+  }
+
+  /**
+   * {@return true if hits are handled: the module is mapped, the probe is not unregistered, and the process
+   * runs the same program}
    */
   public boolean isActive() {
     return active;
   }
 
-  /** Returns true if the probe waits for its module to be mapped. */
+  /** {@return true if the probe waits for its module to be mapped} */
   public boolean isWaiting() {
     return !active && !ended;
   }
@@ -206,11 +226,11 @@ public final class Probe {
   }
 
   ProbeHandler handler() {
-    return request.handler();
+    return request.handler().handler();
   }
 
   HandlerContext context() {
-    return request.context();
+    return request.handler().context();
   }
 
   /** Tracer thread only. */
@@ -218,6 +238,15 @@ public final class Probe {
   long countHit() {
     // One writer: the tracer thread.
     return hits = hits + 1;
+  }
+
+  /** Where the C library of the probed function tells where errno is; 0 as long as nobody has asked. */
+  long errnoFunction() {
+    return errnoFunction;
+  }
+
+  void errnoFunction(long address) {
+    errnoFunction = address;
   }
 
   /** Tracer thread only. */
@@ -261,6 +290,28 @@ public final class Probe {
       }
       return known;
     }
+  }
+
+  /** The one whose errors count: for the parts of a return probe its entry. */
+  private Probe counted() {
+    return owner == null ? this : owner.entry();
+  }
+
+  /** A handler or a condition has failed. With as many errors as there may be, the probe ends. Any thread. */
+  boolean countError() {
+    Probe counted = counted();
+    return counted.request.isEnough(counted.errors.incrementAndGet());
+  }
+
+  /** It has had all errors that it may have: nobody runs its handler any more. Any thread. */
+  boolean isWornOut() {
+    Probe counted = counted();
+    return counted.request.isEnough(counted.errors.get());
+  }
+
+  /** Unregisters it, and all of the return probe that it is a part of; returns false if it was over. */
+  boolean end() {
+    return owner == null ? process.end(List.of(this)) : owner.end();
   }
 
   boolean isHandling() {

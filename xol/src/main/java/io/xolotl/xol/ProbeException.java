@@ -108,6 +108,12 @@ public final class ProbeException extends RuntimeException {
      * probes on instructions that are {@linkplain Technique#EMULATED emulated} need none.
      */
     SECCOMP,
+    /** The process has no thread of an id that a probe is limited to. */
+    NO_SUCH_THREAD,
+    /** The handler or the condition has failed as often as the request allows; the probe is unregistered. */
+    TOO_MANY_ERRORS,
+    /** Nothing shows where the C library that a function belongs to has its {@code errno}. */
+    ERRNO_NOT_FOUND,
     /** The session has been closed. */
     CLOSED,
     /** A breakpoint could not be removed: the process dies if a thread hits it. */
@@ -116,9 +122,13 @@ public final class ProbeException extends RuntimeException {
     SYSTEM_ERROR
   }
 
+  /** What kept it from being done. */
   private final Reason reason;
+  /** The kernel's errno, or 0. */
   private final int errno;
+  /** What it is about, or null. */
   private final @Nullable Long address;
+  /** Why the instruction cannot be displaced, or null. */
   private final @Nullable Refusal refusal;
 
   private ProbeException(Reason reason, int errno, @Nullable Long address, @Nullable Refusal refusal,
@@ -217,22 +227,22 @@ public final class ProbeException extends RuntimeException {
     return new ProbeException(reason, 0, null, null, String.valueOf(e.getMessage()), e);
   }
 
-  /** What kept it from being done. */
+  /** {@return what kept it from being done} */
   public Reason reason() {
     return reason;
   }
 
-  /** The kernel's errno, or 0 if no system call failed. */
+  /** {@return the kernel's errno, or 0 if no system call failed} */
   public int errno() {
     return errno;
   }
 
-  /** The address in the process that it is about, if it is about one. */
+  /** {@return the address in the process that it is about, if it is about one} */
   public OptionalLong address() {
     return address == null ? OptionalLong.empty() : OptionalLong.of(address);
   }
 
-  /** Why the instruction cannot be displaced, with {@link Reason#INSTRUCTION_REFUSED}. */
+  /** {@return why the instruction cannot be displaced, with {@link Reason#INSTRUCTION_REFUSED}} */
   public Optional<Refusal> refusal() {
     return Optional.ofNullable(refusal);
   }

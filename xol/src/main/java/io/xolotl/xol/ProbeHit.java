@@ -2,12 +2,17 @@ package io.xolotl.xol;
 
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
+import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.VectorState;
+import io.xolotl.xol.elf.SymbolException;
 import io.xolotl.xol.site.Site;
 import io.xolotl.xol.tracee.Tracee;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -18,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * handler may pass it to other threads as long as it waits for them.
  */
 public final class ProbeHit {
+
+  /** MAX_ERRNO of the kernel's include/linux/err.h. */
+  private static final int MOST_ERRNO = 4095;
 
   private final Session session;
   private final Tracee tracee;
@@ -69,13 +77,9 @@ public final class ProbeHit {
     return whenReturned;
   }
 
-  /** When it has stopped, by {@link System#nanoTime}, and for how many probes. The tracer thread's. */
-  private long stoppedAt;
+  /** When the stop was seen, and for how many probes it is one. Written by the tracer thread. */
+  private long seenAt;
   private int handlers;
-
-  long stoppedAt() {
-    return stoppedAt;
-  }
 
   void countHandler() {
     handlers++;
@@ -87,7 +91,7 @@ public final class ProbeHit {
 
   /** A thread has hit a site, with these probes. */
   void arrive(Site hit, Probe[] probes) {
-    stoppedAt = System.nanoTime();
+    seenAt = System.nanoTime();
     handlers = 0;
     site = hit;
     chain = probes;
@@ -112,29 +116,39 @@ public final class ProbeHit {
     return next == 0 ? null : chain[next - 1];
   }
 
-  /** The probe that was hit. */
+  /** {@return the probe that was hit} */
   public Probe probe() {
     return current();
   }
 
   /**
-   * Id of the thread that hit, in this JVM's pid namespace. It may belong to another process that runs in the
-   * same memory, whose hits count as those of the process that is probed.
+   * {@return id of the thread that hit, in this JVM's pid namespace} It may belong to another process that
+   * runs in the same memory, whose hits count as those of the process that is probed.
    */
   public int threadId() {
     current();
     return tracee.thread().tid();
   }
 
-  /** Number of this hit among those of the probe, from 1. */
+  /** {@return number of this hit among those of the probe, from 1} */
   public long number() {
     current();
     return number;
   }
 
   /**
-   * The thread's general registers, with rip at the probed instruction. What is changed holds for the
-   * displaced instruction; if rip is changed, the displaced instruction is skipped and the thread goes on
+   * {@return when the tracer thread saw that the thread had stopped, by {@link System#nanoTime}} The thread
+   * arrived earlier, by the time that the tracer thread was busy with other hits; handlers of several probes
+   * at one instruction have the same time.
+   */
+  public long seenAt() {
+    current();
+    return seenAt;
+  }
+
+  /**
+   * {@return the thread's general registers, with rip at the probed instruction} What is changed holds for
+   * the displaced instruction; if rip is changed, the displaced instruction is skipped and the thread goes on
    * there.
    */
   public Registers registers() {
@@ -142,14 +156,15 @@ public final class ProbeHit {
     return tracee.registers();
   }
 
-  /** The process's memory. */
+  /** {@return the process's memory} */
   public ProcessMemory memory() {
     current();
     return session.memory();
   }
 
   /**
-   * The thread's x87, SSE and AVX registers, fetched when first asked for; what is changed holds from now on.
+   * {@return the thread's x87, SSE and AVX registers, fetched when first asked for; what is changed holds
+   * from now on}
    */
   public VectorState vectorState() {
     current();
@@ -190,6 +205,80 @@ public final class ProbeHit {
     }
   }
 
+  /**
+   * {@return a {@code float} argument of the function whose first instruction is probed, by the System V ABI}
+   *
+   * @param index in 64-bit code the number of the argument among those of type float and double, 0 to 7; in
+   *     32-bit code, where all arguments are on the stack, its place there as {@link #argument(int)} counts
+   */
+  public float floatArgument(int index) {
+    return wordBytes() == 8
+        ? vectorState().xmmFloat(Objects.checkIndex(index, 8))
+        : Float.intBitsToFloat(memory().readInt(stackArgument(index)));
+  }
+
+  /**
+   * {@return a {@code double} argument of the function whose first instruction is probed, by the System V
+   * ABI}
+   *
+   * @param index as of {@link #floatArgument}; in 32-bit code it takes two places
+   */
+  public double doubleArgument(int index) {
+    return wordBytes() == 8
+        ? vectorState().xmmDouble(Objects.checkIndex(index, 8))
+        : Double.longBitsToDouble(memory().readLong(stackArgument(index)));
+  }
+
+  /**
+   * The string that an argument points to, in UTF-8 up to its zero byte; where the bytes are no UTF-8 it has
+   * the replacement character.
+   *
+   * @param argument number of the argument, as of {@link #argument(int)}
+   * @param limit most bytes to read, not negative; a longer string is cut there
+   * @return empty if the argument points to memory that cannot be read, as 0 does, or cannot be read itself;
+   *     also if the string runs into such memory before its end and the limit
+   */
+  public Optional<String> string(int argument, int limit) {
+    if (limit < 0) {
+      throw new IllegalArgumentException("a string has at least 0 bytes, not " + limit);
+    }
+    try {
+      return Optional.of(memory().readString(argument(argument), limit));
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * {@return what the function returns, at its return: the value of rax, in 32-bit code that of eax,
+   * zero-extended} Of a function that returns an {@code int} only the lower half is defined: cast it.
+   */
+  public long returnValue() {
+    return truncated(registers().rax());
+  }
+
+  /**
+   * Changes what the function returns, at its return.
+   *
+   * @param value its new value; in 32-bit code the lower half counts
+   */
+  public void returnValue(long value) {
+    registers().rax(truncated(value));
+  }
+
+  /**
+   * {@return where the function returns to: the address behind the instruction that has called it} In the
+   * handlers of a {@link ReturnProbe}, and in that of a probe on a function's first instruction.
+   */
+  public long caller() {
+    Probe hit = current();
+    ReturnProbe owner = hit.owner();
+    return owner == null || owner.isEntry(hit) ? readWord(entryStackPointer()) : registers().rip();
+  }
+
   private boolean isInRegister(int index) {
     return Abi.of(registers()) == Abi.X86_64 && Objects.checkIndex(index, Integer.MAX_VALUE) < 6;
   }
@@ -197,20 +286,75 @@ public final class ProbeHit {
   /** Behind the return address. */
   private long stackArgument(int index) {
     int place = Objects.checkIndex(index, Integer.MAX_VALUE) - (wordBytes() == 8 ? 6 : 0);
-    return registers().rsp() + (1L + place) * wordBytes();
+    return truncated(entryStackPointer() + (1L + place) * wordBytes());
+  }
+
+  /** Where the return address is, or was if a handler of this hit has made the function return. */
+  private long entryStackPointer() {
+    return hasReturned() ? returnedFrom : registers().rsp();
   }
 
   /**
    * Makes the function whose first instruction is probed return at once to its caller, by the System V ABI.
-   * Other probes' handlers at this hit still run.
+   * Other handlers of this hit still run; if one of them does the same, what it returns counts.
    *
    * @param returnValue what it returns in rax, of 32-bit code in eax
    */
   public void returnFromFunction(long returnValue) {
-    Registers registers = registers();
-    registers.rip(readWord(registers.rsp()));
-    registers.rsp(registers.rsp() + wordBytes());
-    registers.rax(returnValue);
+    performReturn(0);
+    registers().rax(returnValue);
+  }
+
+  /**
+   * Makes the function whose first instruction is probed fail as functions of the C library do: it returns at
+   * once to its caller, as {@link #returnFromFunction} says, and the thread's {@code errno} is set. That is
+   * the errno of the C library that the function is in, or else of the only one that the process has. Nothing
+   * of it is executed to find out where that is.
+   *
+   * @param returnValue what it returns, for instance −1, or 0 for a null pointer
+   * @param errno the number of the error, 1 to 4095
+   * @throws ProbeException with {@link ProbeException.Reason#ERRNO_NOT_FOUND} if nothing shows where errno
+   *     is, as in a program that is linked statically and has no symbols; the function is executed then
+   */
+  public void failFunction(long returnValue, int errno) {
+    if (errno < 1 || errno > MOST_ERRNO) {
+      throw new IllegalArgumentException("errno is 1 to " + MOST_ERRNO + ", not " + errno);
+    }
+    Probe hit = current();
+    // What cannot be read is noticed before anything is changed.
+    caller();
+    try {
+      memory().writeInt(errnoAddress(hit), errno);
+    } catch (PtraceException e) {
+      if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
+        throw errnoNotFound(hit, String.valueOf(e.getMessage()));
+      }
+      throw e;
+    }
+    returnFromFunction(returnValue);
+  }
+
+  private long errnoAddress(Probe hit) {
+    long known = hit.errnoFunction();
+    OptionalLong address = known == 0 ? OptionalLong.empty() : session.errno(known, registers());
+    if (address.isEmpty()) {
+      // Not asked for yet; or a C library was unmapped since, which does not happen to people.
+      long function;
+      try {
+        function = session.locator().errnoFunction(hit.address());
+      } catch (SymbolException e) {
+        throw errnoNotFound(hit, String.valueOf(e.getMessage()));
+      }
+      address = session.errno(function, registers());
+      hit.errnoFunction(function);
+    }
+    return address.orElseThrow(
+        () -> errnoNotFound(hit, "its C library finds it by code that is not understood"));
+  }
+
+  private static ProbeException errnoNotFound(Probe probe, String why) {
+    return new ProbeException(ProbeException.Reason.ERRNO_NOT_FOUND, probe.address(),
+        "errno for the " + probe + " cannot be set: " + why);
   }
 
   /** Size of an address in the code that the thread is in. */
@@ -237,7 +381,7 @@ public final class ProbeHit {
     return returnedFrom;
   }
 
-  /** Does what the probed {@code ret} does, once however many ask. */
+  /** Does what a {@code ret} does, once however many ask. */
   void performReturn(int extraPopBytes) {
     if (hasReturned()) {
       return;
@@ -250,6 +394,23 @@ public final class ProbeHit {
     returnedFrom = stackPointer;
   }
 
+  /** What a user's code throws that the engine's handler calls is that user's error. The handler's thread. */
+  private boolean usersFailure;
+
+  boolean isUsersFailure() {
+    return usersFailure;
+  }
+
+  /** Runs code of a user's within a handler of the engine's. */
+  <T extends @Nullable Object> T ofUsers(Callable<T> code) throws Exception {
+    try {
+      return code.call();
+    } catch (Throwable t) {
+      usersFailure = true;
+      throw t;
+    }
+  }
+
   private Probe current() {
     return Objects.requireNonNull(probe, "a hit is valid only until its handler returns");
   }
@@ -259,6 +420,7 @@ public final class ProbeHit {
   void begin(Probe hit, long hitNumber) {
     probe = hit;
     number = hitNumber;
+    usersFailure = false;
   }
 
   void end() {

@@ -1,9 +1,7 @@
 package io.xolotl.xol;
 
-import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.Objects;
 
 /** Where a probe goes. Its text is what {@link #parse} reads. */
 public sealed interface ProbeLocation {
@@ -16,7 +14,7 @@ public sealed interface ProbeLocation {
   record Address(long address) implements ProbeLocation {
     @Override
     public String toString() {
-      return Grammar.hex(address);
+      return LocationGrammar.hex(address);
     }
   }
 
@@ -31,9 +29,19 @@ public sealed interface ProbeLocation {
    * @param offset of the instruction's first byte from the function's, not negative
    */
   record Symbol(String module, String symbol, long offset) implements ProbeLocation {
+
+    /** Refuses null and negative offsets. */
+    public Symbol {
+      Objects.requireNonNull(module, "module");
+      Objects.requireNonNull(symbol, "symbol");
+      if (offset < 0) {
+        throw new IllegalArgumentException("an offset is not negative, as " + offset + " is");
+      }
+    }
+
     @Override
     public String toString() {
-      return module + ":" + symbol + (offset == 0 ? "" : "+" + Grammar.hex(offset));
+      return module + ":" + symbol + (offset == 0 ? "" : "+" + LocationGrammar.hex(offset));
     }
   }
 
@@ -45,9 +53,15 @@ public sealed interface ProbeLocation {
    * @param address of an instruction's first byte in the file's own address space, unsigned
    */
   record FileAddress(String module, long address) implements ProbeLocation {
+
+    /** Refuses null. */
+    public FileAddress {
+      Objects.requireNonNull(module, "module");
+    }
+
     @Override
     public String toString() {
-      return module + "+" + Grammar.hex(address);
+      return module + "+" + LocationGrammar.hex(address);
     }
   }
 
@@ -60,9 +74,16 @@ public sealed interface ProbeLocation {
    */
   record Written(String text) implements ProbeLocation {
 
-    /** All ways to read it, in the order in which they are tried. */
+    /** Refuses null, and what cannot be read at all. */
+    public Written {
+      if (LocationGrammar.readings(text).isEmpty()) {
+        throw new IllegalArgumentException("'" + text + "' cannot be read as a location");
+      }
+    }
+
+    /** {@return all ways to read it, in the order in which they are tried} */
     public List<ProbeLocation> readings() {
-      return Grammar.readings(text);
+      return LocationGrammar.readings(text);
     }
 
     @Override
@@ -80,10 +101,10 @@ public sealed interface ProbeLocation {
    * @throws IllegalArgumentException if there is none
    */
   static ProbeLocation parse(String text) {
-    if (Grammar.ADDRESS.matcher(text).matches()) {
+    if (LocationGrammar.ADDRESS.matcher(text).matches()) {
       return new Address(Long.parseUnsignedLong(text, 2, text.length(), 16));
     }
-    List<ProbeLocation> readings = Grammar.readings(text);
+    List<ProbeLocation> readings = LocationGrammar.readings(text);
     if (readings.isEmpty() && text.startsWith("0x")) {
       throw new IllegalArgumentException("'" + text + "' is no hexadecimal address");
     }
@@ -93,51 +114,5 @@ public sealed interface ProbeLocation {
       case 1 -> readings.getFirst();
       default -> new Written(text);
     };
-  }
-
-  /** What {@link #parse} accepts: ASCII digits only. Java's own methods take more, and signs. */
-  final class Grammar {
-    /** Sixteen digits behind zeros fit an address. */
-    private static final Pattern ADDRESS = Pattern.compile("0x0*[0-9a-fA-F]{1,16}");
-    private static final Pattern OFFSET = Pattern.compile("(.+)\\+(0x[0-9a-fA-F]+|[0-9]+)", Pattern.DOTALL);
-
-    private Grammar() {}
-
-    private static String hex(long number) {
-      return "0x" + Long.toHexString(number);
-    }
-
-    private static List<ProbeLocation> readings(String text) {
-      var readings = new ArrayList<ProbeLocation>();
-      for (int colon = text.lastIndexOf(':'); colon > 0; colon = text.lastIndexOf(':', colon - 1)) {
-        String module = text.substring(0, colon);
-        String symbol = text.substring(colon + 1);
-        if (!symbol.isEmpty()) {
-          readings.add(new Symbol(module, symbol, 0));
-          Matcher matcher = OFFSET.matcher(symbol);
-          if (matcher.matches()) {
-            readings.add(new Symbol(module, matcher.group(1), offset(matcher.group(2), text)));
-          }
-        }
-      }
-      Matcher matcher = OFFSET.matcher(text);
-      if (matcher.matches() && ADDRESS.matcher(matcher.group(2)).matches()) {
-        String digits = matcher.group(2);
-        readings.add(new FileAddress(matcher.group(1),
-            Long.parseUnsignedLong(digits, 2, digits.length(), 16)));
-      }
-      return readings;
-    }
-
-    /** Not Long.decode, to which a leading zero makes a number octal. */
-    private static long offset(String digits, String text) {
-      try {
-        return digits.startsWith("0x")
-            ? Long.parseLong(digits, 2, digits.length(), 16)
-            : Long.parseLong(digits);
-      } catch (NumberFormatException e) {
-        throw new IllegalArgumentException("'" + digits + "' in '" + text + "' is no offset", e);
-      }
-    }
   }
 }

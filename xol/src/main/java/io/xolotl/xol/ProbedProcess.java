@@ -25,6 +25,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -80,6 +81,7 @@ public final class ProbedProcess implements AutoCloseable {
    * Attaches to a running process. It goes on running; nothing of it is changed yet.
    *
    * @param pid the process
+   * @return the process, for its user
    * @throws ProbeException if it cannot or may not be traced
    */
   public static ProbedProcess attach(int pid) {
@@ -91,9 +93,11 @@ public final class ProbedProcess implements AutoCloseable {
    *
    * @param pid the process
    * @param options what to run handlers with
+   * @return the process, for its user
    * @throws ProbeException if it cannot or may not be traced
    */
   public static ProbedProcess attach(int pid, ProbingOptions options) {
+    Objects.requireNonNull(options, "options");
     return translated(() -> Sessions.attach(pid, options));
   }
 
@@ -102,10 +106,23 @@ public final class ProbedProcess implements AutoCloseable {
    * constructors included, has run. {@link #start} lets it go on.
    *
    * @param request what to start
+   * @return the process, held
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request) {
     return launch(request, ProbingOptions.defaults(), LaunchStop.LIBRARIES_LOADED);
+  }
+
+  /**
+   * Starts a program and holds it as {@link #launch(LaunchRequest)} does.
+   *
+   * @param request what to start
+   * @param options what to run handlers with
+   * @return the process, held
+   * @throws ProbeException if it cannot be started
+   */
+  public static ProbedProcess launch(LaunchRequest request, ProbingOptions options) {
+    return launch(request, options, LaunchStop.LIBRARIES_LOADED);
   }
 
   /**
@@ -114,9 +131,13 @@ public final class ProbedProcess implements AutoCloseable {
    * @param request what to start
    * @param options what to run handlers with
    * @param stop how far it runs before it is held
+   * @return the process, held
    * @throws ProbeException if it cannot be started
    */
   public static ProbedProcess launch(LaunchRequest request, ProbingOptions options, LaunchStop stop) {
+    Objects.requireNonNull(request, "request");
+    Objects.requireNonNull(options, "options");
+    Objects.requireNonNull(stop, "stop");
     return translated(() -> Sessions.launch(request, options, stop));
   }
 
@@ -140,22 +161,22 @@ public final class ProbedProcess implements AutoCloseable {
     });
   }
 
-  /** The process's id in this JVM's pid namespace. */
+  /** {@return the process's id in this JVM's pid namespace} */
   public int pid() {
     return session.pid();
   }
 
-  /** Ids of the threads that the process has now. */
+  /** {@return ids of the threads that the process has now} */
   public List<Integer> threadIds() {
     return inSession(session::threadIds);
   }
 
-  /** The process's memory. */
+  /** {@return the process's memory} */
   public ProcessMemory memory() {
     return session.memory();
   }
 
-  /** The process's mappings now. */
+  /** {@return the process's mappings now} */
   public List<MemoryMapping> mappings() {
     return inSession(session::mappings);
   }
@@ -164,6 +185,8 @@ public final class ProbedProcess implements AutoCloseable {
    * Completes when the process ends or this is closed. What depends on it without an executor of its own runs
    * on the thread that serves the session, and holds it up; when somebody waits for that for a second, it is
    * {@linkplain ProbeHandler#onHit interrupted} as a handler is.
+   *
+   * @return a copy: to complete it does nothing
    */
   public CompletableFuture<ProcessEnd> end() {
     return end.copy();
@@ -173,6 +196,7 @@ public final class ProbedProcess implements AutoCloseable {
    * Registers a probe. Threads that arrive at the instruction from now on run its handler.
    *
    * @param request what to probe and how
+   * @return the probe
    * @throws ProbeException if it is refused; nothing is changed then
    */
   public Probe register(ProbeRequest request) {
@@ -187,8 +211,9 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if one of them is refused; nothing is changed then
    */
   public List<Probe> register(Collection<ProbeRequest> requests) {
+    List<ProbeRequest> all = List.copyOf(requests);
     return inSession(() -> {
-      List<Probe> probes = requests.stream().map(request -> new Probe(this, request)).toList();
+      List<Probe> probes = all.stream().map(request -> new Probe(this, request)).toList();
       activate(probes);
       return probes;
     });
@@ -203,9 +228,10 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if none can be for a reason that concerns the process, and not a location
    */
   public Registration registerPossible(Collection<ProbeRequest> requests) {
+    List<ProbeRequest> all = List.copyOf(requests);
     return inSession(() -> {
       var probes = new LinkedHashMap<Probe, ProbeRequest>();
-      requests.forEach(request -> probes.put(new Probe(this, request), request));
+      all.forEach(request -> probes.put(new Probe(this, request), request));
       Map<Probe, ProbeException> refused = new ConcurrentHashMap<>();
       var absent = new ArrayList<Absent>();
       Map<Probe, Place> places = session.locator().locate(probes.keySet(), absent,
@@ -231,9 +257,12 @@ public final class ProbedProcess implements AutoCloseable {
    * are not observed.
    *
    * @param request the function and the handlers
+   * @param <T> what the two handlers share for each call
+   * @return the probe
    * @throws ProbeException if its entry is refused; nothing is changed then
    */
   public <T extends @Nullable Object> ReturnProbe register(ReturnProbeRequest<T> request) {
+    Objects.requireNonNull(request, "request");
     return inSession(() -> {
       var probe = new ReturnProbe(this, request);
       // What may be asked about at the first call is known then, so that no thread waits for it while files
@@ -312,15 +341,17 @@ public final class ProbedProcess implements AutoCloseable {
         throw new IllegalArgumentException(probe + " was not registered with this object");
       }
     }
-    inSession(() -> {
-      session.unregister(probes);
-      return probes;
-    });
+    end(probes);
+  }
+
+  /** The same for probes of this process; returns false if all of them were over. */
+  boolean end(Collection<Probe> probes) {
+    return inSession(() -> session.unregister(probes));
   }
 
   /**
-   * The probes that were registered here, and are active or wait for their module, in order of registration;
-   * when the process has ended, those of its last moment, with their counts.
+   * {@return the probes that were registered here, and are active or wait for their module, in order of
+   * registration; when the process has ended, those of its last moment, with their counts}
    */
   public List<Probe> probes() {
     return known().stream()
@@ -328,8 +359,8 @@ public final class ProbedProcess implements AutoCloseable {
   }
 
   /**
-   * The return probes that were registered here and are active or wait for their module, in order of
-   * registration.
+   * {@return the return probes that were registered here and are active or wait for their module, in order of
+   * registration}
    */
   public List<ReturnProbe> returnProbes() {
     return known().stream().map(Probe::owner).filter(Objects::nonNull).distinct().toList();
@@ -344,7 +375,7 @@ public final class ProbedProcess implements AutoCloseable {
     return registrations();
   }
 
-  /** What has happened in the session until now. */
+  /** {@return what has happened in the session until now} */
   public Statistics statistics() {
     return session.statistics().now();
   }
@@ -428,6 +459,7 @@ public final class ProbedProcess implements AutoCloseable {
    * or {@code 0x7f0123456789}.
    *
    * @param address an address in the process
+   * @return a text for people
    */
   public String describe(long address) {
     return inSession(() -> session.locator().describe(address));
@@ -441,6 +473,7 @@ public final class ProbedProcess implements AutoCloseable {
    * @throws ProbeException if it names nothing, or several things
    */
   public long address(ProbeLocation location) {
+    Objects.requireNonNull(location, "location");
     return inSession(() -> session.locator().address(location));
   }
 
@@ -449,31 +482,37 @@ public final class ProbedProcess implements AutoCloseable {
    * code runs: on the tracer thread, while the process is stopped at that place; as long as this process is
    * not closed and executes no other program.
    *
-   * @param action must be short and must not block, but may register and unregister probes
+   * @param action must be short and must not block, but may register and unregister probes; what it throws
+   *     the first time is thrown here, and it is not called again then
    * @return false if the process has no dynamic linker that reports it
    */
   public boolean onModulesChanged(Runnable action) {
+    Objects.requireNonNull(action, "action");
     return inSession(() -> {
-      boolean told = session.followModules(new Follower(this, () -> !end.isDone(), action));
-      session.call(() -> {
-        action.run();
-        return told;
-      });
+      var failed = new AtomicBoolean();
+      boolean told = session.followModules(new Follower(this, () -> !failed.get() && !end.isDone(), action));
+      try {
+        session.inListener(action);
+      } catch (RuntimeException | Error e) {
+        failed.set(true);
+        throw e;
+      }
       return told;
     });
   }
 
-  /** File names of the modules that are mapped now. */
+  /** {@return file names of the modules that are mapped now} */
   public List<String> modules() {
     return inSession(session.locator()::modules);
   }
 
   /**
-   * The functions of a module, in ascending order of address.
+   * {@return the functions of a module, in ascending order of address}
    *
    * @param module names the module as {@link ProbeLocation.Symbol} does
    */
   public List<ModuleFunction> functions(String module) {
+    Objects.requireNonNull(module, "module");
     return inSession(() -> session.locator().functions(module));
   }
 

@@ -162,7 +162,7 @@ public final class ReturnProbe {
     // seen there any more.
     boolean first = !searched;
     watchExits(entry.address());
-    T value = own.onEntry().onEntry(hit);
+    T value = hit.ofUsers(() -> own.onEntry().onEntry(hit));
     if (hit.registers().rip() != hit.probe().address()) {
       // The handler has made the function return, or go elsewhere: there is no call.
       return;
@@ -171,7 +171,10 @@ public final class ReturnProbe {
     if (unseen && !isCaught(returnAddress)) {
       return;
     }
-    var call = new Call(hit.threadId(), returnAddress, h -> own.onReturn().onReturn(h, value),
+    var call = new Call(hit.threadId(), returnAddress, h -> h.ofUsers(() -> {
+      own.onReturn().onReturn(h, value);
+      return true;
+    }),
         jumper(before, returnAddress));
     call.left = unseen;
     if (before != null && call.jumper == null && (before.left && !unseen || repeats || before.again)) {
@@ -235,7 +238,8 @@ public final class ReturnProbe {
 
   /** A thread is about to execute an instruction that leaves the function. */
   private void leaving(ProbeHit hit, Emulation effect) throws Exception {
-    if (!hit.hasReturned() && hit.registers().rip() != hit.probe().address()) {
+    if (hit.registers().rip() != hit.probe().address()
+        && !(hit.hasReturned() && effect instanceof Emulation.Return)) {
       // Another handler has made the thread go elsewhere.
       return;
     }
@@ -294,53 +298,69 @@ public final class ReturnProbe {
 
   /** A call has returned, and those that had jumped to its function. */
   private void finish(ProbeHit hit, Call call) throws Exception {
-    returns.incrementAndGet();
-    try {
-      call.onReturn.onHit(hit);
-    } finally {
-      if (call.jumper != null) {
-        finish(hit, call.jumper);
+    Throwable failure = null;
+    for (Call each = call; each != null; each = each.jumper) {
+      returns.incrementAndGet();
+      try {
+        each.onReturn.onHit(hit);
+      } catch (Throwable e) {
+        if (failure == null) {
+          failure = e;
+        } else if (failure != e) {
+          failure.addSuppressed(e);
+        }
       }
+    }
+    if (failure instanceof Error e) {
+      throw e;
+    }
+    if (failure instanceof Exception e) {
+      throw e;
     }
   }
 
-  /** The process it probes. */
+  /** {@return the process it probes} */
   public ProbedProcess process() {
     return process;
   }
 
-  /** The location that was asked for. */
+  /** {@return the location that was asked for} */
   public ProbeLocation location() {
     return request.entry().location();
   }
 
-  /** Address of the function's probed instruction. */
+  /** {@return address of the function's probed instruction} */
   public long address() {
     return entry.address();
   }
 
-  /** How often the function was called. */
+  /** {@return how often the function was called} */
   public long calls() {
     return entry.hits();
   }
 
-  /** How many of these calls have returned. */
+  /** {@return how many of these calls have returned} */
   public long returns() {
     return returns.get();
   }
 
   /**
-   * Calls whose return was not matched: their stack was moved meanwhile, as Go moves it; or they left the
-   * function by a jump, and nobody was seen to return for them; or the instruction at the return address
-   * cannot be probed; or something like longjmp has left their stack and come back to it, and the function is
-   * one of which not all exits are known. Those that were left by longjmp or an exception are not among them,
-   * as far as that can be told.
+   * {@return calls whose return was not matched: their stack was moved meanwhile, as Go moves it; or they
+   * left the function by a jump, and nobody was seen to return for them; or the instruction at the return
+   * address cannot be probed; or something like longjmp has left their stack and come back to it, and the
+   * function is one of which not all exits are known} Those that were left by longjmp or an exception are not
+   * among them, as far as that can be told.
    */
   public long missed() {
     return missed.get();
   }
 
-  /** Returns true if calls are still observed. */
+  /** {@return how often its handlers or its condition have failed; see {@link Probe#errors}} */
+  public long errors() {
+    return entry.errors();
+  }
+
+  /** {@return true if calls are still observed} */
   public boolean isActive() {
     return active && entry.isActive();
   }
@@ -350,12 +370,18 @@ public final class ReturnProbe {
    * observed.
    */
   public void unregister() {
+    end();
+  }
+
+  /** The same; returns false if all of it was over. */
+  boolean end() {
     active = false;
     var all = new ArrayList<Probe>(List.of(entry));
     all.addAll(exits.values());
     all.addAll(atReturns.values());
-    process.unregister(all);
+    boolean any = process.end(all);
     process.unwindings().tellNoMore(calls);
+    return any;
   }
 
   @Override

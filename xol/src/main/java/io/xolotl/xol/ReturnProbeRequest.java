@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Registers;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -10,13 +11,37 @@ import org.jspecify.annotations.Nullable;
 /**
  * The calls of a function to observe, from entry to return. Immutable: each method returns a changed copy.
  *
- * @param entry the function's first instruction; its handler is not used
- * @param onEntry called at the entry of each call
- * @param onReturn called when that call returns
- * @param <T> what the two share for each call
+ * @param <T> what the handlers at the entry and the return share for each call
  */
-public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry, EntryHandler<T> onEntry,
-    ReturnHandler<T> onReturn) {
+public final class ReturnProbeRequest<T extends @Nullable Object> {
+
+  /** What is registered at the entry; its own handler is never called. */
+  private final ProbeRequest entry;
+  private final EntryHandler<T> onEntry;
+  private final ReturnHandler<T> onReturn;
+
+  private ReturnProbeRequest(ProbeRequest entry, EntryHandler<T> onEntry, ReturnHandler<T> onReturn) {
+    this.entry = entry;
+    this.onEntry = Objects.requireNonNull(onEntry, "onEntry");
+    this.onReturn = Objects.requireNonNull(onReturn, "onReturn");
+  }
+
+  ProbeRequest entry() {
+    return entry;
+  }
+
+  EntryHandler<T> onEntry() {
+    return onEntry;
+  }
+
+  ReturnHandler<T> onReturn() {
+    return onReturn;
+  }
+
+  /** {@return the function's first instruction} */
+  public ProbeLocation location() {
+    return entry.location();
+  }
 
   /**
    * What happens at the entry of a call.
@@ -57,7 +82,7 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
   }
 
   /**
-   * The calls of a function, with both handlers in {@link HandlerContext#INTERRUPT}.
+   * {@return the calls of a function, with both handlers in {@link HandlerContext#INTERRUPT}}
    *
    * @param location the function's first instruction
    * @param onEntry called at entry
@@ -67,42 +92,72 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
   public static <T extends @Nullable Object> ReturnProbeRequest<T> of(ProbeLocation location,
       EntryHandler<T> onEntry,
       ReturnHandler<T> onReturn) {
-    return new ReturnProbeRequest<>(ProbeRequest.at(location, hit -> {}), onEntry, onReturn);
+    return new ReturnProbeRequest<>(ProbeRequest.at(location, _ -> {}), onEntry, onReturn);
   }
 
-  /** The same with both handlers in another context. */
+  /**
+   * {@return the same with both handlers in another context}
+   *
+   * @param context where they run
+   */
   public ReturnProbeRequest<T> inContext(HandlerContext context) {
     return new ReturnProbeRequest<>(entry.inContext(context), onEntry, onReturn);
   }
 
-  /** The same under another policy. */
+  /**
+   * {@return the same under another policy}
+   *
+   * @param policy whether copies may be changed
+   */
   public ReturnProbeRequest<T> under(RelocationPolicy policy) {
     return new ReturnProbeRequest<>(entry.under(policy), onEntry, onReturn);
   }
 
-  /** The same with a technique that the engine must use at the entry. */
+  /**
+   * {@return the same with a technique that the engine must use at the entry}
+   *
+   * @param forced the technique
+   */
   public ReturnProbeRequest<T> with(Technique forced) {
     return new ReturnProbeRequest<>(entry.with(forced), onEntry, onReturn);
   }
 
-  /** The same, waiting for the function's module as {@link ProbeRequest#whenItIsMapped} says. */
+  /** {@return the same, waiting for the function's module as {@link ProbeRequest#whenItIsMapped} says} */
   public ReturnProbeRequest<T> whenItIsMapped() {
     return new ReturnProbeRequest<>(entry.whenItIsMapped(), onEntry, onReturn);
   }
 
-  /** The same, insisting on the location as {@link ProbeRequest#trustingBoundary} says. */
+  /** {@return the same, insisting on the location as {@link ProbeRequest#trustingBoundary} says} */
   public ReturnProbeRequest<T> trustingBoundary() {
     return new ReturnProbeRequest<>(entry.trustingBoundary(), onEntry, onReturn);
   }
 
-  /** The same for the calls of some threads only, as {@link ProbeRequest#inThreads} says. */
+  /**
+   * {@return the same for the calls of some threads only, as {@link ProbeRequest#inThreads} says}
+   *
+   * @param threadIds ids of threads in this JVM's pid namespace, at least one
+   */
   public ReturnProbeRequest<T> inThreads(Set<Integer> threadIds) {
     return new ReturnProbeRequest<>(entry.inThreads(threadIds), onEntry, onReturn);
   }
 
-  /** The same for some calls only: the condition is asked at the entry, as {@link ProbeRequest#onlyIf} says. */
+  /**
+   * {@return the same for some calls only: the condition is asked at the entry, as {@link
+   * ProbeRequest#onlyIf} says}
+   *
+   * @param condition asked at the entry
+   */
   public ReturnProbeRequest<T> onlyIf(Predicate<Registers> condition) {
     return new ReturnProbeRequest<>(entry.onlyIf(condition), onEntry, onReturn);
+  }
+
+  /**
+   * {@return the same for so many errors of both handlers only, as {@link ProbeRequest#withErrorLimit} says}
+   *
+   * @param errors at least 1
+   */
+  public ReturnProbeRequest<T> withErrorLimit(long errors) {
+    return new ReturnProbeRequest<>(entry.withErrorLimit(errors), onEntry, onReturn);
   }
 
   /** What is registered where a call returns to: nothing else shows that an instruction starts there. */
@@ -112,12 +167,17 @@ public record ReturnProbeRequest<T extends @Nullable Object>(ProbeRequest entry,
 
   /** What is registered at an instruction that leaves the function. */
   ProbeRequest atExit(long address, ProbeHandler handler) {
-    return ProbeRequest.at(address, handler).inContext(entry.context()).under(entry.policy())
-        .inThreads(entry.threads());
+    return ProbeRequest.at(address, handler).inContext(entry.handler().context()).under(entry.policy())
+        .withThreadsOf(entry.threads());
   }
 
   /** The same for a program that is executed, as {@link ProbeRequest#inAnotherProgram} says. */
   ReturnProbeRequest<T> inAnotherProgram() {
     return new ReturnProbeRequest<>(entry.inAnotherProgram(), onEntry, onReturn);
+  }
+
+  @Override
+  public String toString() {
+    return "return probe request at " + location();
   }
 }

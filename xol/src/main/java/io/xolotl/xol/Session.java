@@ -3,6 +3,7 @@ package io.xolotl.xol;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.TraceHandler;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
@@ -11,6 +12,7 @@ import io.xolotl.xol.WaitingProbes.Absent;
 import io.xolotl.xol.WaitingProbes.Follower;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
+import io.xolotl.xol.program.ErrnoLocation;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.Preparation;
 import io.xolotl.xol.site.RestartableSequences;
@@ -21,11 +23,13 @@ import io.xolotl.xol.tracee.TrapAction;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.BiConsumer;
@@ -54,6 +58,7 @@ final class Session {
   private final Errands errands;
   private final TrapAction trapAction;
   private final Locator locator;
+  private final Sites sites;
   private final ProbeTable table;
   private final WaitingProbes waiting;
   private final Hits hits;
@@ -88,7 +93,7 @@ final class Session {
     trapAction = new TrapAction(process);
     locator = new Locator(process);
     var area = new CodeArea(process, errands);
-    var sites = new Sites(process, area, ProbeTable::deactivate);
+    sites = new Sites(process, area, ProbeTable::deactivate);
     var sequences = new RestartableSequences(process);
     table = new ProbeTable(process, sites, new Preparation(process, sites, area, sequences),
         new SequenceGuard(sites, sequences), handlers, statistics);
@@ -219,12 +224,16 @@ final class Session {
             "the session with process " + pid() + " is closed");
       }
       lineage.attachNewcomers();
+      Set<Probe> refusals = refuseWithoutThread(probes, refused);
       if (trapAction.hasUnknownHandler()) {
         learnTrapAction();
       }
       // First what may refuse, so that all or none are registered.
       var awaited = new ArrayList<Absent>();
       for (Absent each : absent) {
+        if (refusals.contains(each.probe())) {
+          continue;
+        }
         try {
           waiting.checkAwaited(each);
           awaited.add(each);
@@ -233,6 +242,7 @@ final class Session {
         }
       }
       try {
+        places.keySet().removeAll(refusals);
         table.register(places, refused);
       } finally {
         table.endInSequences();
@@ -241,6 +251,42 @@ final class Session {
       probes.stream().filter(probe -> probe.isActive() || waits.contains(probe)).forEach(user::registered);
       // It may have been mapped since the look-up, before the dynamic linker was watched.
       waiting.place(awaited);
+      return true;
+    });
+  }
+
+  /** Those that a user has limited to threads which do not exist. */
+  private Set<Probe> refuseWithoutThread(Collection<Probe> probes, BiConsumer<Probe, ProbeException> refused) {
+    var without = new HashSet<Probe>();
+    Set<Integer> known = null;
+    for (Probe probe : probes) {
+      // The parts of a return probe are for threads of which some may have ended since.
+      if (probe.isUsers() && !probe.request().threads().isEmpty()) {
+        known = known == null ? lineage.threadIds() : known;
+        for (int thread : probe.request().threads()) {
+          if (!known.contains(thread) && without.add(probe)) {
+            refused.accept(probe, new ProbeException(ProbeException.Reason.NO_SUCH_THREAD,
+                "process " + pid() + " has no thread " + thread));
+          }
+        }
+      }
+    }
+    return without;
+  }
+
+  /**
+   * Finds the errno of a thread of the process. Its data is read on the calling thread, since the program may
+   * make that take long (userfaultfd(2)).
+   */
+  OptionalLong errno(long errnoFunction, Registers thread) {
+    return ErrnoLocation.of(errnoFunction,
+        (address, length) -> call(() -> sites.programText(address, length)), thread, memory());
+  }
+
+  /** Does something of a user's on the tracer thread. */
+  void inListener(Runnable action) {
+    call(() -> {
+      handlers.inUserCode(UserCode.Kind.PROCESS_LISTENER, this, action);
       return true;
     });
   }
@@ -270,18 +316,21 @@ final class Session {
     }
   }
 
-  void unregister(Collection<Probe> probes) {
-    unlessEnded(() -> {
+  /** Unregisters probes; returns false if all of them were over. */
+  boolean unregister(Collection<Probe> probes) {
+    boolean any = unlessEnded(() -> {
+      boolean some = probes.stream().anyMatch(probe -> probe.isActive() || probe.isWaiting());
       table.unregister(probes);
       probes.forEach(probe -> probe.process().unregistered(probe));
       if (!isClosing()) {
         waiting.keepWatching();
       }
-      return true;
-    });
+      return some;
+    }).orElse(false);
     if (end.mayBeAwaited()) {
       probes.forEach(end::awaitHandlers);
     }
+    return any;
   }
 
   /** Ends the use by one user, and the session with the last. */

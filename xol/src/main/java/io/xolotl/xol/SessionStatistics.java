@@ -5,7 +5,8 @@ import java.util.Map;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * What has happened in a session. Written by the tracer thread, but for {@link #handlerErrors}; read by any.
+ * What has happened in a session. Written by the tracer thread, but for {@link #handlerErrors} and
+ * {@link #lost}; read by any.
  */
 final class SessionStatistics {
 
@@ -13,7 +14,7 @@ final class SessionStatistics {
   private volatile long stoppedNanos;
   private final LongAdder handlerErrors = new LongAdder();
   private volatile long childrenNotProbed;
-  /** Replaced as a whole. */
+  /** Replaced as a whole, under the monitor. */
   private volatile Map<ProbeException.Reason, Long> lost = Map.of();
 
   /** A thread goes on behind a hit, for which handlers ran. */
@@ -34,7 +35,7 @@ final class SessionStatistics {
     childrenNotProbed++;
   }
 
-  void lost(ProbeException.Reason why) {
+  synchronized void lost(ProbeException.Reason why) {
     var more = new EnumMap<ProbeException.Reason, Long>(ProbeException.Reason.class);
     more.putAll(lost);
     more.merge(why, 1L, Long::sum);

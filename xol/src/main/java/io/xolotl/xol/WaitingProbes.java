@@ -201,8 +201,8 @@ final class WaitingProbes {
     for (Follower follower : followers()) {
       try {
         follower.action().run();
-      } catch (RuntimeException e) {
-        // A user's. The others, and those who wait, are told all the same.
+      } catch (Throwable e) {
+        // A user's, and perhaps in a language without checked exceptions. The others, and those who wait, are told all the same.
         LOGGER.log(System.Logger.Level.ERROR, "what follows the modules of " + process + " failed", e);
       }
     }

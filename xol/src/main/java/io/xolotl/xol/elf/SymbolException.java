@@ -49,6 +49,15 @@ public final class SymbolException extends RuntimeException {
     return reason;
   }
 
+  /** The same, with how to wait for what comes later. */
+  public SymbolException orWait() {
+    return switch (reason) {
+      case MODULE_NOT_FOUND, IFUNC_UNRESOLVED -> new SymbolException(reason,
+          getMessage() + "; a request with whenItIsMapped() waits for it", this);
+      default -> this;
+    };
+  }
+
   /** The first of many names for a message: there may be a million, and a sentence is to be read. */
   static String shown(List<String> names) {
     return String.join(", ", names.subList(0, Math.min(names.size(), MOST_SHOWN)))

@@ -307,6 +307,18 @@ public final class SymbolResolver {
   }
 
   /**
+   * The function that tells where {@code errno} of a C library is: of the one that an address is in, or else
+   * of the only one that the process has.
+   *
+   * @param address an address in the process, unsigned
+   * @return its address in the process
+   * @throws SymbolException if there is none, or not only one
+   */
+  public long errnoFunction(long address) {
+    return new ErrnoFunctions(files.values()).of(fileAt(address), address);
+  }
+
+  /**
    * Describes an address for people.
    *
    * @param address an address in the process, unsigned

@@ -79,7 +79,7 @@ public final class Sites {
   }
 
   /** Code as the program was loaded with it, without our breakpoints. */
-  byte[] programText(long address, int length) {
+  public byte[] programText(long address, int length) {
     byte[] code = memory.readText(address, length);
     for (int i = 0; i < code.length; i++) {
       if (code[i] == Breakpoints.INT3) {
