@@ -1,7 +1,7 @@
 package io.xolotl.bench;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -35,7 +35,8 @@ public final class FirstInstruction {
 
     public static void main(String[] arguments) {
       long start = System.nanoTime();
-      var first = (DecodedInstruction) Decoder.forThisCpu().decode(new byte[]{0x48, (byte) 0x89, (byte) 0xe5}, 0);
+      var first = (DecodedInstruction) Decoder.forThisCpu().decode(new byte[]{0x48, (byte) 0x89, (byte) 0xe5},
+          0);
       String text = first.text();
       System.out.println((System.nanoTime() - start) + " " + text);
     }

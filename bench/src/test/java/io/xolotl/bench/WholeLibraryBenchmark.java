@@ -1,8 +1,8 @@
 package io.xolotl.bench;
 
 import io.xolotl.decoder.CodeCursor;
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.RelocationPolicy;
 import java.io.IOException;

@@ -1,8 +1,8 @@
 package io.xolotl.cli;
 
 import io.xolotl.decoder.Classification;
-import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.Technique;

@@ -1,9 +1,9 @@
 package io.xolotl.cli;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Undecodable;

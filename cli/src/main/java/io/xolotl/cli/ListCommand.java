@@ -82,7 +82,8 @@ final class ListCommand implements Callable<Integer> {
       try {
         List<ModuleFunction> all = process.functions(module);
         // What is in the list is found by its name, whatever is in that.
-        List<ModuleFunction> exact = all.stream().filter(function -> function.names().contains(name)).toList();
+        List<ModuleFunction> exact = all.stream().filter(function -> function.names().contains(name))
+            .toList();
         List<ModuleFunction> functions = exact.isEmpty() ? Wanted.matching(all, name) : exact;
         return out -> write(out, module, functions);
       } catch (ProbeException e) {

@@ -77,7 +77,8 @@ final class ProbeOptions {
    * @param trusted whether its boundary may be insisted on
    */
   ProbeRequest request(ProbeLocation location, Handlers handlers, boolean trusted) {
-    var request = ProbeRequest.at(location, handlers.at(location)).inContext(context).under(policy).whenItIsMapped();
+    var request = ProbeRequest.at(location, handlers.at(location)).inContext(context).under(policy)
+        .whenItIsMapped();
     if (trusted && trustBoundary) {
       request = request.trustingBoundary();
     }

@@ -50,7 +50,8 @@ final class TraceCommand implements Callable<Integer> {
   @Option(names = "--regs", split = ",", paramLabel = "REGISTER", converter = RegisterConverter.class,
       description = "The registers to print, for instance rax,rdi,rip. Without it, the six that hold a "
           + "function's first integer arguments: rdi,rsi,rdx,rcx,r8,r9.")
-  private List<UserRegister> registers = List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.RCX,
+  private List<UserRegister> registers = List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX,
+      UserRegister.RCX,
       UserRegister.R8, UserRegister.R9);
 
   @Option(names = "--json",

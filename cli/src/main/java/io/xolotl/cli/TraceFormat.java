@@ -21,7 +21,8 @@ import java.util.List;
  * @param isJson whether this is a JSON document
  */
 record TraceFormat(byte[] prologue, byte[] separator, byte[] beforeTime, int timeWidth, byte[] beforeThread,
-    int threadWidth, List<UserRegister> registers, List<byte[]> beforeRegisters, byte[] afterRegister, byte[] end,
+    int threadWidth, List<UserRegister> registers, List<byte[]> beforeRegisters, byte[] afterRegister,
+    byte[] end,
     boolean isJson) {
 
   /** A line a hit, in columns. */

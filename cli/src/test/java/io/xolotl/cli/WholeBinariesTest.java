@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.xolotl.bench.KernelUprobes;
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;

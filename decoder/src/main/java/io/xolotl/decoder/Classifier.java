@@ -67,7 +67,8 @@ final class Classifier {
     };
   }
 
-  private static Classification classify(Rule.Simple rule, DecodedInstruction instruction, RelocationPolicy policy) {
+  private static Classification classify(Rule.Simple rule, DecodedInstruction instruction,
+      RelocationPolicy policy) {
     int width = instruction.mode().widthBits();
     return switch (rule) {
       case NOP -> instruction.opcode() == PREFETCHES && instruction.isModrmRegister() ? COPY : SKIP;

@@ -9,8 +9,9 @@ import java.util.Set;
 /**
  * The operands of one instruction, and what follows from them. Most instructions are never asked for any.
  *
- * <p>So they are not part of the {@link DecodedInstruction}, which decodes them when first asked, and keeps them
- * here. What only needs to know which general registers there are asks {@link DecodedInstruction#gprMask}.
+ * <p>So they are not part of the {@link DecodedInstruction}, which decodes them when first asked, and keeps
+ * them here. What only needs to know which general registers there are asks {@link
+ * DecodedInstruction#gprMask}.
  *
  * <p>Immutable, and safe to use from any thread: one is safely published even by a race, as everything in it
  * is final; at worst two threads decode the same.

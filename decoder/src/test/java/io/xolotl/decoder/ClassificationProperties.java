@@ -57,7 +57,8 @@ class ClassificationProperties {
       @ForAll @From("decoders") Decoder decoder, @ForAll RelocationPolicy policy) {
     CodeCursor cursor = decoder.cursor(code, address);
     Decoding decoding = decoder.decode(code, address);
-    assertThat(cursor.moveTo(0)).isEqualTo(decoding instanceof DecodedInstruction).isEqualTo(cursor.isInstruction());
+    assertThat(cursor.moveTo(0)).isEqualTo(decoding instanceof DecodedInstruction)
+        .isEqualTo(cursor.isInstruction());
     assertThat(cursor.decoding()).isEqualTo(decoding);
     assertThat(cursor.length()).isEqualTo(decoding.length());
     assertThat(cursor.address()).isEqualTo(address);

@@ -79,7 +79,8 @@ class InstructionFilesTest {
   void everyEncodingOccurs() {
     Set<Encoding> seen = InstructionFile.readAll().stream()
         .map(line -> line.reader().decoder.decode(line.bytes(), InstructionFile.ADDRESS))
-        .filter(DecodedInstruction.class::isInstance).map(instruction -> ((DecodedInstruction) instruction).encoding())
+        .filter(DecodedInstruction.class::isInstance)
+        .map(instruction -> ((DecodedInstruction) instruction).encoding())
         .collect(Collectors.toSet());
     assertThat(seen).isEqualTo(EnumSet.allOf(Encoding.class));
   }

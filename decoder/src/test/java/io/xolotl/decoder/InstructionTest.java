@@ -59,7 +59,8 @@ class InstructionTest {
     assertThat(high.ripRelativeTarget()).hasValue(7);
     var plan = (Classification.ScratchRegister) Classification.of(high, RelocationPolicy.FULL);
     assertThat(plan.value()).isEqualTo(0xffff_fff7L);
-    var above = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"), 0x7_0000_0000L);
+    var above = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"),
+        0x7_0000_0000L);
     assertThat(((Classification.ScratchRegister) Classification.of(above, RelocationPolicy.FULL)).value())
         .isEqualTo(7);
   }
@@ -73,7 +74,8 @@ class InstructionTest {
     assertThat(instruction("c3").branchKind()).isEqualTo(BranchKind.NEAR);
     assertThat(instruction("cb").branchKind()).isEqualTo(BranchKind.FAR);
     assertThat(instruction("ff e0").branchTarget()).isEmpty();
-    var xbegin = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("c7f800000000"), 0x7f00_0000_0000L);
+    var xbegin = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("c7f800000000"),
+        0x7f00_0000_0000L);
     assertThat(xbegin.branchTarget()).hasValue(0x7f00_0000_0006L);
   }
 

@@ -16,11 +16,13 @@ import java.util.List;
 public enum Abi {
   /** 64-bit code, which calls the kernel by {@code syscall}. */
   X86_64(8, 0x33, 0x7fff_ffff_f000L, new byte[]{0x0f, 0x05}, 0xc000_003e, 9, 11, 56, 58, 157, 219,
-      List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.R10, UserRegister.R8, UserRegister.R9)),
+      List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.R10, UserRegister.R8,
+          UserRegister.R9)),
 
   /** 32-bit code, which calls the kernel by {@code int 0x80}; the numbers are those of syscall_32.tbl. */
   I386(4, 0x23, 0xffff_e000L, new byte[]{(byte) 0xcd, (byte) 0x80}, 0x4000_0003, 192, 91, 120, 190, 172, 0,
-      List.of(UserRegister.RBX, UserRegister.RCX, UserRegister.RDX, UserRegister.RSI, UserRegister.RDI, UserRegister.RBP));
+      List.of(UserRegister.RBX, UserRegister.RCX, UserRegister.RDX, UserRegister.RSI, UserRegister.RDI,
+          UserRegister.RBP));
 
   // The kernel's __USER_DS, and what Xen adds to the selectors of paravirtualized guests (FLAT_RING3_CS64 and
   // others).

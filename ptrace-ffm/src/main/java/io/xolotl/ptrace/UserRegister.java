@@ -13,7 +13,8 @@ public enum UserRegister {
    */
   ORIG_RAX, RIP, CS, RFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS;
 
-  private static final UserRegister[] BY_HARDWARE_NUMBER = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10,
+  private static final UserRegister[] BY_HARDWARE_NUMBER = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9,
+      R10,
       R11, R12, R13, R14, R15};
 
   /**

@@ -312,7 +312,8 @@ class LaunchTest {
 
   @Test
   void whatCannotBeSetUpIsRefused() {
-    assertRefused(request("/bin/true").withDirectory(directory.resolve("missing")), "missing is no directory");
+    assertRefused(request("/bin/true").withDirectory(directory.resolve("missing")),
+        "missing is no directory");
     assertRefused(LaunchRequest.of(List.of("/bin/true")).withStreams(
         new Stream.File(directory.resolve("missing"), false), NOTHING, NOTHING), "missing cannot be read");
     assertRefused(LaunchRequest.of(List.of("/bin/true")).withStreams(NOTHING,

@@ -36,7 +36,8 @@ class ThreadStateTest {
       Map.entry(UserRegister.RBP, 32), Map.entry(UserRegister.RBX, 40), Map.entry(UserRegister.R11, 48),
       Map.entry(UserRegister.R10, 56), Map.entry(UserRegister.R9, 64), Map.entry(UserRegister.R8, 72),
       Map.entry(UserRegister.RAX, 80), Map.entry(UserRegister.RCX, 88), Map.entry(UserRegister.RDX, 96),
-      Map.entry(UserRegister.RSI, 104), Map.entry(UserRegister.RDI, 112), Map.entry(UserRegister.ORIG_RAX, 120),
+      Map.entry(UserRegister.RSI, 104), Map.entry(UserRegister.RDI, 112),
+      Map.entry(UserRegister.ORIG_RAX, 120),
       Map.entry(UserRegister.RIP, 128), Map.entry(UserRegister.CS, 136), Map.entry(UserRegister.RFLAGS, 144),
       Map.entry(UserRegister.RSP, 152), Map.entry(UserRegister.SS, 160), Map.entry(UserRegister.FS_BASE, 168),
       Map.entry(UserRegister.GS_BASE, 176), Map.entry(UserRegister.DS, 184), Map.entry(UserRegister.ES, 192),
@@ -68,17 +69,21 @@ class ThreadStateTest {
     registers.rsp(2);
     registers.rax(3);
     registers.rflags(4);
-    assertThat(List.of(registers.get(UserRegister.RIP), registers.get(UserRegister.RSP), registers.get(UserRegister.RAX),
+    assertThat(List.of(registers.get(UserRegister.RIP), registers.get(UserRegister.RSP),
+        registers.get(UserRegister.RAX),
         registers.get(UserRegister.RFLAGS))).containsExactly(1L, 2L, 3L, 4L);
-    var arguments = List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.RCX, UserRegister.R8, UserRegister.R9);
+    var arguments = List.of(UserRegister.RDI, UserRegister.RSI, UserRegister.RDX, UserRegister.RCX,
+        UserRegister.R8, UserRegister.R9);
     for (int i = 0; i < 6; i++) {
       registers.argument(i, 100 + i);
       assertThat(registers.get(arguments.get(i))).isEqualTo(100 + i).isEqualTo(registers.argument(i));
     }
     assertThatThrownBy(() -> registers.argument(6)).isInstanceOf(IllegalArgumentException.class);
     // Intel SDM volume 2, table 2-2.
-    var order = List.of(UserRegister.RAX, UserRegister.RCX, UserRegister.RDX, UserRegister.RBX, UserRegister.RSP, UserRegister.RBP,
-        UserRegister.RSI, UserRegister.RDI, UserRegister.R8, UserRegister.R9, UserRegister.R10, UserRegister.R11, UserRegister.R12,
+    var order = List.of(UserRegister.RAX, UserRegister.RCX, UserRegister.RDX, UserRegister.RBX,
+        UserRegister.RSP, UserRegister.RBP,
+        UserRegister.RSI, UserRegister.RDI, UserRegister.R8, UserRegister.R9, UserRegister.R10,
+        UserRegister.R11, UserRegister.R12,
         UserRegister.R13, UserRegister.R14, UserRegister.R15);
     for (int i = 0; i < 16; i++) {
       assertThat(UserRegister.general(i)).isEqualTo(order.get(i));

@@ -15,8 +15,9 @@ public enum HandlerContext {
   INTERRUPT,
 
   /**
-   * On the session's executor, by default in a thread of its own for each hit. The handler may block; only the
-   * thread that hit the probe stays stopped, others hit it, run the same handler at the same time and go on.
+   * On the session's executor, by default in a thread of its own for each hit. The handler may block; only
+   * the thread that hit the probe stays stopped, others hit it, run the same handler at the same time and go
+   * on.
    *
    * <p>When the JVM exits, one that does not return even when it is
    * {@linkplain ProbeHandler#onHit interrupted} is abandoned: its thread goes on as if the handler had not

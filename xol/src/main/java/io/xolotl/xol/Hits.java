@@ -1,7 +1,6 @@
 package io.xolotl.xol;
 
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
@@ -9,6 +8,7 @@ import io.xolotl.ptrace.ThreadGoneException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.SystemCalls;
 import io.xolotl.xol.site.Site;

@@ -84,7 +84,9 @@ public final class ProbeRequest {
     return condition;
   }
 
-  /** {@return how many errors of the handler and the condition end the probe, at least 1; empty if none do} */
+  /**
+   * {@return how many errors of the handler and the condition end the probe, at least 1; empty if none do}
+   */
   public OptionalLong errorLimit() {
     return errorLimit == NO_LIMIT ? OptionalLong.empty() : OptionalLong.of(errorLimit);
   }

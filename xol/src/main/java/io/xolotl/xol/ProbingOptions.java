@@ -34,8 +34,8 @@ public final class ProbingOptions {
 
   /**
    * {@return what runs handlers in {@link HandlerContext#TASK}} It must not run them in the thread that hands
-   * them over. A handler that is waited for for a second is {@linkplain ProbeHandler#onHit interrupted} there,
-   * and the flag is cleared behind it.
+   * them over. A handler that is waited for for a second is {@linkplain ProbeHandler#onHit interrupted}
+   * there, and the flag is cleared behind it.
    */
   public Executor taskExecutor() {
     return taskExecutor;

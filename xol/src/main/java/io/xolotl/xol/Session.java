@@ -256,7 +256,8 @@ final class Session {
   }
 
   /** Those that a user has limited to threads which do not exist. */
-  private Set<Probe> refuseWithoutThread(Collection<Probe> probes, BiConsumer<Probe, ProbeException> refused) {
+  private Set<Probe> refuseWithoutThread(Collection<Probe> probes,
+      BiConsumer<Probe, ProbeException> refused) {
     var without = new HashSet<Probe>();
     Set<Integer> known = null;
     for (Probe probe : probes) {

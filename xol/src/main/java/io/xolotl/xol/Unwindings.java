@@ -1,7 +1,7 @@
 package io.xolotl.xol;
 
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.WaitingProbes.Follower;
 import io.xolotl.xol.elf.NonlocalExit;
 import java.util.ArrayList;

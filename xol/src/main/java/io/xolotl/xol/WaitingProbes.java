@@ -202,7 +202,8 @@ final class WaitingProbes {
       try {
         follower.action().run();
       } catch (Throwable e) {
-        // A user's, and perhaps in a language without checked exceptions. The others, and those who wait, are told all the same.
+        // A user's, and perhaps in a language without checked exceptions. The others, and those who wait,
+        // are told all the same.
         LOGGER.log(System.Logger.Level.ERROR, "what follows the modules of " + process + " failed", e);
       }
     }

@@ -139,7 +139,8 @@ class EndingTest {
           throw new OutOfMemoryError("unable to create native thread");
         });
     ProbedProcess process = ProbedProcess.attach(target.pid(), options);
-    Probe probe = process.register(ProbeRequest.at("forever", "work", hit -> {}).inContext(HandlerContext.TASK));
+    Probe probe = process
+        .register(ProbeRequest.at("forever", "work", hit -> {}).inContext(HandlerContext.TASK));
     target.send("go");
     Await.until(() -> probe.hits() > 20, () -> "hits " + probe.hits());
     closing(process).get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);

@@ -66,8 +66,10 @@ class FollowTest {
     try (TargetProcess target = TargetProcess.start(FORKER, "fork")) {
       Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("work_push")));
       try (ProbedProcess process = ProbedProcess.attach(target.pid(), following(listener))) {
-        List<Probe> probes = process.register(List.of(ProbeRequest.at(target.address("work_push"), count).inContext(
-            context), ProbeRequest.at("forker", "work_helper", count),
+        List<Probe> probes = process.register(List.of(
+            ProbeRequest.at(target.address("work_push"), count).inContext(
+                context),
+            ProbeRequest.at("forker", "work_helper", count),
             ProbeRequest.at(target.address("work_rip_load"), hit -> {
               throw new AssertionError("unregistered before");
             })));

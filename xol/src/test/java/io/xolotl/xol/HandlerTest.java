@@ -189,7 +189,8 @@ class HandlerTest {
       throws Exception {
     var kept = new LinkedBlockingQueue<ProbeHit>();
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe probe = process.register(ProbeRequest.at("forever", "work", kept::add).inContext(HandlerContext.TASK));
+      Probe probe = process
+          .register(ProbeRequest.at("forever", "work", kept::add).inContext(HandlerContext.TASK));
       target.send("go");
       ProbeHit hit = kept.poll(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
       probe.unregister();

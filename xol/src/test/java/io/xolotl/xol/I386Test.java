@@ -106,7 +106,8 @@ class I386Test {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
       for (String site : sites) {
         try {
-          register(process, at(target, site).inContext(context), forced).ifPresent(probe -> probes.put(site, probe));
+          register(process, at(target, site).inContext(context), forced)
+              .ifPresent(probe -> probes.put(site, probe));
         } catch (ProbeException e) {
           refused.put(site, e.refusal().orElseThrow(() -> e));
         }

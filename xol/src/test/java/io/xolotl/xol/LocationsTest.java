@@ -201,7 +201,8 @@ class LocationsTest {
       "main.Map[go.shape.int]", "operator+1", "operator", "operator+0x1", "f@8", "f", "a b", "a+0x10", "c:d"})
   void namesWithSeparators(String name) {
     try (ProbedProcess process = attached(names)) {
-      ModuleFunction function = process.functions("names").stream().filter(each -> each.names().contains(name))
+      ModuleFunction function = process.functions("names").stream()
+          .filter(each -> each.names().contains(name))
           .findFirst().orElseThrow();
       assertThat(address(process, "names:" + name)).isEqualTo(function.address());
       assertThat(address(process, "names:" + name + "+1")).isEqualTo(

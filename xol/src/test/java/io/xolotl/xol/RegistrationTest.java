@@ -33,7 +33,8 @@ class RegistrationTest {
     Aftermath before = Aftermath.expectedOf(target.pid(),
         List.of(target.address("work_push"), target.address("work_mov")));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe first = process.register(ProbeRequest.at(target.address("work_push"), hit -> {}).inContext(context));
+      Probe first = process
+          .register(ProbeRequest.at(target.address("work_push"), hit -> {}).inContext(context));
       target.send("go");
       Await.until(() -> first.hits() > 0, () -> "the threads never hit");
       var handled = new AtomicLong();

@@ -75,10 +75,11 @@ class RequestsTest {
       int other = (int) ProcessHandle.current().pid();
       for (int stranger : List.of(0, -1, other, Integer.MAX_VALUE)) {
         ProbeRequest request = ProbeRequest.at(site, _ -> {}).inThreads(Set.of(target.pid(), stranger));
-        assertThatThrownBy(() -> process.register(request)).isInstanceOfSatisfying(ProbeException.class, e -> {
-          assertThat(e.reason()).isEqualTo(ProbeException.Reason.NO_SUCH_THREAD);
-          assertThat(e).hasMessage("process " + target.pid() + " has no thread " + stranger);
-        });
+        assertThatThrownBy(() -> process.register(request)).isInstanceOfSatisfying(ProbeException.class,
+            e -> {
+              assertThat(e.reason()).isEqualTo(ProbeException.Reason.NO_SUCH_THREAD);
+              assertThat(e).hasMessage("process " + target.pid() + " has no thread " + stranger);
+            });
         Registration some = process.registerPossible(
             List.of(request, ProbeRequest.at(site, _ -> {}).inThreads(Set.copyOf(process.threadIds()))));
         assertThat(some.probes()).hasSize(1);
@@ -175,7 +176,8 @@ class RequestsTest {
 
   /** The engine's own failures are no errors of the user's. */
   @Test
-  void whatTheEngineCannotDoDoesNotCount(@RunsFixture(value = CALLS, args = {"1", "100"}) TargetProcess target) {
+  void whatTheEngineCannotDoDoesNotCount(
+      @RunsFixture(value = CALLS, args = {"1", "100"}) TargetProcess target) {
     var errors = new ConcurrentLinkedQueue<Throwable>();
     try (ProbedProcess process = ProbedProcess.attach(target.pid(),
         ProbingOptions.defaults().withErrorListener((_, thrown) -> errors.add(thrown)))) {
@@ -188,7 +190,8 @@ class RequestsTest {
           ReturnProbeRequest.of(new ProbeLocation.Symbol("calls", "work", 0), _ -> true, (_, _) -> {})
               .withErrorLimit(3));
       Probe mends = process.register(
-          ProbeRequest.at("calls", "work", hit -> hit.registers().rsp(hit.registers().get(UserRegister.R11))));
+          ProbeRequest.at("calls", "work",
+              hit -> hit.registers().rsp(hit.registers().get(UserRegister.R11))));
       target.send("go");
       target.awaitOk();
       assertThat(probe.calls()).isEqualTo(100);

@@ -2,8 +2,8 @@ package io.xolotl.xol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Technique;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.lab.Await;

@@ -141,7 +141,8 @@ class SignalsTest {
       throws Exception {
     Aftermath before = Aftermath.expectedOf(target.pid(), List.of(target.address("the_syscall")));
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe probe = process.register(ProbeRequest.at(target.address("the_syscall"), hit -> {}).inContext(context));
+      Probe probe = process
+          .register(ProbeRequest.at(target.address("the_syscall"), hit -> {}).inContext(context));
       target.send("go");
       String calls = target.awaitLine("calls ");
       assertThat("calls " + probe.hits()).isEqualTo(calls);

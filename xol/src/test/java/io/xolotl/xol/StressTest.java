@@ -8,8 +8,8 @@ import io.xolotl.lab.Await;
 import io.xolotl.lab.ProcFs;
 import io.xolotl.lab.TargetProcess;
 import io.xolotl.ptrace.IdleCpus;
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.TracerAffinity;
+import io.xolotl.ptrace.UserRegister;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -123,7 +123,8 @@ class StressTest {
       Aftermath before = Aftermath.expectedOf(target.pid(), LABELS.stream().map(target::address).toList());
       try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
         Probe stays = process.register(
-            ProbeRequest.at(target.address(LABELS.get(random.nextInt(4))), hit -> {}).inContext(context(random)));
+            ProbeRequest.at(target.address(LABELS.get(random.nextInt(4))), hit -> {})
+                .inContext(context(random)));
         target.send("go");
         disturb(random, target, false);
         target.awaitOk();

@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.fixtures.FixtureProgram;
 import io.xolotl.fixtures.RunsFixture;

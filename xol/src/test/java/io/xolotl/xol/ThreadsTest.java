@@ -45,7 +45,8 @@ class ThreadsTest {
   void newThreadsShareAllProbesFromTheirFirstInstructionOn(HandlerContext context,
       @RunsFixture(value = SPAWNER, args = "4") TargetProcess target) throws Exception {
     try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
-      Probe entry = process.register(ProbeRequest.at("spawner", "thread_entry", hit -> {}).inContext(context));
+      Probe entry = process
+          .register(ProbeRequest.at("spawner", "thread_entry", hit -> {}).inContext(context));
       Probe last = process.register(ProbeRequest.at("spawner", "thread_ret", hit -> {}).inContext(context));
       target.send("go");
       Await.until(() -> last.hits() > 2_000, () -> "hits " + last.hits());

@@ -183,7 +183,8 @@ class UsersTest {
         assertThat(seenByThread).isEmpty();
         // The argument's low bit.
         Probe odd = process.register(ProbeRequest.at(work, hit -> assertThat(hit.registers().argument(0) & 1)
-            .isEqualTo(1)).inContext(context).onlyIf(registers -> (registers.get(UserRegister.RDI) & 1) == 1));
+            .isEqualTo(1)).inContext(context)
+            .onlyIf(registers -> (registers.get(UserRegister.RDI) & 1) == 1));
         Probe failing = process.register(ProbeRequest.at(work, hit -> {
           throw new AssertionError("must not be asked");
         }).inContext(context).onlyIf(registers -> {

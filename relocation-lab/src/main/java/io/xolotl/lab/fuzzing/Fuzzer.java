@@ -1,7 +1,7 @@
 package io.xolotl.lab.fuzzing;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import io.xolotl.lab.fuzzing.FuzzReport.Tally;
 import io.xolotl.lab.generation.CaseGenerator;
 import io.xolotl.lab.generation.Simplifier;
@@ -153,7 +153,8 @@ public final class Fuzzer {
   }
 
   private static DecodedInstruction firstInstruction(Case subject) {
-    if (Decoder.forThisCpu().decode(subject.code(), subject.address()) instanceof DecodedInstruction instruction) {
+    if (Decoder.forThisCpu().decode(subject.code(),
+        subject.address()) instanceof DecodedInstruction instruction) {
       return instruction;
     }
     throw new IllegalStateException("not a valid instruction was drawn: " + subject);

@@ -1,8 +1,8 @@
 package io.xolotl.lab.generation;
 
 import io.xolotl.decoder.BranchKind;
-import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.lab.oracle.Case;
@@ -205,7 +205,8 @@ public final class CaseGenerator {
   }
 
   /** An indirect branch goes to the exit or to an int3, if its register or its memory is one of those. */
-  private static MachineState aimBranch(DecodedInstruction instruction, MachineState state, RandomGenerator random) {
+  private static MachineState aimBranch(DecodedInstruction instruction, MachineState state,
+      RandomGenerator random) {
     long target = random.nextInt(6) == 0
         ? StateGenerator.number(random)
         : instruction.nextAddress() + (random.nextBoolean() ? 0 : EXIT_BYTES + random.nextInt(0x40));

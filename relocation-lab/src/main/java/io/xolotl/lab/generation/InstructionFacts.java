@@ -1,7 +1,7 @@
 package io.xolotl.lab.generation;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.lab.oracle.MachineState;

@@ -1,8 +1,8 @@
 package io.xolotl.lab.generation;
 
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.DecodedInstruction;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;

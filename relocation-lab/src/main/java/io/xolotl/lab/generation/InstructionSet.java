@@ -1,8 +1,8 @@
 package io.xolotl.lab.generation;
 
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Encoding;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.generation.Form.Kind;
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;

@@ -1,7 +1,7 @@
 package io.xolotl.lab.oracle;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;

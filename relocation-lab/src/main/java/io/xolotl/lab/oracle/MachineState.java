@@ -32,7 +32,8 @@ public final class MachineState {
   /**
    * Everything zero, except that rsp is in the middle of {@link Region#STACK}.
    */
-  public static final MachineState PLAIN = new MachineState(plainRegisters(), 0, 0, 0, VectorRegisters.INITIAL,
+  public static final MachineState PLAIN = new MachineState(plainRegisters(), 0, 0, 0,
+      VectorRegisters.INITIAL,
       Map.of());
 
   private final long[] general;

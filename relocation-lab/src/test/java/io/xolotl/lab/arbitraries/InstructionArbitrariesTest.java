@@ -3,9 +3,9 @@ package io.xolotl.lab.arbitraries;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Encoding;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.generation.CaseGenerator;
 import io.xolotl.lab.generation.InstructionGenerator;
 import io.xolotl.lab.generation.Simplifier;

@@ -2,8 +2,8 @@ package io.xolotl.lab.oracle;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import io.xolotl.lab.arbitraries.InstructionArbitraries;
 import java.util.Arrays;
 import java.util.List;

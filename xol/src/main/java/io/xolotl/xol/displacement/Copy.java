@@ -1,6 +1,7 @@
 package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Emulation.Call;
 import io.xolotl.decoder.Emulation.ConditionalJump;
@@ -14,13 +15,12 @@ import io.xolotl.decoder.Emulation.PopFlags;
 import io.xolotl.decoder.Emulation.PushFlags;
 import io.xolotl.decoder.Emulation.PushRegister;
 import io.xolotl.decoder.Emulation.Return;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.ptrace.ProcessMemory;
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.code.Lease;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Detour;
@@ -51,7 +51,8 @@ public final class Copy {
   /** What that register must hold. */
   private final long scratchValue;
 
-  private Copy(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease, @Nullable UserRegister scratch,
+  private Copy(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease,
+      @Nullable UserRegister scratch,
       long scratchValue) {
     this.instruction = instruction;
     this.effect = effect;

@@ -1,6 +1,7 @@
 package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Emulation.Call;
 import io.xolotl.decoder.Emulation.ConditionalJump;
@@ -14,7 +15,6 @@ import io.xolotl.decoder.Emulation.PopFlags;
 import io.xolotl.decoder.Emulation.PushFlags;
 import io.xolotl.decoder.Emulation.PushRegister;
 import io.xolotl.decoder.Emulation.Return;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.xol.code.CodeArea;
@@ -67,7 +67,8 @@ public final class Displacements {
   }
 
   /** What is emulated needs a copy for rare cases only, and does without where seccomp allows none. */
-  private @Nullable Emulated emulated(DecodedInstruction instruction, Emulation effect, boolean wantsFallback) {
+  private @Nullable Emulated emulated(DecodedInstruction instruction, Emulation effect,
+      boolean wantsFallback) {
     if (!wantsFallback) {
       return new Emulated(effect, instruction, null, false);
     }

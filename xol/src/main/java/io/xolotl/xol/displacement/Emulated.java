@@ -1,7 +1,7 @@
 package io.xolotl.xol.displacement;
 
-import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.xol.code.Lease;

@@ -1,14 +1,14 @@
 package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.BranchSource;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Gpr;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.LoopKind;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.UserRegister;
 
 /**
  * Computes what an instruction does from a thread's saved registers. Those of 32-bit code are the lower
@@ -159,7 +159,8 @@ final class Emulator {
     return switch (source) {
       case BranchSource.Register _ -> true;
       case BranchSource.Memory operand -> !isChecked(registers, address(operand, registers), width / 8)
-          && (width == 64 || registers.get(UserRegister.DS) == FLAT && registers.get(UserRegister.ES) == FLAT);
+          && (width == 64
+              || registers.get(UserRegister.DS) == FLAT && registers.get(UserRegister.ES) == FLAT);
     };
   }
 

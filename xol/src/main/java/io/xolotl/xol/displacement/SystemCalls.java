@@ -2,8 +2,8 @@ package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.ptrace.Abi;
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
 
@@ -33,7 +33,9 @@ public final class SystemCalls {
     Registers registers = tracee.registers();
     Abi abi = Abi.of(registers);
     boolean longMode = abi == Abi.X86_64;
-    long argument = longMode ? registers.get(UserRegister.RDI) : registers.get(UserRegister.RBX) & 0xffff_ffffL;
+    long argument = longMode
+        ? registers.get(UserRegister.RDI)
+        : registers.get(UserRegister.RBX) & 0xffff_ffffL;
     int number = (int) registers.rax();
     if (number == SYS_CLONE3) {
       // struct clone_args begins with the flags.

@@ -48,8 +48,9 @@ final class ErrnoFunctions {
       case 0 -> throw new SymbolException(Reason.SYMBOL_NOT_FOUND,
           "no module has a function " + NAME + ", which says where the errno of a C library is");
       case 1 -> found.getFirst();
-      default -> throw new SymbolException(Reason.SYMBOL_AMBIGUOUS, "there are " + found.size() + " functions "
-          + NAME + ", each of another C library, and nothing shows which of them the function belongs to");
+      default ->
+        throw new SymbolException(Reason.SYMBOL_AMBIGUOUS, "there are " + found.size() + " functions "
+            + NAME + ", each of another C library, and nothing shows which of them the function belongs to");
     };
   }
 
@@ -58,7 +59,8 @@ final class ErrnoFunctions {
       List<Long> addresses = file.symbols().named(NAME).stream().filter(SymbolEntry::isFunction)
           .map(SymbolEntry::address).distinct().toList();
       if (addresses.size() == 1) {
-        file.instances().stream().filter(which).forEach(module -> found.add(module.bias() + addresses.getFirst()));
+        file.instances().stream().filter(which)
+            .forEach(module -> found.add(module.bias() + addresses.getFirst()));
       }
     } catch (SymbolException e) {
       Reading.check();

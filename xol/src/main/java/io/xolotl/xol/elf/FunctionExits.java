@@ -1,9 +1,9 @@
 package io.xolotl.xol.elf;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Emulation;
 import io.xolotl.decoder.Gpr;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
@@ -101,7 +101,8 @@ final class FunctionExits {
     return parts.stream().anyMatch(part -> part.start() <= address && address < part.end());
   }
 
-  private void look(DecodedInstruction instruction, Deque<DecodedInstruction> before, UnwindTable.Range part) {
+  private void look(DecodedInstruction instruction, Deque<DecodedInstruction> before,
+      UnwindTable.Range part) {
     understood &= code.fits(source, instruction);
     Optional<Emulation> effect = effect(instruction);
     switch (instruction.category()) {

@@ -1,7 +1,7 @@
 package io.xolotl.xol.elf;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import java.lang.ref.SoftReference;
 import java.util.ArrayList;
 import java.util.Arrays;

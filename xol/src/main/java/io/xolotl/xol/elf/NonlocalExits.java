@@ -1,7 +1,7 @@
 package io.xolotl.xol.elf;
 
-import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;

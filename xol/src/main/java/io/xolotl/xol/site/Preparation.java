@@ -1,9 +1,9 @@
 package io.xolotl.xol.site;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
@@ -170,7 +170,8 @@ public final class Preparation {
   }
 
   /** Finds or makes the site of an instruction whose prefix is in front of another that starts there. */
-  private Site guard(Place place, DecodedInstruction around, List<MemoryMapping> mappings, LongMap<Site> fresh) {
+  private Site guard(Place place, DecodedInstruction around, List<MemoryMapping> mappings,
+      LongMap<Site> fresh) {
     long address = around.address();
     Site known = siteAt(address, fresh);
     if (known != null) {
@@ -322,7 +323,8 @@ public final class Preparation {
   }
 
   /** Decides how an instruction is executed, and takes its slot. */
-  private Site displace(DecodedInstruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
+  private Site displace(DecodedInstruction instruction, MemoryMapping mapping, byte[] code,
+      RelocationPolicy policy,
       Optional<Technique> forced) {
     long address = instruction.address();
     Classification classification = Classification.of(instruction, policy);
@@ -356,7 +358,8 @@ public final class Preparation {
     return site;
   }
 
-  private static SiteException notApplicable(DecodedInstruction instruction, Technique forced, Technique natural) {
+  private static SiteException notApplicable(DecodedInstruction instruction, Technique forced,
+      Technique natural) {
     return new SiteException(Reason.TECHNIQUE_NOT_APPLICABLE, instruction.address(),
         "'" + instruction.text() + "' at " + SiteException.hex(instruction.address())
             + " cannot be executed by technique " + forced + "; the engine would choose " + natural);

@@ -1,10 +1,10 @@
 package io.xolotl.xol.site;
 
 import io.xolotl.decoder.Classification;
+import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Emulation.IndirectJump;
 import io.xolotl.decoder.Emulation.Jump;
 import io.xolotl.decoder.Emulation.Return;
-import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;

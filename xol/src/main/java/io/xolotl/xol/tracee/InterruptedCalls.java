@@ -2,9 +2,9 @@ package io.xolotl.xol.tracee;
 
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessStatus;
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.code.TracerThread;
 
 /**

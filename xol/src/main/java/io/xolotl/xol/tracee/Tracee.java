@@ -2,11 +2,11 @@ package io.xolotl.xol.tracee;
 
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.ProcessMemory;
-import io.xolotl.ptrace.UserRegister;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.TracedThread;
+import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.code.Lease;
 import io.xolotl.xol.code.TracerThread;
 import java.util.ArrayDeque;
@@ -50,8 +50,10 @@ public final class Tracee {
   /** No signal has this number. */
   private static final int NOT_SETTLED = -1;
 
-  private static final Set<UserRegister> REGISTERS_32 = EnumSet.of(UserRegister.RAX, UserRegister.RBX, UserRegister.RCX,
-      UserRegister.RDX, UserRegister.RSI, UserRegister.RDI, UserRegister.RBP, UserRegister.RSP, UserRegister.RIP, UserRegister.RFLAGS);
+  private static final Set<UserRegister> REGISTERS_32 = EnumSet.of(UserRegister.RAX, UserRegister.RBX,
+      UserRegister.RCX,
+      UserRegister.RDX, UserRegister.RSI, UserRegister.RDI, UserRegister.RBP, UserRegister.RSP,
+      UserRegister.RIP, UserRegister.RFLAGS);
 
   private final TracedThread thread;
   private final Registers registers = new Registers();

@@ -2,8 +2,8 @@ package io.xolotl.xol.displacement;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.MachineMode;
 import java.io.IOException;
 import java.io.InputStream;
