@@ -193,7 +193,7 @@ final class Hits {
       if (!tracee.isInCopy()) {
         tracee.release();
       }
-      statistics.hit(hit.handlers(), System.nanoTime() - hit.seenAt());
+      statistics.hit(hit.handlers(), System.nanoTime() - hit.stoppedAt());
       // Also where a request has failed: a session that closes waits for nothing else.
       session.hitFinished();
     }

@@ -89,6 +89,11 @@ public final class ProbeHit {
     return handlers;
   }
 
+  /** The same as {@link #seenAt}, for the engine, also when all handlers have returned. */
+  long stoppedAt() {
+    return seenAt;
+  }
+
   /** A thread has hit a site, with these probes. */
   void arrive(Site hit, Probe[] probes) {
     seenAt = System.nanoTime();

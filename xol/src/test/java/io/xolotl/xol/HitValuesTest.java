@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -234,6 +235,23 @@ class HitValuesTest {
       target.send("go");
       assertThat(target.awaitLine("result ")).isEqualTo("result -42");
       assertThat(seen).containsExactly(result);
+    }
+  }
+
+  /** What somebody keeps of a hit says nothing behind its handler, where it would be of another hit. */
+  @Test
+  void aHitIsOverBehindItsHandler(@RunsFixture(value = CALLS, args = {"1", "1"}) TargetProcess target) {
+    var kept = new ConcurrentLinkedQueue<ProbeHit>();
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      process.register(ProbeRequest.at("calls", "work", kept::add));
+      target.send("go");
+      target.awaitOk();
+    }
+    ProbeHit hit = kept.element();
+    for (ThrowingCallable use : List.<ThrowingCallable>of(hit::seenAt, hit::caller, hit::registers,
+        hit::returnValue, () -> hit.string(0, 1), () -> hit.failFunction(0, 1))) {
+      assertThatThrownBy(use).isInstanceOf(NullPointerException.class)
+          .hasMessage("a hit is valid only until its handler returns");
     }
   }
 
