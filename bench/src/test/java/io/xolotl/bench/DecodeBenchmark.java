@@ -7,7 +7,9 @@ import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Outcome;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.ScratchRegister;
 import io.xolotl.fixtures.FixtureProgram;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -54,7 +56,7 @@ public class DecodeBenchmark {
   private byte[] code = {};
   private final int[] offsets = new int[INSTRUCTIONS];
   private final int[] lengths = new int[INSTRUCTIONS];
-  private List<Classification.ScratchRegister> copies = List.of();
+  private List<ScratchRegister> copies = List.of();
   private Decoder decoder = Decoder.forThisCpu();
   private @Nullable CodeCursor cursor;
   private @Nullable CodeCursor zydisCursor;
@@ -99,11 +101,13 @@ public class DecodeBenchmark {
     copies = Stream.generate(() -> relative(decoder)).flatMap(List::stream).limit(INSTRUCTIONS).toList();
   }
 
-  private List<Classification.ScratchRegister> relative(Decoder decoder) {
+  private List<ScratchRegister> relative(Decoder decoder) {
     return Arrays.stream(offsets)
         .mapToObj(offset -> decoder.classify(code, offset, 15, offset, RelocationPolicy.FULL))
-        .filter(Classification.ReDisplace.class::isInstance).map(Classification.ReDisplace.class::cast)
-        .flatMap(classification -> classification.alternative().stream()).toList();
+        .flatMap(classification -> classification instanceof Classification.Accept(Effect.RipRelative relative)
+            ? relative.alternative().stream()
+            : Stream.empty())
+        .toList();
   }
 
   /** The control. */
@@ -209,7 +213,7 @@ public class DecodeBenchmark {
   @OperationsPerInvocation(INSTRUCTIONS)
   public long relocate() {
     long sum = 0;
-    for (Classification.ScratchRegister copy : copies) {
+    for (ScratchRegister copy : copies) {
       sum += copy.bytes().length;
     }
     return sum;

@@ -1,8 +1,6 @@
 package io.xolotl.cli;
 
 import io.xolotl.decoder.Classification;
-import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.Technique;
@@ -30,12 +28,9 @@ final class ClassificationSummary {
     this.code = code;
   }
 
-  void add(Decoding decoding, Classification classification) {
+  void add(Classification classification) {
     instructions++;
-    if (decoding instanceof DecodedInstruction instruction) {
-      Technique.chosenFor(instruction, classification)
-          .ifPresent(technique -> techniques[technique.ordinal()]++);
-    }
+    Technique.chosenFor(classification).ifPresent(technique -> techniques[technique.ordinal()]++);
     outcomes[classification.outcome().ordinal()]++;
     if (classification instanceof Classification.Refuse(Refusal reason)) {
       refusals[reason.ordinal()]++;

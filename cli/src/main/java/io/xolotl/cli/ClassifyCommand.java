@@ -125,7 +125,7 @@ final class ClassifyCommand implements Callable<Integer> {
     xolotl.shell().print(out -> {
       if (summary) {
         var counts = new ClassificationSummary(Input.size(code), input.size());
-        sweep(decoder, code, (decoding, _, classification) -> counts.add(decoding, classification));
+        sweep(decoder, code, (_, _, classification) -> counts.add(classification));
         counts.write(out, String.valueOf(file), json);
       } else if (json) {
         var document = new JsonWriter(out).beginObject().name("instructions").beginArray();

@@ -1,12 +1,8 @@
 package io.xolotl.cli;
 
 import io.xolotl.decoder.Classification;
-import io.xolotl.decoder.Classification.Copy;
-import io.xolotl.decoder.Classification.Emulate;
-import io.xolotl.decoder.Classification.FixUp;
-import io.xolotl.decoder.Classification.ReDisplace;
-import io.xolotl.decoder.Classification.ScratchRegister;
 import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.lab.oracle.Displacer;
@@ -54,9 +50,10 @@ record ProbeDisplacer(Technique technique) implements Displacer {
       switch (classification) {
         case Classification.Refuse(var reason) ->
           refusals.put(address, new Refusal(Kind.REFUSED, reason.description()));
-        case Copy _, ReDisplace _, ScratchRegister _, FixUp _ when technique == Technique.EMULATED ->
+        case Classification.Accept accepted when technique == Technique.EMULATED
+            && accepted.outcome() != Outcome.EMULATE ->
           refusals.put(address, new Refusal(Kind.NOT_APPLICABLE, "the instruction is not emulated"));
-        case Copy _, ReDisplace _, ScratchRegister _, FixUp _, Emulate _ ->
+        case Classification.Accept _ ->
           requests.add(ProbeRequest.at(address, hit -> {}).trustingBoundary().with(technique));
       }
     }

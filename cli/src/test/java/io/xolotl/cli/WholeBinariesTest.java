@@ -116,7 +116,7 @@ class WholeBinariesTest {
       refusals.merge(reason, 1L, Long::sum);
     }
     if (decoding instanceof DecodedInstruction instruction) {
-      Technique.chosenFor(instruction, classification)
+      Technique.chosenFor(classification)
           .ifPresent(technique -> techniques.merge(technique, 1L, Long::sum));
       shapes.computeIfAbsent(shape(instruction),
           _ -> new Shape(decoding.address() - range.address() + range.offset())).count++;

@@ -1,7 +1,5 @@
 package io.xolotl.decoder;
 
-import java.util.Optional;
-
 /** What happens to an instruction that is moved out of line. */
 public sealed interface Classification {
 
@@ -23,103 +21,15 @@ public sealed interface Classification {
   /** {@return which of the six this is} */
   Outcome outcome();
 
-  /** The bytes are copied unchanged. */
-  record Copy() implements Classification {
-    @Override
-    public Outcome outcome() {
-      return Outcome.COPY;
-    }
-  }
-
   /**
-   * The copy's 32-bit displacement, which is relative to the address behind the copy, is rewritten to reach
-   * the same target.
+   * It can be probed.
    *
-   * @param displacementOffset at which byte of the instruction the displacement starts
-   * @param target the absolute address
-   * @param alternative what to do where the target is out of the copy's reach
+   * @param effect what it does
    */
-  record ReDisplace(int displacementOffset, long target, Optional<ScratchRegister> alternative)
-      implements
-        Classification {
+  record Accept(Effect effect) implements Classification {
     @Override
     public Outcome outcome() {
-      return Outcome.RE_DISPLACE;
-    }
-  }
-
-  /**
-   * The copy addresses its memory by a general register that the instruction does not use. The register must
-   * hold {@link #value} when the copy is executed, and get its own value back afterwards, also if the copy
-   * faults.
-   *
-   * @param instruction the original
-   * @param register the register, never rsp or one of r8 to r15
-   */
-  record ScratchRegister(DecodedInstruction instruction, Gpr register) implements Classification {
-    @Override
-    public Outcome outcome() {
-      return Outcome.SCRATCH_REGISTER;
-    }
-
-    /**
-     * The copy that addresses its memory by a register, for any instruction with an operand relative to rip:
-     * also one that is emulated unless its memory access faults.
-     *
-     * @param instruction an instruction
-     * @return empty if it has no such operand, or uses all candidates
-     */
-    public static Optional<ScratchRegister> of(DecodedInstruction instruction) {
-      return instruction.isRipRelative() ? Classifier.scratchRegister(instruction) : Optional.empty();
-    }
-
-    /**
-     * {@return what to load: the address behind the original, cut to 32 bits if the operand is relative to
-     * eip}
-     */
-    public long value() {
-      long next = instruction.nextAddress();
-      return instruction.addressSize() == 32 ? next & 0xffff_ffffL : next;
-    }
-
-    /** {@return the bytes of the copy, as many as the original has} */
-    public byte[] bytes() {
-      return Classifier.withBase(instruction, register);
-    }
-  }
-
-  /**
-   * The effect is computed from the saved registers; nothing is executed out of line.
-   *
-   * @param emulation what it does
-   */
-  record Emulate(Emulation emulation) implements Classification {
-    @Override
-    public Outcome outcome() {
-      return Outcome.EMULATE;
-    }
-  }
-
-  /**
-   * The bytes are copied unchanged, and something is corrected after the copy was executed.
-   *
-   * @param kind what is corrected
-   */
-  record FixUp(Kind kind) implements Classification {
-
-    /** What is to be corrected. */
-    public enum Kind {
-      /** The kernel gets to see, and rcx holds, the address behind the copy; r11 holds rflags. */
-      SYSCALL,
-      /**
-       * {@code int 0x80}, the system call of 32-bit code: the kernel gets to see the address behind the copy.
-       */
-      INT_80
-    }
-
-    @Override
-    public Outcome outcome() {
-      return Outcome.FIX_UP;
+      return effect.outcome();
     }
   }
 

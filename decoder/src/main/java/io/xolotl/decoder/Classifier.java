@@ -1,12 +1,7 @@
 package io.xolotl.decoder;
 
-import io.xolotl.decoder.Classification.Copy;
-import io.xolotl.decoder.Classification.Emulate;
-import io.xolotl.decoder.Classification.FixUp;
-import io.xolotl.decoder.Classification.ReDisplace;
+import io.xolotl.decoder.Classification.Accept;
 import io.xolotl.decoder.Classification.Refuse;
-import io.xolotl.decoder.Classification.ScratchRegister;
-
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -24,8 +19,9 @@ final class Classifier {
       Gpr.RCX,
       Gpr.RBP);
 
-  private static final Classification COPY = new Copy();
-  private static final Classification SKIP = new Emulate(new Emulation.Nop());
+  private static final Classification PLAIN = new Accept(new Effect.Plain());
+  private static final Classification REPEATED = new Accept(new Effect.Repeated());
+  private static final Classification SKIP = new Accept(new Effect.Nop());
 
   /** {@code mov} to a segment register: map 0, opcode 8e, with the register's number in modrm.reg. */
   private static final int MOVE_TO_SEGMENT = 0x8e;
@@ -41,7 +37,7 @@ final class Classifier {
     return switch (instruction.rule()) {
       case Rule.Simple simple -> classify(simple, instruction, policy);
       case Rule.JumpIf(ConditionCode condition) ->
-        branch(instruction, () -> new Emulation.ConditionalJump(condition, instruction.target()));
+        branch(instruction, () -> new Effect.ConditionalJump(condition, instruction.target()));
       case Rule.LoopIf(LoopKind kind) -> loop(instruction, kind);
       case Rule.Never(Refusal reason) -> new Refuse(reason);
     };
@@ -71,31 +67,31 @@ final class Classifier {
       RelocationPolicy policy) {
     int width = instruction.mode().widthBits();
     return switch (rule) {
-      case NOP -> instruction.opcode() == PREFETCHES && instruction.isModrmRegister() ? COPY : SKIP;
+      case NOP -> instruction.opcode() == PREFETCHES && instruction.isModrmRegister() ? PLAIN : SKIP;
       // Opcode 90 with REX.B is xchg with r8, whatever prefix f3 says; Zydis calls it pause all the same.
-      case PAUSE -> instruction.hasRexB() ? COPY : SKIP;
+      case PAUSE -> instruction.hasRexB() ? PLAIN : SKIP;
       case JUMP -> branch(instruction,
           () -> instruction.isRelativeBranch()
-              ? new Emulation.Jump(instruction.target())
-              : new Emulation.IndirectJump(source(instruction), width));
+              ? new Effect.Jump(instruction.target())
+              : new Effect.IndirectJump(source(instruction), width));
       case CALL -> branch(instruction,
           () -> instruction.isRelativeBranch()
-              ? new Emulation.Call(instruction.target(), width)
-              : new Emulation.IndirectCall(source(instruction), width));
+              ? new Effect.Call(instruction.target(), width)
+              : new Effect.IndirectCall(source(instruction), width));
       case RETURN -> returned(instruction);
       case PUSH -> push(instruction, policy);
       case POP -> instruction.firstOperand() instanceof Operand.OfRegister operand
           && operand.register().name().equals("ss")
               ? new Refuse(Refusal.INTERRUPT_SHADOW)
               : relocate(instruction, policy);
-      case PUSH_FLAGS -> new Emulate(new Emulation.PushFlags(instruction.operandSize()));
-      case POP_FLAGS -> new Emulate(new Emulation.PopFlags(instruction.operandSize()));
+      case PUSH_FLAGS -> new Accept(new Effect.PushFlags(instruction.operandSize()));
+      case POP_FLAGS -> new Accept(new Effect.PopFlags(instruction.operandSize()));
       case LOAD_ADDRESS -> loadAddress(instruction);
       case MOVE -> instruction.opcode() == MOVE_TO_SEGMENT && instruction.modrmReg() == SS
           ? new Refuse(Refusal.INTERRUPT_SHADOW)
           : relocate(instruction, policy);
       case SYSCALL -> switch (instruction.mode()) {
-        case LONG_64 -> new FixUp(FixUp.Kind.SYSCALL);
+        case LONG_64 -> new Accept(new Effect.SystemCall(Effect.SystemCall.Kind.SYSCALL));
         // On CPUs that have it in 32-bit code the kernel returns to the vDSO (do_fast_syscall_32 in
         // arch/x86/entry).
         case COMPAT_32 -> new Refuse(Refusal.SYSENTER);
@@ -105,7 +101,7 @@ final class Classifier {
     };
   }
 
-  private static Classification branch(DecodedInstruction instruction, Supplier<Emulation> emulation) {
+  private static Classification branch(DecodedInstruction instruction, Supplier<Effect> emulation) {
     if (instruction.branchKind() == BranchKind.FAR) {
       return new Refuse(Refusal.FAR_BRANCH);
     }
@@ -113,14 +109,14 @@ final class Classifier {
     if (instruction.hasOperandSizePrefix() && !instruction.hasRexW()) {
       return new Refuse(Refusal.OPERAND_SIZE_BRANCH);
     }
-    return new Emulate(emulation.get());
+    return new Accept(emulation.get());
   }
 
   private static Classification interrupt(DecodedInstruction instruction) {
     return instruction.mode() == MachineMode.COMPAT_32
         && instruction.firstOperand() instanceof Operand.OfImmediate number
         && (number.value() & 0xff) == LINUX_SYSTEM_CALL
-            ? new FixUp(FixUp.Kind.INT_80)
+            ? new Accept(new Effect.SystemCall(Effect.SystemCall.Kind.INT_80))
             : new Refuse(Refusal.SOFTWARE_INTERRUPT);
   }
 
@@ -129,7 +125,7 @@ final class Classifier {
     return asksForZero && instruction.hasRepeatPrefix()
         ? new Refuse(Refusal.REPEATED_LOOP)
         : branch(instruction,
-            () -> new Emulation.Loop(kind, instruction.addressSize(), instruction.target()));
+            () -> new Effect.Loop(kind, instruction.addressSize(), instruction.target()));
   }
 
   private static Classification returned(DecodedInstruction instruction) {
@@ -142,7 +138,7 @@ final class Classifier {
     int extra = instruction.firstOperand() instanceof Operand.OfImmediate immediate
         ? (int) immediate.value() & 0xffff
         : 0;
-    return new Emulate(new Emulation.Return(extra, instruction.mode().widthBits()));
+    return new Accept(new Effect.Return(extra, instruction.mode().widthBits()));
   }
 
   private static Classification push(DecodedInstruction instruction, RelocationPolicy policy) {
@@ -150,16 +146,16 @@ final class Classifier {
     return instruction.firstOperand() instanceof Operand.OfRegister operand
         && operand.register().gpr().isPresent()
         && operand.widthBits() == width
-            ? new Emulate(new Emulation.PushRegister(operand.register().gpr().get(), width))
+            ? new Accept(new Effect.PushRegister(operand.register().gpr().get(), width))
             : relocate(instruction, policy);
   }
 
   private static Classification loadAddress(DecodedInstruction instruction) {
     if (instruction.isRipRelative() && instruction.firstOperand() instanceof Operand.OfRegister destination) {
       Gpr gpr = destination.register().gpr().orElseThrow();
-      return new Emulate(new Emulation.LoadAddress(gpr, destination.widthBits(), instruction.target()));
+      return new Accept(new Effect.LoadAddress(gpr, destination.widthBits(), instruction.target()));
     }
-    return COPY;
+    return PLAIN;
   }
 
   private static BranchSource source(DecodedInstruction instruction) {
@@ -191,7 +187,7 @@ final class Classifier {
       return new Refuse(Refusal.PRIVILEGED);
     }
     if (!instruction.isRipRelative()) {
-      return COPY;
+      return instruction.isRepeated() ? REPEATED : PLAIN;
     }
     if (policy == RelocationPolicy.STRICT) {
       return new Refuse(Refusal.RIP_RELATIVE_UNDER_STRICT);
@@ -199,9 +195,11 @@ final class Classifier {
     Optional<ScratchRegister> scratch = scratchRegister(instruction);
     if (instruction.addressSize() == 32) {
       // The address wraps at 4 GiB, where a displacement from the copy's own eip would not reach.
-      return scratch.<Classification>map(s -> s).orElseGet(() -> new Refuse(Refusal.NO_SCRATCH_REGISTER));
+      return scratch.<Classification>map(register -> new Accept(new Effect.EipRelative(register)))
+          .orElseGet(() -> new Refuse(Refusal.NO_SCRATCH_REGISTER));
     }
-    return new ReDisplace(instruction.displacementOffset().orElseThrow(), instruction.target(), scratch);
+    return new Accept(new Effect.RipRelative(instruction.displacementOffset().orElseThrow(),
+        instruction.target(), scratch));
   }
 
   static Optional<ScratchRegister> scratchRegister(DecodedInstruction instruction) {

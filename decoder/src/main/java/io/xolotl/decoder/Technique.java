@@ -1,5 +1,22 @@
 package io.xolotl.decoder;
 
+import io.xolotl.decoder.Effect.Call;
+import io.xolotl.decoder.Effect.ConditionalJump;
+import io.xolotl.decoder.Effect.EipRelative;
+import io.xolotl.decoder.Effect.IndirectCall;
+import io.xolotl.decoder.Effect.IndirectJump;
+import io.xolotl.decoder.Effect.Jump;
+import io.xolotl.decoder.Effect.LoadAddress;
+import io.xolotl.decoder.Effect.Loop;
+import io.xolotl.decoder.Effect.Nop;
+import io.xolotl.decoder.Effect.Plain;
+import io.xolotl.decoder.Effect.PopFlags;
+import io.xolotl.decoder.Effect.PushFlags;
+import io.xolotl.decoder.Effect.PushRegister;
+import io.xolotl.decoder.Effect.Repeated;
+import io.xolotl.decoder.Effect.Return;
+import io.xolotl.decoder.Effect.RipRelative;
+import io.xolotl.decoder.Effect.SystemCall;
 import java.util.Optional;
 
 /**
@@ -46,18 +63,24 @@ public enum Technique {
    * The technique that is chosen for an instruction by itself. Another one may be used because of where the
    * copy is: from too far away no jump gets back.
    *
-   * @param instruction the instruction
-   * @param classification what happens to it out of line
+   * @param classification what happens to the instruction out of line
    * @return empty if it is refused
    */
-  public static Optional<Technique> chosenFor(DecodedInstruction instruction, Classification classification) {
+  public static Optional<Technique> chosenFor(Classification classification) {
     return switch (classification) {
-      case Classification.Copy _, Classification.ReDisplace _ ->
-        Optional.of(instruction.isRepeated() ? TRAPPED : BOOSTED);
-      case Classification.ScratchRegister _ -> Optional.of(TRAPPED);
-      case Classification.Emulate _ -> Optional.of(EMULATED);
-      case Classification.FixUp _ -> Optional.of(SINGLE_STEPPED);
+      case Classification.Accept(Effect effect) -> Optional.of(chosenFor(effect));
       case Classification.Refuse _ -> Optional.empty();
+    };
+  }
+
+  private static Technique chosenFor(Effect effect) {
+    return switch (effect) {
+      case Plain _, RipRelative _ -> BOOSTED;
+      case Repeated _, EipRelative _ -> TRAPPED;
+      case SystemCall _ -> SINGLE_STEPPED;
+      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _,
+          PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
+        EMULATED;
     };
   }
 
@@ -71,19 +94,25 @@ public enum Technique {
   public boolean isApplicable(DecodedInstruction instruction, Classification classification,
       RelocationPolicy policy) {
     return switch (classification) {
-      case Classification.Copy _, Classification.ReDisplace _, Classification.ScratchRegister _ ->
-        this == TRAPPED || this == SINGLE_STEPPED
-            || chosenFor(instruction, classification).filter(chosen -> chosen == this).isPresent();
-      case Classification.Emulate(Emulation emulation) -> this == EMULATED
-          || policy.allowsCopy(instruction) && switch (this) {
-            case EMULATED -> true;
-            // popf may set the trap flag, which would trap behind the jump.
-            case BOOSTED -> !emulation.changesRip() && !(emulation instanceof Emulation.PopFlags);
-            case TRAPPED -> !emulation.changesRip();
-            case SINGLE_STEPPED -> !(emulation instanceof Emulation.PopFlags);
-          };
-      case Classification.FixUp _ -> this == SINGLE_STEPPED;
+      case Classification.Accept(Effect effect) -> isApplicable(instruction, effect, policy);
       case Classification.Refuse _ -> false;
+    };
+  }
+
+  private boolean isApplicable(DecodedInstruction instruction, Effect effect, RelocationPolicy policy) {
+    return switch (effect) {
+      case Plain _, Repeated _, RipRelative _, EipRelative _ ->
+        this == TRAPPED || this == SINGLE_STEPPED || this == chosenFor(effect);
+      case SystemCall _ -> this == SINGLE_STEPPED;
+      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _,
+          PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
+        this == EMULATED || policy.allowsCopy(instruction) && switch (this) {
+          case EMULATED -> true;
+          // popf may set the trap flag, which would trap behind the jump.
+          case BOOSTED -> !effect.changesRip() && !(effect instanceof PopFlags);
+          case TRAPPED -> !effect.changesRip();
+          case SINGLE_STEPPED -> !(effect instanceof PopFlags);
+        };
     };
   }
 }

@@ -43,7 +43,7 @@ class ClassificationProperties {
     Decoding decoding = decoder.decode(code, address);
     Classification classification = Classification.of(decoding, policy);
     assertThat(classification).isEqualTo(decoder.classify(code, 0, code.length, address, policy));
-    assertThat(Rendering.of(decoding, classification)).startsWith(classification.outcome().label());
+    assertThat(Rendering.of(classification)).startsWith(classification.outcome().label());
     assertThat(decoding.length()).isBetween(1, 15);
     assertThat(decoding.bytes()).isEqualTo(Arrays.copyOf(code, decoding.length()));
     if (decoding instanceof DecodedInstruction instruction) {
@@ -133,9 +133,10 @@ class ClassificationProperties {
   @Property(tries = 100_000, seed = "4", maxDiscardRatio = 20)
   void displacementIsWhereItIsSaidToBe(@ForAll @From("relative") byte[] code, @ForAll long address) {
     Assume.that(DECODER.classify(code, 0, code.length, address,
-        RelocationPolicy.FULL) instanceof Classification.ReDisplace);
+        RelocationPolicy.FULL).outcome() == Outcome.RE_DISPLACE);
     var original = (DecodedInstruction) DECODER.decode(code, address);
-    var plan = (Classification.ReDisplace) Classification.of(original, RelocationPolicy.FULL);
+    var plan = (Effect.RipRelative) ((Classification.Accept) Classification.of(original,
+        RelocationPolicy.FULL)).effect();
     assertThat(plan.target())
         .isEqualTo(original.nextAddress() + (int) INT.get(code, plan.displacementOffset()));
     // As the engine does it: the copy lies elsewhere, and its displacement is rewritten to reach the same
@@ -155,7 +156,7 @@ class ClassificationProperties {
   @Property(tries = 100_000, seed = "5", maxDiscardRatio = 20)
   @StatisticsReport(StatisticsReport.StatisticsReportMode.OFF)
   void scratchCopyDiffersInItsBaseOnly(@ForAll @From("relative") byte[] code, @ForAll long address) {
-    Optional<Classification.ScratchRegister> plan = scratchRegister(
+    Optional<ScratchRegister> plan = scratchRegister(
         DECODER.classify(code, 0, code.length, address, RelocationPolicy.FULL));
     Assume.that(plan.isPresent());
     var original = (DecodedInstruction) DECODER.decode(code, address);
@@ -201,12 +202,11 @@ class ClassificationProperties {
     return operand;
   }
 
-  private static Optional<Classification.ScratchRegister> scratchRegister(Classification classification) {
+  private static Optional<ScratchRegister> scratchRegister(Classification classification) {
     return switch (classification) {
-      case Classification.ReDisplace r -> r.alternative();
-      case Classification.ScratchRegister s -> Optional.of(s);
-      case Classification.Copy _, Classification.Emulate _, Classification.FixUp _, Classification.Refuse _ ->
-        Optional.empty();
+      case Classification.Accept(Effect.RipRelative relative) -> relative.alternative();
+      case Classification.Accept(Effect.EipRelative relative) -> Optional.of(relative.scratch());
+      case Classification.Accept _, Classification.Refuse _ -> Optional.empty();
     };
   }
 

@@ -33,9 +33,9 @@ class InstructionFilesTest {
       assertThat(instruction.length()).as("length").isEqualTo(line.bytes().length);
       assertThat(instruction.bytes()).isEqualTo(line.bytes());
     }
-    assertThat(Rendering.of(decoding, Classification.of(decoding, RelocationPolicy.FULL))).as("FULL")
+    assertThat(Rendering.of(Classification.of(decoding, RelocationPolicy.FULL))).as("FULL")
         .isEqualTo(line.underFull());
-    assertThat(Rendering.of(decoding, Classification.of(decoding, RelocationPolicy.STRICT))).as("STRICT")
+    assertThat(Rendering.of(Classification.of(decoding, RelocationPolicy.STRICT))).as("STRICT")
         .isEqualTo(line.underStrict());
   }
 
@@ -67,12 +67,12 @@ class InstructionFilesTest {
   }
 
   @Test
-  void everyOutcomeAndEveryEmulationOccurs() {
+  void everyOutcomeAndEveryEffectOccurs() {
     assertThat(classifications().stream().map(Classification::outcome)).contains(Outcome.values());
-    Set<?> seen = classifications().stream().filter(Classification.Emulate.class::isInstance)
-        .map(emulate -> ((Classification.Emulate) emulate).emulation().getClass())
+    Set<?> seen = classifications().stream().filter(Classification.Accept.class::isInstance)
+        .map(accept -> ((Classification.Accept) accept).effect().getClass())
         .collect(Collectors.toSet());
-    assertThat(seen).isEqualTo(Set.of(Emulation.class.getPermittedSubclasses()));
+    assertThat(seen).isEqualTo(Set.of(Effect.class.getPermittedSubclasses()));
   }
 
   @Test

@@ -57,12 +57,15 @@ class InstructionTest {
     var high = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"), 0xffff_fff0L);
     assertThat(high.addressSize()).isEqualTo(32);
     assertThat(high.ripRelativeTarget()).hasValue(7);
-    var plan = (Classification.ScratchRegister) Classification.of(high, RelocationPolicy.FULL);
-    assertThat(plan.value()).isEqualTo(0xffff_fff7L);
+    assertThat(scratch(high).value()).isEqualTo(0xffff_fff7L);
     var above = (DecodedInstruction) DECODER.decode(HexFormat.of().parseHex("678b0510000000"),
         0x7_0000_0000L);
-    assertThat(((Classification.ScratchRegister) Classification.of(above, RelocationPolicy.FULL)).value())
-        .isEqualTo(7);
+    assertThat(scratch(above).value()).isEqualTo(7);
+  }
+
+  private static ScratchRegister scratch(DecodedInstruction instruction) {
+    var accepted = (Classification.Accept) Classification.of(instruction, RelocationPolicy.FULL);
+    return ((Effect.EipRelative) accepted.effect()).scratch();
   }
 
   @Test

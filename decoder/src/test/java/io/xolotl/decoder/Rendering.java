@@ -10,43 +10,43 @@ final class Rendering {
 
   private Rendering() {}
 
-  static String of(Decoding decoding, Classification classification) {
+  static String of(Classification classification) {
     String label = classification.outcome().label();
     return switch (classification) {
-      case Classification.Copy _ ->
-        decoding instanceof DecodedInstruction i && i.isRepeated() ? label + " repeated" : label;
-      case Classification.ReDisplace r -> "%s %d 0x%x".formatted(label, r.displacementOffset(), r.target())
-          + r.alternative().map(s -> " or " + scratch(s)).orElse("");
-      case Classification.ScratchRegister s -> label + " " + scratch(s);
-      case Classification.Emulate e -> label + " " + of(e.emulation());
-      case Classification.FixUp f -> label + " " + f.kind();
+      case Classification.Accept(Effect effect) -> (label + " " + of(effect)).strip();
       case Classification.Refuse r -> label + " " + r.reason();
     };
   }
 
-  private static String scratch(Classification.ScratchRegister scratch) {
+  private static String scratch(ScratchRegister scratch) {
     return "%s 0x%x %s".formatted(name(scratch.register()), scratch.value(), HEX.formatHex(scratch.bytes()));
   }
 
-  private static String of(Emulation emulation) {
-    return switch (emulation) {
-      case Emulation.Nop() -> "nop";
-      case Emulation.Jump(long target) -> "jump 0x%x".formatted(target);
-      case Emulation.ConditionalJump(ConditionCode condition, long target) ->
+  private static String of(Effect effect) {
+    return switch (effect) {
+      case Effect.Plain() -> "";
+      case Effect.Repeated() -> "repeated";
+      case Effect.RipRelative(int offset, long target, var alternative) -> "%d 0x%x".formatted(offset, target)
+          + alternative.map(register -> " or " + scratch(register)).orElse("");
+      case Effect.EipRelative(ScratchRegister register) -> scratch(register);
+      case Effect.SystemCall(var kind) -> kind.name();
+      case Effect.Nop() -> "nop";
+      case Effect.Jump(long target) -> "jump 0x%x".formatted(target);
+      case Effect.ConditionalJump(ConditionCode condition, long target) ->
         "jump-if %s 0x%x".formatted(condition, target);
-      case Emulation.Loop(LoopKind kind, int size, long target) ->
+      case Effect.Loop(LoopKind kind, int size, long target) ->
         "loop %s %d 0x%x".formatted(kind, size, target);
-      case Emulation.Call(long target, int width) -> "call 0x%x".formatted(target) + narrow(width);
-      case Emulation.IndirectJump(BranchSource source, int width) ->
+      case Effect.Call(long target, int width) -> "call 0x%x".formatted(target) + narrow(width);
+      case Effect.IndirectJump(BranchSource source, int width) ->
         "indirect-jump " + of(source) + narrow(width);
-      case Emulation.IndirectCall(BranchSource source, int width) ->
+      case Effect.IndirectCall(BranchSource source, int width) ->
         "indirect-call " + of(source) + narrow(width);
-      case Emulation.Return(int extra, int width) -> "return " + extra + narrow(width);
-      case Emulation.PushRegister(Gpr register, int width) -> "push " + name(register) + narrow(width);
-      case Emulation.LoadAddress(Gpr to, int width, long address) ->
+      case Effect.Return(int extra, int width) -> "return " + extra + narrow(width);
+      case Effect.PushRegister(Gpr register, int width) -> "push " + name(register) + narrow(width);
+      case Effect.LoadAddress(Gpr to, int width, long address) ->
         "load %s %d 0x%x".formatted(name(to), width, address);
-      case Emulation.PushFlags(int width) -> "push-flags " + width;
-      case Emulation.PopFlags(int width) -> "pop-flags " + width;
+      case Effect.PushFlags(int width) -> "push-flags " + width;
+      case Effect.PopFlags(int width) -> "pop-flags " + width;
     };
   }
 

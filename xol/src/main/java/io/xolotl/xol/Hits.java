@@ -1,5 +1,6 @@
 package io.xolotl.xol;
 
+import io.xolotl.decoder.Effect;
 import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
@@ -10,7 +11,6 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.ptrace.UserRegister;
 import io.xolotl.xol.code.TracerThread;
-import io.xolotl.xol.displacement.SystemCalls;
 import io.xolotl.xol.site.Site;
 import io.xolotl.xol.site.SiteException;
 import io.xolotl.xol.site.Sites;
@@ -205,7 +205,7 @@ final class Hits {
     switch (site.displacement.execute(tracee)) {
       case DONE -> {
         tracee.release();
-        tracee.resumeBehind(SystemCalls.isSystemCall(site.instruction));
+        tracee.resumeBehind(site.effect() instanceof Effect.SystemCall);
       }
       case IN_COPY, FAULTED -> {
         // It runs.

@@ -1,6 +1,6 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Effect;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.xol.OpenCalls.Call;
 import io.xolotl.xol.elf.FunctionBody;
@@ -237,14 +237,14 @@ public final class ReturnProbe {
   }
 
   /** A thread is about to execute an instruction that leaves the function. */
-  private void leaving(ProbeHit hit, Emulation effect) throws Exception {
+  private void leaving(ProbeHit hit, Effect effect) throws Exception {
     if (hit.registers().rip() != hit.probe().address()
-        && !(hit.hasReturned() && effect instanceof Emulation.Return)) {
+        && !(hit.hasReturned() && effect instanceof Effect.Return)) {
       // Another handler has made the thread go elsewhere.
       return;
     }
     switch (effect) {
-      case Emulation.Return(int extra, _) -> {
+      case Effect.Return(int extra, _) -> {
         long stackPointer = hit.hasReturned() ? hit.returnedFrom() : hit.registers().rsp();
         long returnAddress = hit.readWord(stackPointer);
         Call call = calls.remove(stackPointer);
@@ -256,7 +256,7 @@ public final class ReturnProbe {
           missed.incrementAndGet();
         }
       }
-      case Emulation.Jump(long target) -> {
+      case Effect.Jump(long target) -> {
         // A tail call leaves nothing on the stack but the return address; a jump to a piece that the compiler
         // has moved away leaves all.
         Call call = calls.at(hit.registers().rsp());

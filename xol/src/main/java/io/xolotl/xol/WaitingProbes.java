@@ -1,6 +1,6 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Effect;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.elf.Boundary;
@@ -152,7 +152,7 @@ final class WaitingProbes {
     FunctionBody body = locator.body(absent.chooser()).orElse(null);
     // At a jump out of it the answer is not there yet.
     if (body == null || !body.complete() || body.exits().isEmpty()
-        || body.exits().stream().anyMatch(exit -> !(exit.effect() instanceof Emulation.Return))) {
+        || body.exits().stream().anyMatch(exit -> !(exit.effect() instanceof Effect.Return))) {
       throw ProbeException.of(absent.why());
     }
     var exits = new ArrayList<Probe>();

@@ -1,21 +1,26 @@
 package io.xolotl.xol.displacement;
 
-import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Emulation;
-import io.xolotl.decoder.Emulation.Call;
-import io.xolotl.decoder.Emulation.ConditionalJump;
-import io.xolotl.decoder.Emulation.IndirectCall;
-import io.xolotl.decoder.Emulation.IndirectJump;
-import io.xolotl.decoder.Emulation.Jump;
-import io.xolotl.decoder.Emulation.LoadAddress;
-import io.xolotl.decoder.Emulation.Loop;
-import io.xolotl.decoder.Emulation.Nop;
-import io.xolotl.decoder.Emulation.PopFlags;
-import io.xolotl.decoder.Emulation.PushFlags;
-import io.xolotl.decoder.Emulation.PushRegister;
-import io.xolotl.decoder.Emulation.Return;
+import io.xolotl.decoder.Effect;
+import io.xolotl.decoder.Effect.Call;
+import io.xolotl.decoder.Effect.ConditionalJump;
+import io.xolotl.decoder.Effect.EipRelative;
+import io.xolotl.decoder.Effect.IndirectCall;
+import io.xolotl.decoder.Effect.IndirectJump;
+import io.xolotl.decoder.Effect.Jump;
+import io.xolotl.decoder.Effect.LoadAddress;
+import io.xolotl.decoder.Effect.Loop;
+import io.xolotl.decoder.Effect.Nop;
+import io.xolotl.decoder.Effect.Plain;
+import io.xolotl.decoder.Effect.PopFlags;
+import io.xolotl.decoder.Effect.PushFlags;
+import io.xolotl.decoder.Effect.PushRegister;
+import io.xolotl.decoder.Effect.Repeated;
+import io.xolotl.decoder.Effect.Return;
+import io.xolotl.decoder.Effect.RipRelative;
+import io.xolotl.decoder.Effect.SystemCall;
 import io.xolotl.decoder.MachineMode;
+import io.xolotl.decoder.ScratchRegister;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.Signals;
@@ -43,15 +48,15 @@ public final class Copy {
   private static final byte[] JUMP = {(byte) 0xff, 0x25, 0, 0, 0, 0};
 
   private final DecodedInstruction instruction;
-  /** What the instruction does, or null if it leads behind itself and names no place. */
-  private final @Nullable Emulation effect;
+  /** What the instruction does. */
+  private final Effect effect;
   private final Lease lease;
   /** The register that stands for rip in the copy, or null. */
   private final @Nullable UserRegister scratch;
   /** What that register must hold. */
   private final long scratchValue;
 
-  private Copy(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease,
+  private Copy(DecodedInstruction instruction, Effect effect, Lease lease,
       @Nullable UserRegister scratch,
       long scratchValue) {
     this.instruction = instruction;
@@ -63,11 +68,11 @@ public final class Copy {
   }
 
   /** One without scratch register. */
-  static Copy plain(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease) {
+  static Copy plain(DecodedInstruction instruction, Effect effect, Lease lease) {
     return new Copy(instruction, effect, lease, null, 0);
   }
 
-  static Copy withScratch(Classification.ScratchRegister scratch, @Nullable Emulation effect, Lease lease) {
+  static Copy withScratch(ScratchRegister scratch, Effect effect, Lease lease) {
     return new Copy(scratch.instruction(), effect, lease, UserRegister.general(scratch.register().index()),
         scratch.value());
   }
@@ -75,6 +80,11 @@ public final class Copy {
   /** The original. */
   DecodedInstruction instruction() {
     return instruction;
+  }
+
+  /** What it does. */
+  Effect effect() {
+    return effect;
   }
 
   Lease lease() {
@@ -128,8 +138,9 @@ public final class Copy {
         }
       }
       case Jump _, ConditionalJump _, Loop _ -> registers.rip(original(registers.rip()));
-      case Nop _, PushRegister _, LoadAddress _, PopFlags _ -> finishStraight(tracee);
-      case null -> finishStraight(tracee);
+      case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _, Nop _, PushRegister _,
+          LoadAddress _, PopFlags _ ->
+        finishStraight(tracee);
     }
     tracee.writeRegistersIfChanged();
     tracee.release();
@@ -142,7 +153,7 @@ public final class Copy {
       return;
     }
     registers.rip(original(registers.rip()));
-    SystemCalls.finish(instruction, registers, tracee.stepsItself());
+    SystemCalls.finish(effect, instruction, registers, tracee.stepsItself());
   }
 
   /**
@@ -187,7 +198,7 @@ public final class Copy {
    */
   public void bringOut(TracedThread newcomer, Registers registers) {
     registers.rip(original(registers.rip()));
-    SystemCalls.finish(instruction, registers, false);
+    SystemCalls.finish(effect, instruction, registers, false);
     newcomer.writeRegisters(registers);
   }
 

@@ -1,21 +1,26 @@
 package io.xolotl.xol.displacement;
 
-import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Emulation;
-import io.xolotl.decoder.Emulation.Call;
-import io.xolotl.decoder.Emulation.ConditionalJump;
-import io.xolotl.decoder.Emulation.IndirectCall;
-import io.xolotl.decoder.Emulation.IndirectJump;
-import io.xolotl.decoder.Emulation.Jump;
-import io.xolotl.decoder.Emulation.LoadAddress;
-import io.xolotl.decoder.Emulation.Loop;
-import io.xolotl.decoder.Emulation.Nop;
-import io.xolotl.decoder.Emulation.PopFlags;
-import io.xolotl.decoder.Emulation.PushFlags;
-import io.xolotl.decoder.Emulation.PushRegister;
-import io.xolotl.decoder.Emulation.Return;
+import io.xolotl.decoder.Effect;
+import io.xolotl.decoder.Effect.Call;
+import io.xolotl.decoder.Effect.ConditionalJump;
+import io.xolotl.decoder.Effect.EipRelative;
+import io.xolotl.decoder.Effect.IndirectCall;
+import io.xolotl.decoder.Effect.IndirectJump;
+import io.xolotl.decoder.Effect.Jump;
+import io.xolotl.decoder.Effect.LoadAddress;
+import io.xolotl.decoder.Effect.Loop;
+import io.xolotl.decoder.Effect.Nop;
+import io.xolotl.decoder.Effect.Plain;
+import io.xolotl.decoder.Effect.PopFlags;
+import io.xolotl.decoder.Effect.PushFlags;
+import io.xolotl.decoder.Effect.PushRegister;
+import io.xolotl.decoder.Effect.Repeated;
+import io.xolotl.decoder.Effect.Return;
+import io.xolotl.decoder.Effect.RipRelative;
+import io.xolotl.decoder.Effect.SystemCall;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.ScratchRegister;
 import io.xolotl.decoder.Technique;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
@@ -39,7 +44,7 @@ public final class Displacements {
   /**
    * Makes a displacement.
    *
-   * @param classification one that does not refuse the instruction
+   * @param effect what the instruction does
    * @param technique applicable to it; where no jump gets back from a copy, TRAPPED takes the place of
    *     BOOSTED
    * @return null if there is no memory for a copy within reach of the instruction, or of its operand where no
@@ -47,11 +52,10 @@ public final class Displacements {
    * @throws ErrandException if the copy needs new memory, and no thread can map any
    */
   @Nullable
-  public Displacement of(DecodedInstruction instruction, Classification classification, Technique technique,
+  public Displacement of(DecodedInstruction instruction, Effect effect, Technique technique,
       RelocationPolicy policy) {
-    Emulation effect = classification instanceof Classification.Emulate(Emulation e) ? e : null;
-    if (technique == Technique.EMULATED && effect != null) {
-      return emulated(instruction, effect, needsCopy(instruction, classification, technique, policy));
+    if (technique == Technique.EMULATED) {
+      return emulated(instruction, effect, needsCopy(instruction, effect, technique, policy));
     }
     if (technique == Technique.BOOSTED) {
       Copy boosted = boosted(instruction, effect);
@@ -67,7 +71,7 @@ public final class Displacements {
   }
 
   /** What is emulated needs a copy for rare cases only, and does without where seccomp allows none. */
-  private @Nullable Emulated emulated(DecodedInstruction instruction, Emulation effect,
+  private @Nullable Emulated emulated(DecodedInstruction instruction, Effect effect,
       boolean wantsFallback) {
     if (!wantsFallback) {
       return new Emulated(effect, instruction, null, false);
@@ -90,22 +94,23 @@ public final class Displacements {
    * Returns true if a displacement uses a slot: also where the effect is computed, for the case that its
    * memory access faults and the CPU must execute it.
    */
-  static boolean needsCopy(DecodedInstruction instruction, Classification classification, Technique technique,
+  static boolean needsCopy(DecodedInstruction instruction, Effect effect, Technique technique,
       RelocationPolicy policy) {
-    if (technique != Technique.EMULATED
-        || !(classification instanceof Classification.Emulate(Emulation effect))) {
+    if (technique != Technique.EMULATED) {
       return true;
     }
     return policy.allowsCopy(instruction) && switch (effect) {
       case Nop _, LoadAddress _, Jump _, ConditionalJump _, Loop _ -> false;
-      case Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, PushFlags _, PopFlags _ -> true;
+      case Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, PushFlags _, PopFlags _,
+          Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _ ->
+        true;
     };
   }
 
   /**
    * A copy with a jump back, in reach of both, the operand and the way back; null if there is no such place.
    */
-  private @Nullable Copy boosted(DecodedInstruction instruction, @Nullable Emulation effect) {
+  private @Nullable Copy boosted(DecodedInstruction instruction, Effect effect) {
     if (instruction.isRipRelative() && instruction.addressSize() != 64) {
       return null;
     }
@@ -118,7 +123,7 @@ public final class Displacements {
   }
 
   /** A copy with a trap behind it; with a scratch register where its operand is out of reach. */
-  private @Nullable Copy copy(DecodedInstruction instruction, @Nullable Emulation effect) {
+  private @Nullable Copy copy(DecodedInstruction instruction, Effect effect) {
     long address = instruction.address();
     if (!instruction.isRipRelative() || instruction.addressSize() == 64) {
       Lease lease = area.take(instruction.ripRelativeTarget().orElse(address), CodeArea.REACH,
@@ -127,8 +132,8 @@ public final class Displacements {
         return written(instruction, effect, lease, new byte[0]);
       }
     }
-    Classification.ScratchRegister scratch = instruction.isRipRelative()
-        ? Classification.ScratchRegister.of(instruction).orElse(null)
+    ScratchRegister scratch = instruction.isRipRelative()
+        ? ScratchRegister.of(instruction).orElse(null)
         : null;
     Lease lease = scratch == null ? null : area.take(address, CodeArea.REACH, _ -> true);
     if (scratch == null || lease == null) {
@@ -138,7 +143,7 @@ public final class Displacements {
     return Copy.withScratch(scratch, effect, lease);
   }
 
-  private Copy written(DecodedInstruction instruction, @Nullable Emulation effect, Lease lease,
+  private Copy written(DecodedInstruction instruction, Effect effect, Lease lease,
       byte[] following) {
     byte[] bytes = Relocator.bytes(instruction, lease.address());
     if (bytes == null) {

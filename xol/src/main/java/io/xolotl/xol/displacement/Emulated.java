@@ -1,7 +1,7 @@
 package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.xol.code.Lease;
@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param wantsFallback whether there would be a copy if memory for it could be had
  */
 @TracerThread
-record Emulated(Emulation effect, DecodedInstruction instruction, @Nullable OutOfLine fallback,
+record Emulated(Effect effect, DecodedInstruction instruction, @Nullable OutOfLine fallback,
     boolean wantsFallback) implements Displacement {
 
   @Override

@@ -2,7 +2,7 @@ package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.BranchSource;
 import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.LoopKind;
 import io.xolotl.ptrace.ProcessMemory;
@@ -32,31 +32,31 @@ final class Emulator {
   /**
    * Executes an instruction on saved registers.
    *
-   * @param emulation what it does
+   * @param effect what it does, one that is computed
    * @param instruction the instruction
    * @param registers with rip at the instruction; changed only if this returns true
    * @param memory of the process
    * @return false if the CPU must execute it: its memory access may fault, or the effect cannot be had
    *     through ptrace
    */
-  static boolean emulate(Emulation emulation, DecodedInstruction instruction, Registers registers,
+  static boolean emulate(Effect effect, DecodedInstruction instruction, Registers registers,
       ProcessMemory memory) {
     long next = instruction.nextAddress();
     try {
-      return switch (emulation) {
-        case Emulation.Nop() -> go(registers, next);
-        case Emulation.Jump(long target) -> go(registers, target);
-        case Emulation.ConditionalJump(var condition, long target) -> go(registers,
+      return switch (effect) {
+        case Effect.Nop() -> go(registers, next);
+        case Effect.Jump(long target) -> go(registers, target);
+        case Effect.ConditionalJump(var condition, long target) -> go(registers,
             condition.test(registers.rflags())
                 ? target
                 : next);
-        case Emulation.Loop loop -> go(registers, loops(loop, registers) ? loop.target() : next);
-        case Emulation.Call(long target, int width) -> call(registers, memory, next, target, width);
-        case Emulation.IndirectJump(BranchSource source, int width) ->
+        case Effect.Loop loop -> go(registers, loops(loop, registers) ? loop.target() : next);
+        case Effect.Call(long target, int width) -> call(registers, memory, next, target, width);
+        case Effect.IndirectJump(BranchSource source, int width) ->
           isReadable(source, registers, width) && go(registers, read(source, registers, memory, width));
-        case Emulation.IndirectCall(BranchSource source, int width) -> isReadable(source, registers, width)
+        case Effect.IndirectCall(BranchSource source, int width) -> isReadable(source, registers, width)
             && call(registers, memory, next, read(source, registers, memory, width), width);
-        case Emulation.Return(int extra, int width) -> {
+        case Effect.Return(int extra, int width) -> {
           if (isChecked(registers, registers.rsp(), width / 8)) {
             yield false;
           }
@@ -67,14 +67,14 @@ final class Emulator {
           registers.rsp(truncate(registers.rsp() + width / 8 + extra, width));
           yield go(registers, target);
         }
-        case Emulation.PushRegister(Gpr register, int width) -> {
+        case Effect.PushRegister(Gpr register, int width) -> {
           if (isChecked(registers, registers.rsp(), width / 8)) {
             yield false;
           }
           push(registers, memory, registers.get(general(register)), width, width);
           yield go(registers, next);
         }
-        case Emulation.LoadAddress(Gpr destination, int width, long address) -> {
+        case Effect.LoadAddress(Gpr destination, int width, long address) -> {
           UserRegister register = general(destination);
           registers.set(register, switch (width) {
             case 64 -> address;
@@ -83,15 +83,18 @@ final class Emulator {
           });
           yield go(registers, next);
         }
-        case Emulation.PushFlags(int width) -> {
+        case Effect.PushFlags(int width) -> {
           if (isChecked(registers, registers.rsp(), width / 8)) {
             yield false;
           }
           push(registers, memory, registers.rflags() & ~RF_AND_VM, width, instruction.mode().widthBits());
           yield go(registers, next);
         }
-        case Emulation.PopFlags(int width) ->
+        case Effect.PopFlags(int width) ->
           popFlags(width, instruction.mode().widthBits(), registers, memory) && go(registers, next);
+        case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.EipRelative _,
+            Effect.SystemCall _ ->
+          throw new IllegalArgumentException("only the CPU can execute " + instruction.text());
       };
     } catch (PtraceException e) {
       if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
@@ -181,7 +184,7 @@ final class Emulator {
   }
 
   /** Counts down, except for jrcxz; returns true if the branch is taken. */
-  private static boolean loops(Emulation.Loop loop, Registers registers) {
+  private static boolean loops(Effect.Loop loop, Registers registers) {
     long mask = loop.addressSize() == 64 ? -1 : (1L << loop.addressSize()) - 1;
     long old = registers.get(UserRegister.RCX);
     long count = old & mask;

@@ -1,5 +1,6 @@
 package io.xolotl.xol.displacement;
 
+import io.xolotl.decoder.Effect;
 import io.xolotl.ptrace.ProcessMemory;
 import io.xolotl.xol.code.Lease;
 import io.xolotl.xol.code.TracerThread;
@@ -63,7 +64,7 @@ sealed interface OutOfLine extends Displacement, Detour permits Boosted, Trapped
 
   @Override
   default boolean isSystemCall() {
-    return SystemCalls.isSystemCall(copy().instruction());
+    return copy().effect() instanceof Effect.SystemCall;
   }
 
   @Override

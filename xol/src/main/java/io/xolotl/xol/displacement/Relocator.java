@@ -1,14 +1,23 @@
 package io.xolotl.xol.displacement;
 
+import io.xolotl.decoder.BranchSource;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Effect;
+import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.MachineMode;
+import io.xolotl.xol.code.Assembler;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What must be written elsewhere for an instruction to do there what it does in its place. A function of the
  * instruction and the address alone: nothing is written here.
+ *
+ * <p>There are two ways. A <em>copy</em> is the instruction itself, and whoever comes out of it is put right by
+ * a tracer: {@link #bytes}. <em>Relocated code</em> needs no tracer, and leaves nothing to be put right but
+ * the address of a fault: {@link #emit}. No return address ever points into it.
  */
-final class Relocator {
+public final class Relocator {
 
   private static final byte JUMP = (byte) 0xe9;
   private static final int JUMP_BYTES = 5;
@@ -51,6 +60,119 @@ final class Relocator {
     byte[] jump = {JUMP, 0, 0, 0, 0};
     putDisplacement(jump, 1, displacement);
     return jump;
+  }
+
+  /**
+   * Where the parts of relocated code begin, in bytes from its beginning, and what a fault in each means.
+   *
+   * @param done from here on the instruction has had its effect: a thread there is at the next instruction
+   * @param pushed from here on to {@code done} rsp is lower than at a fault of the original, by eight bytes
+   */
+  public record Parts(int pushed, int done) {}
+
+  /**
+   * Writes code that has an instruction's effect and then goes where the original would have gone: behind what
+   * is written, if that is the next instruction.
+   *
+   * @param effect what the instruction does
+   * @param instruction the original, of 64-bit code
+   * @param out where the code goes
+   * @return empty if there is no such code for that address, and what is written is of no use
+   */
+  public static Optional<Parts> emit(Effect effect, DecodedInstruction instruction, Assembler out) {
+    if (instruction.mode() != MachineMode.LONG_64) {
+      return Optional.empty();
+    }
+    int begin = out.size();
+    return switch (effect) {
+      case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.IndirectJump _, Effect.Return _,
+          Effect.PushRegister _, Effect.PushFlags _, Effect.PopFlags _ ->
+        copied(instruction, out, begin);
+      // No register is free without a tracer, and none may be lost if the access faults.
+      case Effect.EipRelative _ -> Optional.empty();
+      case Effect.Nop() -> straight(out, begin);
+      case Effect.Jump(long target) -> {
+        out.jump(target);
+        yield straight(out, begin);
+      }
+      case Effect.ConditionalJump(var condition, long target) -> {
+        out.jumpIf(condition, target);
+        yield straight(out, begin);
+      }
+      case Effect.Loop(var kind, int addressSize, long target) -> {
+        out.loop(kind, addressSize, target);
+        yield straight(out, begin);
+      }
+      case Effect.Call(long target, _) -> {
+        out.push(instruction.nextAddress());
+        out.jump(target);
+        yield straight(out, begin);
+      }
+      case Effect.IndirectCall(BranchSource source, _) -> call(source, instruction, out, begin);
+      case Effect.LoadAddress(Gpr destination, int width, long address) -> {
+        out.move(destination, width, address);
+        yield straight(out, begin);
+      }
+      case Effect.SystemCall(var kind) -> switch (kind) {
+        case SYSCALL -> {
+          out.bytes(instruction.bytes());
+          int done = out.size() - begin;
+          // The CPU has put the address behind the copy there.
+          out.move(Gpr.RCX, 64, instruction.nextAddress());
+          yield Optional.of(new Parts(done, done));
+        }
+        case INT_80 -> Optional.empty();
+      };
+    };
+  }
+
+  private static Optional<Parts> copied(DecodedInstruction instruction, Assembler out, int begin) {
+    byte[] bytes = bytes(instruction, out.here());
+    if (bytes == null) {
+      return Optional.empty();
+    }
+    out.bytes(bytes);
+    instruction.ripRelativeTarget().ifPresent(out::notesTarget);
+    return straight(out, begin);
+  }
+
+  private static Optional<Parts> straight(Assembler out, int begin) {
+    int done = out.size() - begin;
+    return Optional.of(new Parts(done, done));
+  }
+
+  /** The operand is read behind the push, so that what is addressed by rsp is eight bytes further. */
+  private static Optional<Parts> call(BranchSource source, DecodedInstruction instruction, Assembler out,
+      int begin) {
+    int pushed;
+    boolean written = switch (source) {
+      // Its value before the push is in no register any more.
+      case BranchSource.Register(Gpr register) when register == Gpr.RSP -> {
+        pushed = 0;
+        yield false;
+      }
+      case BranchSource.Register(Gpr register) -> {
+        out.push(instruction.nextAddress());
+        pushed = out.size() - begin;
+        out.jump(register);
+        yield true;
+      }
+      case BranchSource.Memory memory -> {
+        boolean byStack = memory.base().filter(Gpr.RSP::equals).isPresent();
+        // The return address would be read in place of what was there.
+        if (byStack && memory.index().isEmpty() && Math.abs(memory.displacement() + Long.BYTES) < Long.BYTES) {
+          pushed = 0;
+          yield false;
+        }
+        out.push(instruction.nextAddress());
+        pushed = out.size() - begin;
+        yield out.jump(byStack
+            ? new BranchSource.Memory(memory.segment(), memory.base(), memory.index(), memory.scale(),
+                memory.displacement() + Long.BYTES, memory.addressSize())
+            : memory);
+      }
+    };
+    return written ? Optional.of(new Parts(pushed, out.size() - begin)) : Optional.empty();
   }
 
   private static void putDisplacement(byte[] bytes, int offset, long displacement) {

@@ -1,5 +1,6 @@
 package io.xolotl.xol.displacement;
 
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Technique;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Tracee;
@@ -22,7 +23,7 @@ record SingleStepped(Copy copy) implements OutOfLine {
   public Outcome execute(Tracee tracee) {
     // Who waits for its child of vfork cannot be stopped, so that nobody could take the trap flag off it if
     // the session ended: it runs towards the trap behind the copy. Its own trap flag stays in any case.
-    return !tracee.stepsItself() && SystemCalls.createsByVfork(copy.instruction(), tracee)
+    return !tracee.stepsItself() && SystemCalls.createsByVfork(copy.effect(), tracee)
         ? new Trapped(copy).execute(tracee)
         : copy.enter(tracee, this);
   }
@@ -33,7 +34,7 @@ record SingleStepped(Copy copy) implements OutOfLine {
     // The thread was interrupted by us in a system call, and has been brought in front of it to make it again
     // (InterruptedCalls); or it is between two iterations.
     if (tracee.registers().rip() == copy.start() && !tracee.stepsItself()
-        && (copy.instruction().isRepeated() || isSystemCall())) {
+        && (copy.effect() instanceof Effect.Repeated || isSystemCall())) {
       resume(tracee, 0);
       return Progress.IN_COPY;
     }

@@ -1,6 +1,7 @@
 package io.xolotl.xol.displacement;
 
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Effect;
 import io.xolotl.ptrace.Abi;
 import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.UserRegister;
@@ -17,17 +18,12 @@ public final class SystemCalls {
 
   private SystemCalls() {}
 
-  /** The only int n that is displaced is int 0x80 of 32-bit code. */
-  public static boolean isSystemCall(DecodedInstruction instruction) {
-    return instruction.mnemonic().equals("syscall") || instruction.mnemonic().equals("int");
-  }
-
   /**
    * Returns true if an instruction has its thread wait for a child in wait_for_vfork_done() (kernel/fork.c),
    * where it cannot be stopped.
    */
-  static boolean createsByVfork(DecodedInstruction instruction, Tracee tracee) {
-    if (!isSystemCall(instruction)) {
+  static boolean createsByVfork(Effect effect, Tracee tracee) {
+    if (!(effect instanceof Effect.SystemCall)) {
       return false;
     }
     Registers registers = tracee.registers();
@@ -52,8 +48,10 @@ public final class SystemCalls {
    * By the definition of syscall, rcx is the address behind it and r11 the flags, of which TF may be the
    * tracer's.
    */
-  static void finish(DecodedInstruction instruction, Registers registers, boolean keepTrapFlag) {
-    if (!instruction.mnemonic().equals("syscall")) {
+  static void finish(Effect effect, DecodedInstruction instruction, Registers registers,
+      boolean keepTrapFlag) {
+    if (!(effect instanceof Effect.SystemCall(Effect.SystemCall.Kind kind))
+        || kind != Effect.SystemCall.Kind.SYSCALL) {
       return;
     }
     registers.set(UserRegister.RCX, instruction.nextAddress());

@@ -1,6 +1,6 @@
 package io.xolotl.xol.elf;
 
-import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Effect;
 import java.util.List;
 
 /**
@@ -18,7 +18,7 @@ public record FunctionBody(List<Exit> exits, boolean complete, boolean repeats) 
    * An instruction that leaves the function whenever it is executed.
    *
    * @param address in the process
-   * @param effect {@link Emulation.Return} or {@link Emulation.Jump}
+   * @param effect {@link Effect.Return} or {@link Effect.Jump}
    */
-  public record Exit(long address, Emulation effect) {}
+  public record Exit(long address, Effect effect) {}
 }

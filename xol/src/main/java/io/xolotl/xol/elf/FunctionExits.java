@@ -2,7 +2,7 @@ package io.xolotl.xol.elf;
 
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
@@ -86,13 +86,13 @@ final class FunctionExits {
       findPieces();
     }
     exits.removeIf(
-        exit -> exit.effect() instanceof Emulation.Jump(long target) && target != start && isWithin(target));
+        exit -> exit.effect() instanceof Effect.Jump(long target) && target != start && isWithin(target));
     complete &= conditional.stream().allMatch(this::isWithin);
     complete &= exits.stream().allMatch(exit -> code.isReached(source, exit.address()));
     return new FunctionBody(exits.stream().filter(exit -> code.isReached(source, exit.address()))
         .sorted(Comparator.comparingLong(FunctionBody.Exit::address))
         .map(exit -> new FunctionBody.Exit(bias + exit.address(), switch (exit.effect()) {
-          case Emulation.Jump(long target) -> new Emulation.Jump(bias + target);
+          case Effect.Jump(long target) -> new Effect.Jump(bias + target);
           default -> exit.effect();
         })).toList(), complete, repeats);
   }
@@ -104,13 +104,13 @@ final class FunctionExits {
   private void look(DecodedInstruction instruction, Deque<DecodedInstruction> before,
       UnwindTable.Range part) {
     understood &= code.fits(source, instruction);
-    Optional<Emulation> effect = effect(instruction);
+    Optional<Effect> effect = effect(instruction);
     switch (instruction.category()) {
       case "ret", "uncond_br" -> {
         switch (effect.orElse(null)) {
-          case Emulation.Return _, Emulation.Jump _ ->
+          case Effect.Return _, Effect.Jump _ ->
             exits.add(new FunctionBody.Exit(instruction.address(), effect.get()));
-          case Emulation.IndirectJump _ -> complete &= isSwitch(instruction, before);
+          case Effect.IndirectJump _ -> complete &= isSwitch(instruction, before);
           case null, default -> understood = false;
         }
       }
@@ -126,9 +126,9 @@ final class FunctionExits {
     }
   }
 
-  private static Optional<Emulation> effect(DecodedInstruction instruction) {
+  private static Optional<Effect> effect(DecodedInstruction instruction) {
     return Classification.of(instruction,
-        RelocationPolicy.FULL) instanceof Classification.Emulate(Emulation effect)
+        RelocationPolicy.FULL) instanceof Classification.Accept(Effect effect)
             ? Optional.of(effect)
             : Optional.empty();
   }
@@ -171,8 +171,8 @@ final class FunctionExits {
     }
   }
 
-  private static OptionalLong target(Emulation effect) {
-    return effect instanceof Emulation.Jump(long target) ? OptionalLong.of(target) : OptionalLong.empty();
+  private static OptionalLong target(Effect effect) {
+    return effect instanceof Effect.Jump(long target) ? OptionalLong.of(target) : OptionalLong.empty();
   }
 
   /** What GCC and LLVM move away from a function, as they name it. */

@@ -5,8 +5,10 @@ import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
 import io.xolotl.decoder.MachineMode;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Refusal;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.ScratchRegister;
 import io.xolotl.decoder.Technique;
 import io.xolotl.decoder.Undecodable;
 import io.xolotl.ptrace.MemoryMapping;
@@ -328,25 +330,27 @@ public final class Preparation {
       Optional<Technique> forced) {
     long address = instruction.address();
     Classification classification = Classification.of(instruction, policy);
-    if (classification instanceof Classification.Refuse(Refusal refusal)) {
-      throw SiteException.refused(address, instruction.text(), refusal);
-    }
-    Technique natural = Technique.chosenFor(instruction, classification).orElseThrow();
+    Effect effect = switch (classification) {
+      case Classification.Accept(Effect accepted) -> accepted;
+      case Classification.Refuse(Refusal refusal) ->
+        throw SiteException.refused(address, instruction.text(), refusal);
+    };
+    Technique natural = Technique.chosenFor(classification).orElseThrow();
     Technique technique = forced.orElse(natural);
     if (!technique.isApplicable(instruction, classification, policy)) {
       throw notApplicable(instruction, technique, natural);
     }
     boolean entersSequence = sequences.startsAt(instruction.nextAddress());
-    if (entersSequence && !RestartableSequences.isReachedFrom(technique, classification)) {
+    if (entersSequence && !RestartableSequences.isReachedFrom(technique, effect)) {
       throw RestartableSequences.cannotBeEntered(instruction, technique);
     }
-    Displacement displacement = displacements.of(instruction, classification, technique, policy);
+    Displacement displacement = displacements.of(instruction, effect, technique, policy);
     if (displacement == null) {
-      throw instruction.isRipRelative() && Classification.ScratchRegister.of(instruction).isEmpty()
+      throw instruction.isRipRelative() && ScratchRegister.of(instruction).isEmpty()
           ? SiteException.refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER)
           : noSpace(address);
     }
-    var site = new Site(instruction, mapping, code, policy, classification, displacement);
+    var site = new Site(instruction, mapping, code, policy, effect, displacement);
     if (displacement.technique() != technique && (forced.isPresent() || entersSequence)) {
       site.retire();
       throw forced.isPresent()

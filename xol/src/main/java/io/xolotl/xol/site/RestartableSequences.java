@@ -1,10 +1,10 @@
 package io.xolotl.xol.site;
 
-import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Emulation.IndirectJump;
-import io.xolotl.decoder.Emulation.Jump;
-import io.xolotl.decoder.Emulation.Return;
+import io.xolotl.decoder.Effect;
+import io.xolotl.decoder.Effect.IndirectJump;
+import io.xolotl.decoder.Effect.Jump;
+import io.xolotl.decoder.Effect.Return;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.ProcessMemory;
@@ -211,9 +211,9 @@ public final class RestartableSequences {
    * be, so that it would come back to the instruction for ever. Only a boosted copy runs on without a stop;
    * and a jump goes elsewhere.
    */
-  static boolean isReachedFrom(Technique technique, Classification classification) {
-    return technique == Technique.BOOSTED || classification instanceof Classification.Emulate(var effect)
-        && (effect instanceof Jump || effect instanceof IndirectJump || effect instanceof Return);
+  static boolean isReachedFrom(Technique technique, Effect effect) {
+    return technique == Technique.BOOSTED || effect instanceof Jump || effect instanceof IndirectJump
+        || effect instanceof Return;
   }
 
   /** The refusal of what would never get into the sequence behind it: see {@link #isReachedFrom}. */

@@ -49,7 +49,7 @@ public final class SequenceGuard {
       if (sequence != null) {
         end.accept(site, sequences.refusal(sequence, site.address(), REMOVED));
       } else if (site.entersSequence
-          && !RestartableSequences.isReachedFrom(site.technique(), site.classification)) {
+          && !RestartableSequences.isReachedFrom(site.technique(), site.effect())) {
         end.accept(site, RestartableSequences.cannotBeEntered(site.instruction, site.technique()));
       }
     }

@@ -1,7 +1,7 @@
 package io.xolotl.xol.site;
 
-import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.Abi;
@@ -30,7 +30,7 @@ public final class Site {
   /** The first eight bytes of the code, lowest first. */
   private final long word;
   public final RelocationPolicy policy;
-  final Classification classification;
+  private final Effect effect;
   public final Displacement displacement;
 
   /** What was mapped at the address when it was last looked at. */
@@ -57,14 +57,19 @@ public final class Site {
   private @Nullable Object attachment;
 
   Site(DecodedInstruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
-      Classification classification, Displacement displacement) {
+      Effect effect, Displacement displacement) {
     this.instruction = instruction;
     backing = Backing.of(mapping, instruction.address());
     this.code = code;
     word = ByteBuffer.wrap(Arrays.copyOf(code, Long.BYTES)).order(ByteOrder.LITTLE_ENDIAN).getLong();
     this.policy = policy;
-    this.classification = classification;
+    this.effect = effect;
     this.displacement = displacement;
+  }
+
+  /** What the instruction does. */
+  public Effect effect() {
+    return effect;
   }
 
   public long address() {

@@ -4,10 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
+import io.xolotl.decoder.ScratchRegister;
 import io.xolotl.decoder.Technique;
 import io.xolotl.lab.arbitraries.InstructionArbitraries;
 import java.util.Arrays;
@@ -52,7 +54,7 @@ class DisplacementProperties {
   @Property(tries = 20_000, seed = "4", maxDiscardRatio = 10)
   void scratchRegistersReachTheSameAddress(@ForAll("relative") byte[] code) {
     DecodedInstruction original = decode(code, ORIGINAL);
-    Optional<Classification.ScratchRegister> scratch = Classification.ScratchRegister.of(original);
+    Optional<ScratchRegister> scratch = ScratchRegister.of(original);
     assertThat(scratch.isPresent()).isEqualTo(original.isRipRelative());
     Assume.that(scratch.isPresent());
     DecodedInstruction copied = decode(scratch.get().bytes(), ORIGINAL);
@@ -74,12 +76,13 @@ class DisplacementProperties {
     Classification strict = Classification.of(original, RelocationPolicy.STRICT);
     boolean copied = switch (strict) {
       case Classification.Refuse _ -> false;
-      case Classification.Copy _, Classification.FixUp _ -> true;
-      case Classification.Emulate _ -> Arrays.stream(Technique.values()).anyMatch(
-          technique -> Displacements.needsCopy(original, strict, technique, RelocationPolicy.STRICT)
-              && technique.isApplicable(original, strict, RelocationPolicy.STRICT));
-      case Classification.ReDisplace _, Classification.ScratchRegister _ ->
-        throw new AssertionError("changes a copy: " + original);
+      case Classification.Accept(Effect effect) -> switch (effect.outcome()) {
+        case COPY, FIX_UP -> true;
+        case EMULATE -> Arrays.stream(Technique.values()).anyMatch(
+            technique -> Displacements.needsCopy(original, effect, technique, RelocationPolicy.STRICT)
+                && technique.isApplicable(original, strict, RelocationPolicy.STRICT));
+        case RE_DISPLACE, SCRATCH_REGISTER, REFUSE -> throw new AssertionError("changes a copy: " + original);
+      };
     };
     if (copied) {
       assertThat(Relocator.bytes(original, slot)).as("%s", original).isEqualTo(code);

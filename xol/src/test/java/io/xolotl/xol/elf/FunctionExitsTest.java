@@ -2,7 +2,7 @@ package io.xolotl.xol.elf;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.xolotl.decoder.Emulation;
+import io.xolotl.decoder.Effect;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -68,11 +68,11 @@ class FunctionExitsTest {
   void saysWhatTheyDo() {
     SymbolTable symbols = symbols();
     assertThat(Objects.requireNonNull(body("returns")).exits()).extracting(FunctionBody.Exit::effect)
-        .containsExactly(new Emulation.Return(0, 64), new Emulation.Return(16, 64));
+        .containsExactly(new Effect.Return(0, 64), new Effect.Return(16, 64));
     assertThat(Objects.requireNonNull(body("tail")).exits()).extracting(FunctionBody.Exit::effect)
-        .containsExactly(new Emulation.Jump(BIAS + address(symbols, "returns")));
+        .containsExactly(new Effect.Jump(BIAS + address(symbols, "returns")));
     assertThat(Objects.requireNonNull(body("again")).exits().getFirst().effect())
-        .isEqualTo(new Emulation.Jump(BIAS + address(symbols, "again")));
+        .isEqualTo(new Effect.Jump(BIAS + address(symbols, "again")));
   }
 
   @Test

@@ -1,0 +1,201 @@
+package io.xolotl.xol;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Decoding;
+import io.xolotl.decoder.Operand;
+import io.xolotl.lab.fuzzing.FuzzReport;
+import io.xolotl.lab.fuzzing.Fuzzer;
+import io.xolotl.lab.generation.CaseGenerator;
+import io.xolotl.lab.generation.InstructionGenerator;
+import io.xolotl.lab.oracle.Displacer;
+import io.xolotl.lab.oracle.Ending;
+import io.xolotl.lab.oracle.Oracle;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What relocated code is made of, and that the CPU does with it what it does with the original. */
+class RelocationTest {
+
+  private static final long FROM = 0x5555_0000_1000L;
+  private static final long NEAR = FROM + 0x10_0000;
+  private static final long FAR = 0x7fff_0000_0000L;
+  private static final HexFormat HEX = HexFormat.of();
+
+  private static DecodedInstruction decode(String hex) {
+    return (DecodedInstruction) Decoder.forThisCpu().decode(HEX.parseHex(hex.replace(" ", "")), FROM);
+  }
+
+  /** The instructions of some code, as they are decoded where it is. */
+  private static String text(Relocation relocation) {
+    byte[] code = relocation.code();
+    var text = new StringBuilder();
+    int offset = 0;
+    while (offset < code.length) {
+      Decoding decoding = Decoder.forThisCpu().decode(code, offset, code.length - offset,
+          relocation.address() + offset);
+      assertThat(decoding).isInstanceOf(DecodedInstruction.class);
+      var instruction = (DecodedInstruction) decoding;
+      text.append(text.isEmpty() ? "" : "; ").append(instruction.text());
+      offset += decoding.length();
+      if (instruction.ripRelativeTarget().orElse(0) == relocation.address() + offset) {
+        // jmp [rip+0], behind which the address is.
+        text.append(" -> 0x").append(Long.toHexString(
+            ByteBuffer.wrap(code, offset, 8).order(ByteOrder.LITTLE_ENDIAN).getLong()).toUpperCase());
+        offset += 8;
+      }
+    }
+    return text.toString();
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "48 01 d8                | add rax, rbx; jmp 0x0000555500001003",
+      "90                      | jmp 0x0000555500001001",
+      "48 8b 05 10 00 00 00    | mov rax, [0x0000555500001017]; jmp 0x0000555500001007",
+      "48 8d 05 10 00 00 00    | mov rax, 0x555500001017; jmp 0x0000555500001007",
+      "8d 05 10 00 00 00       | mov eax, 0x1016; jmp 0x0000555500001006",
+      "eb 10                   | jmp 0x0000555500001012; jmp 0x0000555500001002",
+      "74 10                   | jz 0x0000555500001012; jmp 0x0000555500001002",
+      "e8 10 00 00 00          | push 0x1005; mov dword ptr [rsp+0x04], 0x5555; jmp 0x0000555500001015; jmp 0x0000555500001005",
+      "ff d0                   | push 0x1002; mov dword ptr [rsp+0x04], 0x5555; jmp rax; jmp 0x0000555500001002",
+      "41 ff d4                | push 0x1003; mov dword ptr [rsp+0x04], 0x5555; jmp r12; jmp 0x0000555500001003",
+      "ff 54 24 08             | push 0x1004; mov dword ptr [rsp+0x04], 0x5555; jmp [rsp+0x10]; jmp 0x0000555500001004",
+      "ff 14 d5 00 10 00 00    | push 0x1007; mov dword ptr [rsp+0x04], 0x5555; jmp [rdx*8+0x1000]; jmp 0x0000555500001007",
+      "64 ff 14 25 10 00 00 00 | push 0x1008; mov dword ptr [rsp+0x04], 0x5555; jmp fs:[0x0000000000000010]; jmp 0x0000555500001008",
+      "ff 15 10 00 00 00       | push 0x1006; mov dword ptr [rsp+0x04], 0x5555; jmp [0x0000555500001016]; jmp 0x0000555500001006",
+      "67 41 ff 54 8d 08       | push 0x1006; mov dword ptr [rsp+0x04], 0x5555; jmp [r13d+ecx*4+0x08]; jmp 0x0000555500001006",
+      "c3                      | ret; jmp 0x0000555500001001",
+      "54                      | push rsp; jmp 0x0000555500001001",
+      "9c                      | pushfq; jmp 0x0000555500001001",
+      "f3 a4                   | rep movsb; jmp 0x0000555500001002",
+      "0f 05                   | syscall; mov rcx, 0x555500001002; jmp 0x0000555500001002"})
+  void isMadeOfWhatTheEffectNeeds(String hex, String expected) {
+    assertThat(text(Relocation.of(decode(hex), NEAR).orElseThrow()).replace("+0x00000", "+0x"))
+        .isEqualTo(expected);
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "74 10        | jnz 0x00007FFF00000010; jmp [0x00007FFF00000008] -> 0x555500001012; jmp [0x00007FFF00000016] -> 0x555500001002",
+      "48 01 d8     | add rax, rbx; jmp [0x00007FFF00000009] -> 0x555500001003"})
+  void jumpsGoAnywhere(String hex, String expected) {
+    assertThat(text(Relocation.of(decode(hex), FAR).orElseThrow())).isEqualTo(expected);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"48 8b 05 10 00 00 00", "ff 25 10 00 00 00", "ff 15 10 00 00 00"})
+  void memoryMustBeInReach(String hex) {
+    DecodedInstruction instruction = decode(hex);
+    Relocation.Reach reach = Relocation.of(instruction, NEAR).orElseThrow().reach();
+    for (long at : List.of(reach.lowest(), reach.highest())) {
+      Relocation relocation = Relocation.of(instruction, at).orElseThrow();
+      assertThat(relocation.code()).hasSameSizeAs(Relocation.of(instruction, NEAR).orElseThrow().code());
+    }
+    assertThat(Relocation.of(instruction, FAR)).isEmpty();
+    assertThat(reach.contains(FAR)).isFalse();
+    assertThat(reach.contains(NEAR)).isTrue();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"ff d4, call rsp", "ff 54 24 f8, what the call overwrites", "ff 54 24 f1, a part of that",
+      "67 8b 05 10 00 00 00, relative to eip", "cc, refused"})
+  void someHaveNoSuchCode(String hex, String why) {
+    Decoding decoding = Decoder.forThisCpu().decode(HEX.parseHex(hex.replace(" ", "")), FROM);
+    assertThat(Relocation.of((DecodedInstruction) decoding, NEAR)).as(why).isEmpty();
+  }
+
+  @Test
+  void faultsAreTranslated() {
+    Relocation call = Relocation.of(decode("ff 10"), NEAR).orElseThrow();
+    // push imm32 has 5 bytes, mov [rsp+4], imm32 8.
+    assertThat(call.fault(0)).isEqualTo(new Relocation.Fault(FROM, 0));
+    assertThat(call.fault(5)).isEqualTo(new Relocation.Fault(FROM, 0));
+    assertThat(call.fault(13)).isEqualTo(new Relocation.Fault(FROM, 8));
+    assertThat(call.fault(call.code().length - 5)).isEqualTo(new Relocation.Fault(FROM + 2, 0));
+  }
+
+  /** Puts jumps to relocated code in the place of instructions that are as long as a jump and do not fault. */
+  private record Jumps() implements Displacer {
+
+    private static final int JUMP_BYTES = 5;
+    private static final int DISTANCE = 0x100;
+
+    @Override
+    public Displacement displace(int pid, List<Long> addresses) {
+      var memory = Path.of("/proc/" + pid + "/mem");
+      var originals = new HashMap<Long, byte[]>();
+      var refusals = new HashMap<Long, Refusal>();
+      try (var channel = FileChannel.open(memory, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+        for (long address : addresses) {
+          byte[] cell = new byte[DISTANCE + 64];
+          channel.read(ByteBuffer.wrap(cell), address);
+          Relocation relocation = relocation(cell, address).orElse(null);
+          if (relocation == null) {
+            refusals.put(address, new Refusal(Kind.NOT_APPLICABLE, "too short, or it may fault"));
+            continue;
+          }
+          originals.put(address, cell);
+          channel.write(ByteBuffer.wrap(new byte[]{(byte) 0xe9, (byte) (DISTANCE - JUMP_BYTES), 0, 0, 0}),
+              address);
+          channel.write(ByteBuffer.wrap(relocation.code()), address + DISTANCE);
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+      return Displacer.displacement(refusals, () -> restore(memory, originals));
+    }
+
+    private static Optional<Relocation> relocation(byte[] cell, long address) {
+      return Decoder.forThisCpu().decode(cell, address) instanceof DecodedInstruction instruction
+          && instruction.length() >= JUMP_BYTES && !mayFault(instruction)
+              ? Relocation.of(instruction, address + DISTANCE)
+              : Optional.empty();
+    }
+
+    private static boolean mayFault(DecodedInstruction instruction) {
+      return instruction.operands().stream()
+          .anyMatch(operand -> operand instanceof Operand.OfMemory memory && !memory.addressOnly());
+    }
+
+    private static void restore(Path memory, Map<Long, byte[]> originals) {
+      try (var channel = FileChannel.open(memory, StandardOpenOption.WRITE)) {
+        for (var each : originals.entrySet()) {
+          channel.write(ByteBuffer.wrap(each.getValue()), each.getKey());
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  @Test
+  void theCpuSeesNoDifference() {
+    long seed = new SplittableRandom(7).nextLong();
+    try (var oracle = Oracle.start()) {
+      FuzzReport report = new Fuzzer(oracle, new CaseGenerator(InstructionGenerator.ofAll(), 1),
+          Map.of("relocated", new Jumps()), seed).run(20_000, _ -> true);
+      // Nobody translates the address of a fault here.
+      assertThat(report.findings())
+          .filteredOn(finding -> !(finding.comparison().inPlace().ending() instanceof Ending.Signalled))
+          .isEmpty();
+      assertThat(report.executed()).isGreaterThan(3_000);
+    }
+  }
+}
