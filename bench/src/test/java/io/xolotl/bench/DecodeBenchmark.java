@@ -6,8 +6,8 @@ import io.xolotl.decoder.CpuVendor;
 import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.Effect;
+import io.xolotl.decoder.Outcome;
 import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.ScratchRegister;
 import io.xolotl.fixtures.FixtureProgram;
@@ -104,9 +104,10 @@ public class DecodeBenchmark {
   private List<ScratchRegister> relative(Decoder decoder) {
     return Arrays.stream(offsets)
         .mapToObj(offset -> decoder.classify(code, offset, 15, offset, RelocationPolicy.FULL))
-        .flatMap(classification -> classification instanceof Classification.Accept(Effect.RipRelative relative)
-            ? relative.alternative().stream()
-            : Stream.empty())
+        .flatMap(
+            classification -> classification instanceof Classification.Accept(Effect.RipRelative relative)
+                ? relative.alternative().stream()
+                : Stream.empty())
         .toList();
   }
 

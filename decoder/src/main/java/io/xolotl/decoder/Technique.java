@@ -78,8 +78,7 @@ public enum Technique {
       case Plain _, RipRelative _ -> BOOSTED;
       case Repeated _, EipRelative _ -> TRAPPED;
       case SystemCall _ -> SINGLE_STEPPED;
-      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _,
-          PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
+      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
         EMULATED;
     };
   }
@@ -104,8 +103,7 @@ public enum Technique {
       case Plain _, Repeated _, RipRelative _, EipRelative _ ->
         this == TRAPPED || this == SINGLE_STEPPED || this == chosenFor(effect);
       case SystemCall _ -> this == SINGLE_STEPPED;
-      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _,
-          PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
+      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
         this == EMULATED || policy.allowsCopy(instruction) && switch (this) {
           case EMULATED -> true;
           // popf may set the trap flag, which would trap behind the jump.

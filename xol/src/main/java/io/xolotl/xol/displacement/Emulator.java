@@ -92,8 +92,7 @@ final class Emulator {
         }
         case Effect.PopFlags(int width) ->
           popFlags(width, instruction.mode().widthBits(), registers, memory) && go(registers, next);
-        case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.EipRelative _,
-            Effect.SystemCall _ ->
+        case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.EipRelative _, Effect.SystemCall _ ->
           throw new IllegalArgumentException("only the CPU can execute " + instruction.text());
       };
     } catch (PtraceException e) {

@@ -85,8 +85,7 @@ public final class Relocator {
     }
     int begin = out.size();
     return switch (effect) {
-      case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.IndirectJump _, Effect.Return _,
-          Effect.PushRegister _, Effect.PushFlags _, Effect.PopFlags _ ->
+      case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.IndirectJump _, Effect.Return _, Effect.PushRegister _, Effect.PushFlags _, Effect.PopFlags _ ->
         copied(instruction, out, begin);
       // No register is free without a tracer, and none may be lost if the access faults.
       case Effect.EipRelative _ -> Optional.empty();
@@ -160,7 +159,8 @@ public final class Relocator {
       case BranchSource.Memory memory -> {
         boolean byStack = memory.base().filter(Gpr.RSP::equals).isPresent();
         // The return address would be read in place of what was there.
-        if (byStack && memory.index().isEmpty() && Math.abs(memory.displacement() + Long.BYTES) < Long.BYTES) {
+        if (byStack && memory.index().isEmpty()
+            && Math.abs(memory.displacement() + Long.BYTES) < Long.BYTES) {
           pushed = 0;
           yield false;
         }

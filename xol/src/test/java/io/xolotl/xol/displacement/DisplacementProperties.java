@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.decoder.Classification;
 import io.xolotl.decoder.DecodedInstruction;
-import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Decoder;
+import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Operand;
 import io.xolotl.decoder.Register;
 import io.xolotl.decoder.RelocationPolicy;
