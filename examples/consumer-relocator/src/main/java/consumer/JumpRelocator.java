@@ -1,8 +1,8 @@
 package consumer;
 
 import io.xolotl.decoder.BranchKind;
-import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import io.xolotl.lab.oracle.Displacer;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -161,8 +161,8 @@ public sealed interface Effect {
     return switch (this) {
       case Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _ -> true;
       // Also rt_sigreturn, which only the kernel knows.
-      case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _, Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
-        false;
+      case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _ -> false;
+      case Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ -> false;
     };
   }
 
@@ -173,8 +173,9 @@ public sealed interface Effect {
       case RipRelative _ -> Outcome.RE_DISPLACE;
       case EipRelative _ -> Outcome.SCRATCH_REGISTER;
       case SystemCall _ -> Outcome.FIX_UP;
-      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
+      case Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _ ->
         Outcome.EMULATE;
+      case Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ -> Outcome.EMULATE;
     };
   }
 }

@@ -3,8 +3,8 @@ package io.xolotl.decoder;
 import java.util.Optional;
 
 /**
- * A copy that addresses its memory by a general register which the instruction does not use. The register must
- * hold {@link #value} when the copy is executed, and get its own value back afterwards, also if the copy
+ * A copy that addresses its memory by a general register which the instruction does not use. The register
+ * must hold {@link #value} when the copy is executed, and get its own value back afterwards, also if the copy
  * faults.
  *
  * @param instruction the original

@@ -78,8 +78,8 @@ public enum Technique {
       case Plain _, RipRelative _ -> BOOSTED;
       case Repeated _, EipRelative _ -> TRAPPED;
       case SystemCall _ -> SINGLE_STEPPED;
-      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
-        EMULATED;
+      case Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _ -> EMULATED;
+      case Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ -> EMULATED;
     };
   }
 
@@ -99,18 +99,18 @@ public enum Technique {
   }
 
   private boolean isApplicable(DecodedInstruction instruction, Effect effect, RelocationPolicy policy) {
-    return switch (effect) {
-      case Plain _, Repeated _, RipRelative _, EipRelative _ ->
+    return switch (effect.outcome()) {
+      case COPY, RE_DISPLACE, SCRATCH_REGISTER ->
         this == TRAPPED || this == SINGLE_STEPPED || this == chosenFor(effect);
-      case SystemCall _ -> this == SINGLE_STEPPED;
-      case Nop _, Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ ->
-        this == EMULATED || policy.allowsCopy(instruction) && switch (this) {
-          case EMULATED -> true;
-          // popf may set the trap flag, which would trap behind the jump.
-          case BOOSTED -> !effect.changesRip() && !(effect instanceof PopFlags);
-          case TRAPPED -> !effect.changesRip();
-          case SINGLE_STEPPED -> !(effect instanceof PopFlags);
-        };
+      case FIX_UP -> this == SINGLE_STEPPED;
+      case EMULATE -> this == EMULATED || policy.allowsCopy(instruction) && switch (this) {
+        case EMULATED -> true;
+        // popf may set the trap flag, which would trap behind the jump.
+        case BOOSTED -> !effect.changesRip() && !(effect instanceof PopFlags);
+        case TRAPPED -> !effect.changesRip();
+        case SINGLE_STEPPED -> !(effect instanceof PopFlags);
+      };
+      case REFUSE -> throw new IllegalStateException(effect + " is accepted");
     };
   }
 }

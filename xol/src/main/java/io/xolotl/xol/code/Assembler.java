@@ -8,8 +8,8 @@ import io.xolotl.decoder.Segment;
 import java.util.Arrays;
 
 /**
- * Writes 64-bit code for one address: the few instructions that relocated code is made of. What is relative to
- * rip reaches 2 GiB; a jump goes anywhere, and is longer then.
+ * Writes 64-bit code for one address: the few instructions that relocated code is made of. What is relative
+ * to rip reaches 2 GiB; a jump goes anywhere, and is longer then.
  *
  * <p>Encodings are those of the Intel SDM, volume 2. One thread.
  */

@@ -138,8 +138,8 @@ public final class Copy {
         }
       }
       case Jump _, ConditionalJump _, Loop _ -> registers.rip(original(registers.rip()));
-      case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _, Nop _, PushRegister _, LoadAddress _, PopFlags _ ->
-        finishStraight(tracee);
+      case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _ -> finishStraight(tracee);
+      case Nop _, PushRegister _, LoadAddress _, PopFlags _ -> finishStraight(tracee);
     }
     tracee.writeRegistersIfChanged();
     tracee.release();

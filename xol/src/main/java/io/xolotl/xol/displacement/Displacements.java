@@ -101,8 +101,8 @@ public final class Displacements {
     }
     return policy.allowsCopy(instruction) && switch (effect) {
       case Nop _, LoadAddress _, Jump _, ConditionalJump _, Loop _ -> false;
-      case Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, PushFlags _, PopFlags _, Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _ ->
-        true;
+      case Call _, IndirectJump _, IndirectCall _, Return _, PushRegister _, PushFlags _, PopFlags _ -> true;
+      case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _ -> true;
     };
   }
 

@@ -92,8 +92,8 @@ final class Emulator {
         }
         case Effect.PopFlags(int width) ->
           popFlags(width, instruction.mode().widthBits(), registers, memory) && go(registers, next);
-        case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.EipRelative _, Effect.SystemCall _ ->
-          throw new IllegalArgumentException("only the CPU can execute " + instruction.text());
+        case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _ -> throw forTheCpu(instruction);
+        case Effect.EipRelative _, Effect.SystemCall _ -> throw forTheCpu(instruction);
       };
     } catch (PtraceException e) {
       if (e.reason() == PtraceException.Reason.MEMORY_INACCESSIBLE) {
@@ -103,6 +103,10 @@ final class Emulator {
       }
       throw e;
     }
+  }
+
+  private static RuntimeException forTheCpu(DecodedInstruction instruction) {
+    return new IllegalArgumentException("only the CPU can execute " + instruction.text());
   }
 
   /**

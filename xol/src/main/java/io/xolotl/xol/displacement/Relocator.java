@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  * What must be written elsewhere for an instruction to do there what it does in its place. A function of the
  * instruction and the address alone: nothing is written here.
  *
- * <p>There are two ways. A <em>copy</em> is the instruction itself, and whoever comes out of it is put right by
- * a tracer: {@link #bytes}. <em>Relocated code</em> needs no tracer, and leaves nothing to be put right but
+ * <p>There are two ways. A <em>copy</em> is the instruction itself, and whoever comes out of it is put right
+ * by a tracer: {@link #bytes}. <em>Relocated code</em> needs no tracer, and leaves nothing to be put right but
  * the address of a fault: {@link #emit}. No return address ever points into it.
  */
 public final class Relocator {
@@ -71,8 +71,8 @@ public final class Relocator {
   public record Parts(int pushed, int done) {}
 
   /**
-   * Writes code that has an instruction's effect and then goes where the original would have gone: behind what
-   * is written, if that is the next instruction.
+   * Writes code that has an instruction's effect and then goes where the original would have gone: behind
+   * what is written, if that is the next instruction.
    *
    * @param effect what the instruction does
    * @param instruction the original, of 64-bit code
@@ -85,8 +85,10 @@ public final class Relocator {
     }
     int begin = out.size();
     return switch (effect) {
-      case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _, Effect.IndirectJump _, Effect.Return _, Effect.PushRegister _, Effect.PushFlags _, Effect.PopFlags _ ->
-        copied(instruction, out, begin);
+      case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _ -> copied(instruction, out, begin);
+      case Effect.IndirectJump _, Effect.Return _ -> copied(instruction, out, begin);
+      // No flag of a tracer's is pushed or popped: none steps the thread.
+      case Effect.PushRegister _, Effect.PushFlags _, Effect.PopFlags _ -> copied(instruction, out, begin);
       // No register is free without a tracer, and none may be lost if the access faults.
       case Effect.EipRelative _ -> Optional.empty();
       case Effect.Nop() -> straight(out, begin);
