@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
  * instruction and the address alone: nothing is written here.
  *
  * <p>There are two ways. A <em>copy</em> is the instruction itself, and whoever comes out of it is put right
- * by a tracer: {@link #bytes}. <em>Relocated code</em> needs no tracer, and leaves nothing to be put right but
- * the address of a fault: {@link #emit}. No return address ever points into it.
+ * by a tracer: {@link #bytes}. <em>Relocated code</em> needs no tracer, and leaves nothing to be put right
+ * but the address of a fault: {@link #emit}. No return address ever points into it.
  */
 public final class Relocator {
 
