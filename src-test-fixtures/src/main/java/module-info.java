@@ -3,6 +3,7 @@
 module io.xolotl.fixtures {
   requires static transitive org.jspecify;
   requires transitive io.xolotl.lab;
+  requires java.logging;
   requires org.junit.jupiter.api;
   requires org.opentest4j;
 

@@ -101,7 +101,7 @@ final class Classifier {
     };
   }
 
-  private static Classification branch(DecodedInstruction instruction, Supplier<Effect> emulation) {
+  private static Classification branch(DecodedInstruction instruction, Supplier<Effect> effect) {
     if (instruction.branchKind() == BranchKind.FAR) {
       return new Refuse(Refusal.FAR_BRANCH);
     }
@@ -109,7 +109,7 @@ final class Classifier {
     if (instruction.hasOperandSizePrefix() && !instruction.hasRexW()) {
       return new Refuse(Refusal.OPERAND_SIZE_BRANCH);
     }
-    return new Accept(emulation.get());
+    return new Accept(effect.get());
   }
 
   private static Classification interrupt(DecodedInstruction instruction) {

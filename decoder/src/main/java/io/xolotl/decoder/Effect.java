@@ -156,11 +156,13 @@ public sealed interface Effect {
    */
   record PopFlags(int widthBits) implements Effect {}
 
-  /** {@return true if the instruction may lead elsewhere than behind itself} */
+  /**
+   * {@return true if the instruction may lead elsewhere than behind itself} Of a system call only the kernel
+   * knows, so it is none of them.
+   */
   default boolean changesRip() {
     return switch (this) {
       case Jump _, ConditionalJump _, Loop _, Call _, IndirectJump _, IndirectCall _, Return _ -> true;
-      // Also rt_sigreturn, which only the kernel knows.
       case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _ -> false;
       case Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ -> false;
     };

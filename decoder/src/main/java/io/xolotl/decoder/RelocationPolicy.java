@@ -4,7 +4,7 @@ package io.xolotl.decoder;
 public enum RelocationPolicy {
   /**
    * Only position-independent bytes are ever copied: an instruction whose copy would need a RIP-relative
-   * fix-up (re-displace or scratch register) is refused. Effect is no such fix-up, because nothing is
+   * fix-up (re-displace or scratch register) is refused. Emulation is no such fix-up, because nothing is
    * copied: {@code lea rax, [rip+d]}, {@code call [rip+d]} and {@code nop [rip+d]} are accepted.
    */
   STRICT,

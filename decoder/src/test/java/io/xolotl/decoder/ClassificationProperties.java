@@ -52,6 +52,25 @@ class ClassificationProperties {
     }
   }
 
+  /** What is plain leads behind itself, names no place, and has no rule of its own. */
+  @Property(tries = 50_000, seed = "8")
+  void whatIsPlainHidesNothing(@ForAll @From("code") byte[] code, @ForAll @From("decoders") Decoder decoder) {
+    Assume.that(decoder.decode(code, 0x1000) instanceof DecodedInstruction);
+    var instruction = (DecodedInstruction) decoder.decode(code, 0x1000);
+    Assume.that(Classification.of(instruction, RelocationPolicy.FULL)
+        .equals(new Classification.Accept(new Effect.Plain())));
+    assertThat(instruction.branchKind()).isEqualTo(BranchKind.NONE);
+    assertThat(instruction.isRipRelative()).isFalse();
+    assertThat(instruction.isRepeated()).isFalse();
+    assertThat(instruction.isPrivileged()).isFalse();
+    assertThat(instruction.mnemonic()).isNotIn("syscall", "sysenter", "int", "int3", "pushf", "pushfd", "pushfq",
+        "popf", "popfd", "popfq", "iretq", "xbegin");
+    assertThat(instruction.operands().stream().filter(Operand::written)
+        .filter(operand -> operand instanceof Operand.OfRegister(var register, _, _, _, _)
+            && List.of("rip", "eip", "ss").contains(register.name())))
+        .isEmpty();
+  }
+
   @Property(tries = 50_000, seed = "7")
   void aCursorSeesTheSame(@ForAll @From("code") byte[] code, @ForAll long address,
       @ForAll @From("decoders") Decoder decoder, @ForAll RelocationPolicy policy) {

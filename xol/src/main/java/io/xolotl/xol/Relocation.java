@@ -13,10 +13,12 @@ import java.util.Optional;
  * Code that does at one address what an instruction of 64-bit code does at another, and then goes where that
  * would have gone, without anybody's help: for trampolines, and for those who test or build relocators.
  *
- * <p>What it does differently: a fault names its own address, which {@link #fault} translates; the CPU keeps
- * its address as that of the last x87 instruction; filters of system calls see it; and a thread that steps
- * itself traps more often. An indirect call whose operand is in the eight bytes that the call overwrites, and
- * is not addressed by rsp alone, goes elsewhere. No return address ever points into the code.
+ * <p>What it does differently: a fault names its own address, which {@link #fault} translates, and that of a
+ * call has changed the eight bytes below rsp; the CPU keeps its address as that of the last x87 instruction;
+ * filters of system calls see it; a thread that steps itself traps more often; one that has its accesses
+ * checked for alignment (flag AC) faults at jumps over more than 2 GiB. An indirect call whose operand is in
+ * the eight bytes that the call overwrites, and is not addressed by rsp, goes elsewhere. A thread with a
+ * shadow stack cannot return from a call that is made here. No return address ever points into the code.
  *
  * <p>Immutable: a function of the instruction and the address.
  */
@@ -29,7 +31,8 @@ public final class Relocation {
   private final Reach reach;
 
   /**
-   * From where code of this kind reaches all that it must.
+   * From where the very forms of this code reach all that they must. Elsewhere {@link #of} may answer with
+   * longer jumps, but not where memory is out of reach.
    *
    * @param lowest the lowest address that it may have
    * @param highest the highest address that it may have
@@ -67,7 +70,8 @@ public final class Relocation {
    *
    * @param instruction the original, at its address
    * @param address where the code will be
-   * @return empty if it is refused, is one of 32-bit code, or needs memory that is out of reach from there
+   * @return empty if it is refused, is one of 32-bit code, needs memory that is out of reach from there,
+   *     addresses memory relative to eip, or is a call whose operand depends on what it pushes itself
    */
   public static Optional<Relocation> of(DecodedInstruction instruction, long address) {
     return switch (Classification.of(instruction, RelocationPolicy.FULL)) {
@@ -76,7 +80,9 @@ public final class Relocation {
         var out = new Assembler(address);
         Optional<Relocator.Parts> parts = Relocator.emit(effect, instruction, out);
         yield parts.map(known -> {
-          out.jump(instruction.nextAddress());
+          if (known.fallsThrough()) {
+            out.jump(instruction.nextAddress());
+          }
           return new Relocation(instruction, address, out, known);
         });
       }
@@ -93,7 +99,7 @@ public final class Relocation {
     return address;
   }
 
-  /** {@return the code, with a jump to the next instruction at its end; a copy} */
+  /** {@return the code, with a jump to the next instruction at its end if a thread may get there; a copy} */
   public byte[] code() {
     return code.clone();
   }
@@ -104,7 +110,8 @@ public final class Relocation {
   }
 
   /**
-   * {@return what a fault in the code means}
+   * {@return what a fault in the code means} It is for what an instruction of the code raises itself. A
+   * thread that is stopped there for another reason may be in the middle of the effect.
    *
    * @param offset of the instruction in the code that has faulted, in bytes
    */

@@ -17,7 +17,11 @@ public final class Assembler {
 
   /** {@code jmp [rip+0]}, behind which the address is. */
   private static final int ABSOLUTE_JUMP_BYTES = 14;
+  private static final int JUMP_BYTES = 5;
   private static final int SHORT_JUMP_BYTES = 2;
+
+  /** {@code push imm32}, behind which rsp is lower. */
+  public static final int PUSH_BYTES = 5;
 
   private final long start;
   private byte[] code = new byte[64];
@@ -70,7 +74,7 @@ public final class Assembler {
 
   /** {@code jmp target}: {@code e9} if that reaches. */
   public void jump(long target) {
-    if (reaches(target, 5)) {
+    if (reaches(target, JUMP_BYTES)) {
       put(0xe9);
       relative(target);
     } else {
@@ -88,7 +92,7 @@ public final class Assembler {
     } else {
       // The lowest bit of a condition's number negates it.
       put(0x70 | condition.ordinal() ^ 1);
-      put(ABSOLUTE_JUMP_BYTES);
+      put(jumpBytes(target, 1));
       jump(target);
     }
   }
@@ -111,11 +115,11 @@ public final class Assembler {
     });
     put(SHORT_JUMP_BYTES);
     put(0xeb);
-    put(reaches(target, SHORT_JUMP_BYTES - 1 + 5) ? 5 : ABSOLUTE_JUMP_BYTES);
+    put(jumpBytes(target, 1));
     jump(target);
   }
 
-  /** Pushes a number of 64 bits; flags and registers but rsp stay. */
+  /** Pushes a number of 64 bits, the lower half first; flags and registers but rsp stay. */
   public void push(long value) {
     // push imm32 sign-extends it.
     put(0x68);
@@ -206,6 +210,11 @@ public final class Assembler {
     }
     put32((int) displacement);
     return true;
+  }
+
+  /** How long a jump is that is written behind some bytes which are written next. */
+  private int jumpBytes(long target, int before) {
+    return reaches(target, before + JUMP_BYTES) ? JUMP_BYTES : ABSOLUTE_JUMP_BYTES;
   }
 
   /** Returns true if an instruction of some bytes that is written next reaches an address from its end. */

@@ -65,10 +65,11 @@ public final class Relocator {
   /**
    * Where the parts of relocated code begin, in bytes from its beginning, and what a fault in each means.
    *
-   * @param done from here on the instruction has had its effect: a thread there is at the next instruction
    * @param pushed from here on to {@code done} rsp is lower than at a fault of the original, by eight bytes
+   * @param done from here on the instruction has had its effect
+   * @param fallsThrough whether a thread may come out behind the code, and must be led to the next instruction
    */
-  public record Parts(int pushed, int done) {}
+  public record Parts(int pushed, int done, boolean fallsThrough) {}
 
   /**
    * Writes code that has an instruction's effect and then goes where the original would have gone: behind
@@ -86,7 +87,12 @@ public final class Relocator {
     int begin = out.size();
     return switch (effect) {
       case Effect.Plain _, Effect.Repeated _, Effect.RipRelative _ -> copied(instruction, out, begin);
-      case Effect.IndirectJump _, Effect.Return _ -> copied(instruction, out, begin);
+      case Effect.Return _ -> copied(instruction, out, begin).map(Relocator::leaving);
+      case Effect.IndirectJump(BranchSource source, _) -> copied(instruction, out, begin)
+          .or(() -> source instanceof BranchSource.Memory memory && out.jump(memory)
+              ? straight(out, begin)
+              : Optional.empty())
+          .map(Relocator::leaving);
       // No flag of a tracer's is pushed or popped: none steps the thread.
       case Effect.PushRegister _, Effect.PushFlags _, Effect.PopFlags _ -> copied(instruction, out, begin);
       // No register is free without a tracer, and none may be lost if the access faults.
@@ -94,7 +100,7 @@ public final class Relocator {
       case Effect.Nop() -> straight(out, begin);
       case Effect.Jump(long target) -> {
         out.jump(target);
-        yield straight(out, begin);
+        yield straight(out, begin).map(Relocator::leaving);
       }
       case Effect.ConditionalJump(var condition, long target) -> {
         out.jumpIf(condition, target);
@@ -107,7 +113,7 @@ public final class Relocator {
       case Effect.Call(long target, _) -> {
         out.push(instruction.nextAddress());
         out.jump(target);
-        yield straight(out, begin);
+        yield Optional.of(new Parts(Assembler.PUSH_BYTES, out.size() - begin, false));
       }
       case Effect.IndirectCall(BranchSource source, _) -> call(source, instruction, out, begin);
       case Effect.LoadAddress(Gpr destination, int width, long address) -> {
@@ -120,7 +126,7 @@ public final class Relocator {
           int done = out.size() - begin;
           // The CPU has put the address behind the copy there.
           out.move(Gpr.RCX, 64, instruction.nextAddress());
-          yield Optional.of(new Parts(done, done));
+          yield Optional.of(new Parts(done, done, true));
         }
         case INT_80 -> Optional.empty();
       };
@@ -139,42 +145,46 @@ public final class Relocator {
 
   private static Optional<Parts> straight(Assembler out, int begin) {
     int done = out.size() - begin;
-    return Optional.of(new Parts(done, done));
+    return Optional.of(new Parts(done, done, true));
+  }
+
+  private static Parts leaving(Parts parts) {
+    return new Parts(parts.pushed(), parts.done(), false);
   }
 
   /** The operand is read behind the push, so that what is addressed by rsp is eight bytes further. */
   private static Optional<Parts> call(BranchSource source, DecodedInstruction instruction, Assembler out,
       int begin) {
-    int pushed;
+    if (readsWhatIsPushed(source)) {
+      return Optional.empty();
+    }
+    out.push(instruction.nextAddress());
     boolean written = switch (source) {
-      // Its value before the push is in no register any more.
-      case BranchSource.Register(Gpr register) when register == Gpr.RSP -> {
-        pushed = 0;
-        yield false;
-      }
       case BranchSource.Register(Gpr register) -> {
-        out.push(instruction.nextAddress());
-        pushed = out.size() - begin;
         out.jump(register);
         yield true;
       }
-      case BranchSource.Memory memory -> {
-        boolean byStack = memory.base().filter(Gpr.RSP::equals).isPresent();
-        // The return address would be read in place of what was there.
-        if (byStack && memory.index().isEmpty()
-            && Math.abs(memory.displacement() + Long.BYTES) < Long.BYTES) {
-          pushed = 0;
-          yield false;
-        }
-        out.push(instruction.nextAddress());
-        pushed = out.size() - begin;
-        yield out.jump(byStack
-            ? new BranchSource.Memory(memory.segment(), memory.base(), memory.index(), memory.scale(),
-                memory.displacement() + Long.BYTES, memory.addressSize())
-            : memory);
-      }
+      case BranchSource.Memory memory when isByStack(memory) -> out.jump(new BranchSource.Memory(
+          memory.segment(), memory.base(), memory.index(), memory.scale(),
+          memory.displacement() + Long.BYTES, memory.addressSize()));
+      case BranchSource.Memory memory -> out.jump(memory);
     };
-    return written ? Optional.of(new Parts(pushed, out.size() - begin)) : Optional.empty();
+    return written
+        ? Optional.of(new Parts(Assembler.PUSH_BYTES, out.size() - begin, false))
+        : Optional.empty();
+  }
+
+  private static boolean isByStack(BranchSource.Memory memory) {
+    return memory.base().filter(Gpr.RSP::equals).isPresent();
+  }
+
+  /** Returns true if the push changes what is read behind it, or may do so for all that rsp says. */
+  private static boolean readsWhatIsPushed(BranchSource source) {
+    return switch (source) {
+      case BranchSource.Register(Gpr register) -> register == Gpr.RSP;
+      case BranchSource.Memory memory -> isByStack(memory) && (memory.index().isPresent()
+          || Math.abs(memory.displacement() + Long.BYTES) < Long.BYTES);
+    };
   }
 
   private static void putDisplacement(byte[] bytes, int offset, long displacement) {
