@@ -21,7 +21,7 @@ fun main() {
     })
     process.start()
     val end = process.end().join()
-    check(end == ProcessEnd.Exited(0) && first is Instruction && bytes > 0) { "$end after ${malloc.hits()} calls" }
+    check(end == ProcessEnd.Exited(0) && first is DecodedInstruction && bytes > 0) { "$end after ${malloc.hits()} calls" }
     println("ls: ${malloc.hits()} calls of malloc, $bytes bytes")
   }
 }
