@@ -63,7 +63,8 @@ class ClassificationProperties {
     assertThat(instruction.isRipRelative()).isFalse();
     assertThat(instruction.isRepeated()).isFalse();
     assertThat(instruction.isPrivileged()).isFalse();
-    assertThat(instruction.mnemonic()).isNotIn("syscall", "sysenter", "int", "int3", "pushf", "pushfd", "pushfq",
+    assertThat(instruction.mnemonic()).isNotIn("syscall", "sysenter", "int", "int3", "pushf", "pushfd",
+        "pushfq",
         "popf", "popfd", "popfq", "iretq", "xbegin");
     assertThat(instruction.operands().stream().filter(Operand::written)
         .filter(operand -> operand instanceof Operand.OfRegister(var register, _, _, _, _)

@@ -123,7 +123,8 @@ class RelocationTest {
 
   @ParameterizedTest
   @CsvSource({"ff d4, call rsp", "ff 54 24 f8, what the call overwrites", "ff 54 24 f1, a part of that",
-      "ff 54 44 08, perhaps what the call overwrites", "67 8b 05 10 00 00 00, relative to eip", "cc, refused"})
+      "ff 54 44 08, perhaps what the call overwrites", "67 8b 05 10 00 00 00, relative to eip",
+      "cc, refused"})
   void someHaveNoSuchCode(String hex, String why) {
     Decoding decoding = Decoder.forThisCpu().decode(HEX.parseHex(hex.replace(" ", "")), FROM);
     assertThat(Relocation.of((DecodedInstruction) decoding, NEAR)).as(why).isEmpty();
@@ -135,7 +136,8 @@ class RelocationTest {
   void longFormsBeginWhereShortOnesEnd(String hex, int shortBytes) {
     DecodedInstruction instruction = decode(hex);
     long target = instruction.branchTarget().orElseThrow();
-    for (long edge : List.of(target - shortBytes - Integer.MAX_VALUE, target - shortBytes - Integer.MIN_VALUE)) {
+    for (long edge : List.of(target - shortBytes - Integer.MAX_VALUE,
+        target - shortBytes - Integer.MIN_VALUE)) {
       for (long at = edge - 4; at <= edge + 4; at++) {
         Relocation relocation = Relocation.of(instruction, at).orElseThrow();
         String text = text(relocation);

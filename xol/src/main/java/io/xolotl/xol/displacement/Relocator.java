@@ -67,7 +67,8 @@ public final class Relocator {
    *
    * @param pushed from here on to {@code done} rsp is lower than at a fault of the original, by eight bytes
    * @param done from here on the instruction has had its effect
-   * @param fallsThrough whether a thread may come out behind the code, and must be led to the next instruction
+   * @param fallsThrough whether a thread may come out behind the code, and must be led to the next
+   *     instruction
    */
   public record Parts(int pushed, int done, boolean fallsThrough) {}
 
