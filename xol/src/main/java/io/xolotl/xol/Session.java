@@ -42,6 +42,7 @@ import org.jspecify.annotations.Nullable;
  * process, and ties it to one thread; so what users ask for, in whatever thread, is handed to the tracer
  * thread here.
  */
+// Long because it is the one door to the tracer thread: each request of a user is a few lines here.
 final class Session {
 
   private final Tracer tracer;
