@@ -26,7 +26,7 @@ signal_entry:
         popfq
         jmp     on_signal
 
-// void enter(const unsigned char *input): returns when the code has come out.
+// void enter(const unsigned char *input, const unsigned char *image, uint64_t entry): returns when the code has come out.
         .globl  enter
 enter:
         push    %rbx
@@ -36,11 +36,10 @@ enter:
         push    %r14
         push    %r15
         mov     %rsp, runner_rsp(%rip)
-        mov     IN_ADDRESS(%rdi), %rax
-        mov     %rax, entry(%rip)
+        mov     %rdx, entry(%rip)
         mov     xsave_mask(%rip), %eax
         xor     %edx, %edx
-        xrstor64 XSAVE_IMAGE(%rdi)
+        xrstor64 (%rsi)
         pushq   IN_FLAGS(%rdi)
         popfq
         // From here on nothing may change a flag.
@@ -62,30 +61,35 @@ enter:
         mov     IN_GENERAL+0x38(%rdi), %rdi
         jmp     *entry(%rip)
 
-// The stub of an exit has saved rax and its own number.
+// The stub of an exit has saved rax and its own place. The result is aligned: the code may have its alignment checked.
         .globl  come_out
 come_out:
-        mov     %rcx, saved+0x08(%rip)
-        mov     %rdx, saved+0x10(%rip)
-        mov     %rbx, saved+0x18(%rip)
-        mov     %rsp, saved+0x20(%rip)
-        mov     %rbp, saved+0x28(%rip)
-        mov     %rsi, saved+0x30(%rip)
-        mov     %rdi, saved+0x38(%rip)
-        mov     %r8, saved+0x40(%rip)
-        mov     %r9, saved+0x48(%rip)
-        mov     %r10, saved+0x50(%rip)
-        mov     %r11, saved+0x58(%rip)
-        mov     %r12, saved+0x60(%rip)
-        mov     %r13, saved+0x68(%rip)
-        mov     %r14, saved+0x70(%rip)
-        mov     %r15, saved+0x78(%rip)
+        mov     %rsp, saved_rsp(%rip)
+        mov     result(%rip), %rsp
+        mov     %rcx, OUT_GENERAL+0x08(%rsp)
+        mov     %rdx, OUT_GENERAL+0x10(%rsp)
+        mov     %rbx, OUT_GENERAL+0x18(%rsp)
+        mov     %rbp, OUT_GENERAL+0x28(%rsp)
+        mov     %rsi, OUT_GENERAL+0x30(%rsp)
+        mov     %rdi, OUT_GENERAL+0x38(%rsp)
+        mov     %r8, OUT_GENERAL+0x40(%rsp)
+        mov     %r9, OUT_GENERAL+0x48(%rsp)
+        mov     %r10, OUT_GENERAL+0x50(%rsp)
+        mov     %r11, OUT_GENERAL+0x58(%rsp)
+        mov     %r12, OUT_GENERAL+0x60(%rsp)
+        mov     %r13, OUT_GENERAL+0x68(%rsp)
+        mov     %r14, OUT_GENERAL+0x70(%rsp)
+        mov     %r15, OUT_GENERAL+0x78(%rsp)
+        mov     %rsp, %rdi
         mov     runner_rsp(%rip), %rsp
         pushfq
-        popq    saved_flags(%rip)
+        popq    OUT_FLAGS(%rdi)
         pushq   $2
         popfq
-        mov     result(%rip), %rdi
+        mov     saved_rax(%rip), %rax
+        mov     %rax, OUT_GENERAL+0x00(%rdi)
+        mov     saved_rsp(%rip), %rax
+        mov     %rax, OUT_GENERAL+0x20(%rdi)
         mov     xsave_mask(%rip), %eax
         xor     %edx, %edx
         xsave64 XSAVE_IMAGE(%rdi)
@@ -102,15 +106,60 @@ leave:
         pop     %rbp
         pop     %rbx
         ret
+
+// long first_difference(const void *a, const void *b, long lines): which of the lines of 64 bytes, or -1. Both are aligned.
+        .globl  first_difference
+        .balign 64
+first_difference:
+        xor     %eax, %eax
+        testl   $4, xsave_mask(%rip)
+        jnz     4f
+1:      cmp     %rdx, %rax
+        jae     2f
+        movdqa  (%rdi), %xmm0
+        movdqa  16(%rdi), %xmm1
+        movdqa  32(%rdi), %xmm2
+        movdqa  48(%rdi), %xmm3
+        pcmpeqb (%rsi), %xmm0
+        pcmpeqb 16(%rsi), %xmm1
+        pcmpeqb 32(%rsi), %xmm2
+        pcmpeqb 48(%rsi), %xmm3
+        pand    %xmm1, %xmm0
+        pand    %xmm3, %xmm2
+        pand    %xmm2, %xmm0
+        pmovmskb %xmm0, %ecx
+        cmp     $0xffff, %ecx
+        jne     3f
+        add     $64, %rdi
+        add     $64, %rsi
+        inc     %rax
+        jmp     1b
+2:      mov     $-1, %rax
+3:      ret
+4:      cmp     %rdx, %rax
+        jae     5f
+        vmovaps (%rdi), %ymm0
+        vmovaps 32(%rdi), %ymm1
+        vxorps  (%rsi), %ymm0, %ymm0
+        vxorps  32(%rsi), %ymm1, %ymm1
+        vorps   %ymm1, %ymm0, %ymm0
+        vptest  %ymm0, %ymm0
+        jnz     3b
+        add     $64, %rdi
+        add     $64, %rsi
+        inc     %rax
+        jmp     4b
+5:      mov     $-1, %rax
+        ret
         .globl  text_end
 text_end:
 
         .bss
         .balign 64
-        .globl  saved, saved_flags, exit_number, result, xsave_mask, runner_rsp
-saved:          .fill 16, 8
-saved_flags:    .quad 0
-exit_number:    .quad 0
+        .globl  saved_rax, exit_address, result, xsave_mask, runner_rsp
+saved_rax:      .quad 0
+saved_rsp:      .quad 0
+exit_address:   .quad 0
 result:         .quad 0
 xsave_mask:     .quad 0
 runner_rsp:     .quad 0

@@ -8,6 +8,8 @@
  *   <- done
  *   -> measure              find out the CPU's length of the first instruction of each input
  *   <- done
+ *   -> pairs                execute the pairs of the unit: see pairs.c
+ *   <- done
  *   -> exit
  *
  * Nothing here may depend on what a piece of code can change. So there is no C library, which
@@ -16,9 +18,14 @@
  * Linux 5.11), so that no random register makes the kernel do anything.
  *
  * CPU is the number of the one that all this runs on, counted among those allowed: what names
- * the CPU (rdpid, cpuid) is then the same in another process. */
+ * the CPU (rdpid, cpuid) is then the same in another process.
+ *
+ * The program is independent of its position, so that it is nowhere where an address of 32 bits, or
+ * any that a state has, leads. With a second argument all of it, its stacks and the shared memory
+ * are at random addresses besides, which is for many executions; without it they are where they
+ * are each time, for two processes whose executions are compared. */
 #define _GNU_SOURCE
-#include "oracle.h"
+#include "driver.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -27,9 +34,6 @@
 #include <linux/memfd.h>
 #include <linux/prctl.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
@@ -52,22 +56,28 @@ struct head {
     uint64_t layout[16];
 };
 
-extern uint64_t saved[16], saved_flags, exit_number, xsave_mask;
+extern uint64_t saved_rax, exit_address;
 extern unsigned char *result;
 extern const char text_end[], __executable_start[];
-void enter(const unsigned char *input);
+void enter(const unsigned char *input, const unsigned char *image, uint64_t entry);
 void leave(void) __attribute__((noreturn));
 void come_out(void);
 void restorer(void);
 void signal_entry(int, siginfo_t *, void *);
 
-static struct head *const head = (struct head *)SHARED;
+unsigned char *shared;
+uint64_t executions;
+struct span span[4];
+unsigned spans;
+
+static struct head *head;
 static unsigned char alternate_stack[1 << 16] __attribute__((aligned(64)));
 static volatile char dispatch_selector;
 static volatile bool running;
 static bool has_fsgsbase;
+static bool selectors_used;
 static unsigned ticks;
-static uint32_t ticks_of;
+static uint64_t ticks_of;
 static unsigned tick_limit;
 
 /* gcc makes calls of these two. */
@@ -130,8 +140,7 @@ static void say_number(const char *text, unsigned long number)
     say(1, line);
 }
 
-static void die(const char *why) __attribute__((noreturn));
-static void die(const char *why)
+void die(const char *why)
 {
     say(2, "oracle: ");
     say(2, why);
@@ -159,33 +168,15 @@ static void protect(uint64_t address, size_t bytes, int protection)
     check(call3(SYS_mprotect, (long)address, (long)bytes, protection), "mprotect");
 }
 
-static unsigned char *input_of(uint32_t i)
-{
-    return (unsigned char *)SHARED + HEAD_BYTES + (size_t)i * RECORD_BYTES;
-}
-
-static unsigned char *result_of(uint32_t i)
-{
-    return (unsigned char *)SHARED + HEAD_BYTES + (size_t)(BATCH + i) * RECORD_BYTES;
-}
-
-static uint64_t *quad(unsigned char *record, size_t offset)
-{
-    return (uint64_t *)(record + offset);
-}
-
-static uint32_t *word(unsigned char *record, size_t offset)
-{
-    return (uint32_t *)(record + offset);
-}
-
-static const uint64_t region[N_REGIONS] = {LOW_DATA, NEAR_DATA, STACK, FAR_DATA};
+const uint64_t region[N_REGIONS] = {LOW_DATA, NEAR_DATA, STACK, FAR_DATA};
 
 /* Segment registers, which no context of a signal shows. */
 
 static void set_bases(uint64_t fs, uint64_t gs)
 {
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs" : : "r"(0));
+    if (selectors_used) {
+        __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs" : : "r"(0));
+    }
     if (has_fsgsbase) {
         __asm__ volatile("wrfsbase %0; wrgsbase %1" : : "r"(fs), "r"(gs));
     } else {
@@ -208,6 +199,7 @@ static void save_segments(unsigned char *out)
         call3(SYS_arch_prctl, ARCH_GET_FS, (long)(out + OUT_FS_BASE), 0);
         call3(SYS_arch_prctl, ARCH_GET_GS, (long)(out + OUT_GS_BASE), 0);
     }
+    selectors_used = *quad(out, OUT_SELECTORS) != 0;
 }
 
 /* By number in the order of encoding, which is that of the results. */
@@ -221,8 +213,8 @@ __attribute__((used)) void on_signal(int number, siginfo_t *info, void *context)
         if (!running) {
             return;
         }
-        if (ticks_of != head->current) {
-            ticks_of = head->current;
+        if (ticks_of != executions) {
+            ticks_of = executions;
             ticks = 0;
         }
         if (++ticks < tick_limit) {
@@ -251,40 +243,55 @@ __attribute__((used)) void on_signal(int number, siginfo_t *info, void *context)
     leave();
 }
 
-static void execute(unsigned char *in, unsigned char *out)
+void execute(unsigned char *in, const unsigned char *image, uint64_t entry, unsigned char *out)
 {
     result = out;
-    memset(out, 0, XSAVE_IMAGE + XSAVE_BYTES);
+    for (size_t i = 0; i <= OUT_LENGTH; i += 8) {
+        *quad(out, i) = 0;
+    }
     set_bases(*quad(in, IN_FS_BASE), *quad(in, IN_GS_BASE));
-    exit_number = UINT64_MAX;
     dispatch_selector = *word(in, IN_OPTIONS) & OPTION_SYSTEM_CALLS ? SYSCALL_DISPATCH_FILTER_ALLOW
                                                                      : SYSCALL_DISPATCH_FILTER_BLOCK;
+    executions++;
     running = true;
-    enter(in);
+    enter(in, image, entry);
     running = false;
     dispatch_selector = SYSCALL_DISPATCH_FILTER_ALLOW;
     save_segments(out);
     if (*word(out, OUT_OUTCOME) == OUTCOME_NONE) {
         *word(out, OUT_OUTCOME) = OUTCOME_EXITED;
-        memcpy(out + OUT_GENERAL, saved, sizeof saved);
-        *quad(out, OUT_FLAGS) = saved_flags;
-        unsigned char *left = input_of((uint32_t)exit_number);
-        *quad(out, OUT_RIP) = *quad(left, IN_ADDRESS) + *word(left, IN_LENGTH);
+        *quad(out, OUT_RIP) = exit_address;
     }
 }
 
-/* Ticks of CPU time: code that is executed for long has not hung while others have the CPU, or while it is stopped. */
 static void clock(long microseconds)
 {
     struct itimerval interval = {{0, microseconds}, {0, microseconds}};
     check(call3(SYS_setitimer, ITIMER_PROF, (long)&interval, 0), "setitimer");
 }
 
+void start_clock(long microseconds, unsigned limit)
+{
+    ticks_of = UINT64_MAX;
+    tick_limit = limit;
+    clock(microseconds);
+}
+
+void stop_clock(void)
+{
+    clock(0);
+}
+
+static void run_input(unsigned char *in, unsigned char *out)
+{
+    uint64_t entry = *quad(in, IN_ENTRY);
+    memset(out + XSAVE_IMAGE, 0, XSAVE_BYTES);
+    execute(in, in + XSAVE_IMAGE, entry ? entry : *quad(in, IN_ADDRESS), out);
+}
+
 static void run(void)
 {
-    ticks_of = UINT32_MAX;
-    tick_limit = HANG_TICKS;
-    clock(TICK_MICROSECONDS);
+    start_clock(TICK_MICROSECONDS, HANG_TICKS);
     for (uint32_t i = head->current; i < head->count; i++) {
         unsigned char *in = input_of(i), *out = result_of(i);
         head->current = i;
@@ -295,13 +302,13 @@ static void run(void)
                 memset((void *)region[r], 0, REGION_BYTES);
             }
         }
-        execute(in, out);
+        run_input(in, out);
         for (int r = 0; r < N_REGIONS; r++) {
             memcpy(out + REGIONS + r * REGION_BYTES, (void *)region[r], REGION_BYTES);
         }
     }
     head->current = head->count;
-    clock(0);
+    stop_clock();
 }
 
 /* The instruction against the end of a page, a byte longer until the fault of the fetch behind it is gone. */
@@ -311,7 +318,7 @@ static void measure(unsigned char *in, unsigned char *out)
     for (uint32_t length = 1; length <= *word(in, IN_LENGTH); length++) {
         *quad(in, IN_ADDRESS) = end - length;
         memcpy((void *)(end - length), in + IN_CODE, length);
-        execute(in, out);
+        run_input(in, out);
         bool fetching = *word(out, OUT_OUTCOME) == OUTCOME_SIGNAL && *word(out, OUT_SIGNAL) == SIGSEGV
             && *quad(out, OUT_TRAP) == PAGE_FAULT && *quad(out, OUT_ERROR) & FETCH
             && *quad(out, OUT_CR2) == end && *quad(out, OUT_RIP) == end - length;
@@ -324,52 +331,89 @@ static void measure(unsigned char *in, unsigned char *out)
 
 static void measure_all(void)
 {
-    ticks_of = UINT32_MAX;
-    tick_limit = 2;
-    clock(TICK_MICROSECONDS);
+    start_clock(TICK_MICROSECONDS, 2);
     for (uint32_t i = head->current; i < head->count; i++) {
         head->current = i;
         measure(input_of(i), result_of(i));
     }
     head->current = head->count;
-    clock(0);
+    stop_clock();
 }
+
+static const struct {
+    uint64_t address;
+    size_t bytes;
+} code_area[] = {{LOW_CODE, CODE_BYTES},
+                 {HIGH_CODE, CODE_BYTES},
+                 {LOW_CODE + COPY_DISTANCE, CODE_BYTES},
+                 {HIGH_CODE + COPY_DISTANCE, CODE_BYTES},
+                 {FAR_COPIES, FAR_COPIES_BYTES},
+                 {LOW_EXITS, EXITS_BYTES},
+                 {HIGH_EXITS, EXITS_BYTES}};
+#define CODE_AREAS (sizeof code_area / sizeof *code_area)
 
 static void protect_code(int protection)
 {
-    protect(LOW_CODE, CODE_BYTES, protection);
-    protect(HIGH_CODE, CODE_BYTES, protection);
-    protect(LOW_EXITS, EXITS_BYTES, protection);
-    protect(HIGH_EXITS, EXITS_BYTES, protection);
+    for (size_t i = 0; i < CODE_AREAS; i++) {
+        protect(code_area[i].address, code_area[i].bytes, protection);
+    }
+}
+
+void open_code(void)
+{
+    protect_code(PROT_READ | PROT_WRITE);
+}
+
+void close_code(void)
+{
+    protect_code(PROT_READ | PROT_EXEC);
 }
 
 /* Everything around a piece of code is int3. */
+void fill_code(void)
+{
+    for (size_t i = 0; i < CODE_AREAS; i++) {
+        memset((void *)code_area[i].address, 0xcc, code_area[i].bytes);
+    }
+}
+
+void place_exit(uint64_t address)
+{
+    unsigned char *exit = (unsigned char *)address;
+    *exit = 0xe9;
+    *(uint32_t *)(exit + 1) = EXIT_DISPLACEMENT;
+    unsigned char *stub = exit + 5 + (int32_t)EXIT_DISPLACEMENT;
+    /* No memory operand that is not aligned: the code may have its alignment checked. */
+    *(uint16_t *)stub = 0xa348; /* mov %rax, saved_rax */
+    *(uint64_t *)(stub + 2) = (uint64_t)&saved_rax;
+    *(uint16_t *)(stub + 10) = 0xb848; /* mov $address, %rax */
+    *(uint64_t *)(stub + 12) = address;
+    *(uint16_t *)(stub + 20) = 0xa348; /* mov %rax, exit_address */
+    *(uint64_t *)(stub + 22) = (uint64_t)&exit_address;
+    *(uint16_t *)(stub + 30) = 0xb848; /* mov $come_out, %rax */
+    *(uint64_t *)(stub + 32) = (uint64_t)come_out;
+    *(uint16_t *)(stub + 40) = 0xe0ff; /* jmp *%rax */
+}
+
 static void load(void)
 {
-    protect_code(PROT_READ | PROT_WRITE);
-    memset((void *)LOW_CODE, 0xcc, CODE_BYTES);
-    memset((void *)HIGH_CODE, 0xcc, CODE_BYTES);
-    memset((void *)LOW_EXITS, 0xcc, EXITS_BYTES);
-    memset((void *)HIGH_EXITS, 0xcc, EXITS_BYTES);
+    open_code();
+    fill_code();
     for (uint32_t i = head->current; i < head->count; i++) {
         unsigned char *in = input_of(i);
-        unsigned char *end = (unsigned char *)*quad(in, IN_ADDRESS) + *word(in, IN_LENGTH);
-        memcpy((void *)*quad(in, IN_ADDRESS), in + IN_CODE, *word(in, IN_LENGTH));
-        *end = 0xe9;
-        *(uint32_t *)(end + 1) = EXIT_DISPLACEMENT;
-        unsigned char *stub = end + 5 + (int32_t)EXIT_DISPLACEMENT;
-        /* No memory operand that is not aligned: the code may have its alignment checked. */
-        *(uint16_t *)stub = 0xa348; /* mov %rax, saved */
-        *(uint64_t *)(stub + 2) = (uint64_t)saved;
-        stub[10] = 0xb8; /* mov $i, %eax */
-        *(uint32_t *)(stub + 11) = i;
-        *(uint16_t *)(stub + 15) = 0xa348; /* mov %rax, exit_number */
-        *(uint64_t *)(stub + 17) = (uint64_t)&exit_number;
-        *(uint16_t *)(stub + 25) = 0xb848; /* mov $come_out, %rax */
-        *(uint64_t *)(stub + 27) = (uint64_t)come_out;
-        *(uint16_t *)(stub + 35) = 0xe0ff; /* jmp *%rax */
+        uint64_t address = *quad(in, IN_ADDRESS);
+        memcpy((void *)address, in + IN_CODE, *word(in, IN_LENGTH));
+        memcpy((void *)*quad(in, IN_COPY), in + IN_COPY_CODE, *word(in, IN_COPY_LENGTH));
+        place_exit(address + *word(in, IN_LENGTH));
     }
-    protect_code(PROT_READ | PROT_EXEC);
+    close_code();
+}
+
+/* What is compared of two XSAVE images: the legacy registers, and the components behind the header. */
+static void add_span(uint32_t from, uint32_t bytes)
+{
+    span[spans].from = XSAVE_IMAGE + from;
+    span[spans++].lines = bytes / 64;
 }
 
 static void describe_cpu(void)
@@ -394,6 +438,18 @@ static void describe_cpu(void)
             head->component[i][1] = eax;
         }
     }
+    add_span(0, 448);
+    if (xsave_mask & 4) {
+        add_span(head->component[2][0], head->component[2][1]);
+    }
+    if (xsave_mask & 0x20) {
+        add_span(head->component[5][0], head->component[5][1]);
+        /* The upper halves of 0 to 15, and 16 to 31 behind them. */
+        add_span(head->component[6][0], head->component[6][1] + head->component[7][1]);
+        if (head->component[7][0] != head->component[6][0] + head->component[6][1]) {
+            die("the parts of an XSAVE image are elsewhere than expected");
+        }
+    }
 }
 
 /* Returns the descriptor of the shared memory. */
@@ -401,15 +457,17 @@ static int set_up_memory(void)
 {
     int fd = (int)call3(SYS_memfd_create, (long)"xolotl-oracle", MFD_CLOEXEC, 0);
     check(fd, "memfd_create");
-    const size_t bytes = HEAD_BYTES + 2UL * BATCH * RECORD_BYTES;
+    const size_t bytes = HEAD_BYTES + 2UL * BATCH * RECORD_BYTES + UNIT_BYTES;
     check(call3(SYS_ftruncate, fd, (long)bytes, 0), "ftruncate");
-    check(call(SYS_mmap, SHARED, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), "mmap");
+    long mapped = call(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    check(mapped, "mmap");
+    shared = (unsigned char *)mapped;
+    head = (struct head *)shared;
     map(RESERVED, RESERVED_BYTES, PROT_NONE);
     map(LOW_RESERVED, LOW_RESERVED_BYTES, PROT_NONE);
-    map(LOW_CODE, CODE_BYTES, PROT_READ | PROT_EXEC);
-    map(HIGH_CODE, CODE_BYTES, PROT_READ | PROT_EXEC);
-    map(LOW_EXITS, EXITS_BYTES, PROT_READ | PROT_EXEC);
-    map(HIGH_EXITS, EXITS_BYTES, PROT_READ | PROT_EXEC);
+    for (size_t i = 0; i < CODE_AREAS; i++) {
+        map(code_area[i].address, code_area[i].bytes, PROT_READ | PROT_EXEC);
+    }
     for (int r = 0; r < N_REGIONS; r++) {
         map(region[r], REGION_BYTES, PROT_READ | PROT_WRITE);
     }
@@ -422,7 +480,8 @@ static int set_up_memory(void)
     map(LENGTH_PAGE + PAGE, PAGE, PROT_NONE);
     head->magic = MAGIC;
     const uint64_t layout[16] = {LOW_CODE, HIGH_CODE, CODE_BYTES, LOW_DATA, NEAR_DATA, STACK, FAR_DATA, CONSTANT,
-                                 REGION_BYTES, BATCH, RECORD_BYTES, CODE_LIMIT};
+                                 REGION_BYTES, BATCH, RECORD_BYTES, CODE_LIMIT, FAR_COPIES, COPY_DISTANCE, COPY_LIMIT,
+                                 UNIT_BYTES};
     memcpy(head->layout, layout, sizeof layout);
     return fd;
 }
@@ -491,9 +550,10 @@ __attribute__((used, noreturn)) void oracle_main(long *stack)
 {
     char **arguments = (char **)(stack + 1);
     char **environment = arguments + stack[0] + 1;
+    bool randomized = stack[0] > 2;
     long persona = call3(SYS_personality, 0xffffffff, 0, 0);
     /* Where it is forbidden the addresses of stack and vDSO differ, which no code here is given. */
-    if (!(persona & ADDR_NO_RANDOMIZE) && call3(SYS_personality, persona | ADDR_NO_RANDOMIZE, 0, 0) >= 0) {
+    if (!randomized && !(persona & ADDR_NO_RANDOMIZE) && call3(SYS_personality, persona | ADDR_NO_RANDOMIZE, 0, 0) >= 0) {
         call3(SYS_execve, (long)"/proc/self/exe", (long)arguments, (long)environment);
     }
     long *auxiliary = (long *)environment;
@@ -513,6 +573,8 @@ __attribute__((used, noreturn)) void oracle_main(long *stack)
     int memory = set_up_memory();
     describe_cpu();
     set_up_signals();
+    /* Nobody knows which selectors it was started with. */
+    selectors_used = true;
     say_number("ready ", (unsigned long)call3(SYS_getpid, 0, 0, 0));
     say_number("memory ", (unsigned long)memory);
     for (;;) {
@@ -525,6 +587,9 @@ __attribute__((used, noreturn)) void oracle_main(long *stack)
             break;
         case 'm':
             measure_all();
+            break;
+        case 'p':
+            run_unit(shared + HEAD_BYTES + 2UL * BATCH * RECORD_BYTES);
             break;
         default:
             for (;;) {

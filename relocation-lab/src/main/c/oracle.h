@@ -7,6 +7,11 @@
 #define HIGH_CODE 0x555500000000
 #define CODE_BYTES 0x20000
 
+/* Relocated code is this far behind the original, or in an area that no displacement of 32 bits from there reaches. */
+#define COPY_DISTANCE 0x40000
+#define FAR_COPIES 0x6aaa00000000
+#define FAR_COPIES_BYTES (2 * CODE_BYTES)
+
 /* The exit behind each piece of code is a jump all of whose displacement bytes are int3, so that a branch to any place
  * but its first byte traps. It leads to a stub this far away. */
 #define EXIT_DISPLACEMENT 0xcccccccc
@@ -33,8 +38,7 @@
 /* Where lengths are measured: against the end of this page. */
 #define LENGTH_PAGE 0x70000000
 
-/* The shared memory: a head, then BATCH inputs, then BATCH results. */
-#define SHARED 0x600000000000
+/* The shared memory: a head, BATCH inputs, BATCH results, and a unit of pairs. */
 #define HEAD_BYTES 0x1000
 #define BATCH 256
 #define RECORD_BYTES 0xa000
@@ -47,8 +51,17 @@
 #define IN_FLAGS 0x90
 #define IN_FS_BASE 0x98
 #define IN_GS_BASE 0xa0
+/* Relocated code besides, if its length is not 0; execution begins at IN_ENTRY unless that is 0. */
+#define IN_ENTRY 0xa8
+#define IN_COPY 0xb0
+#define IN_COPY_LENGTH 0xb8
+/* Of what was found: the number of the pair, and which of its states it is. */
+#define IN_PAIR 0xbc
+#define IN_STATE 0xc0
 #define IN_CODE 0x100
 #define CODE_LIMIT 0x80
+#define IN_COPY_CODE 0x180
+#define COPY_LIMIT 0x70
 #define OPTION_SYSTEM_CALLS 1
 #define OPTION_REGIONS 2
 
@@ -73,6 +86,63 @@
 #define XSAVE_BYTES 0xa80
 #define REGIONS 0x2000
 #define N_REGIONS 4
+
+/* A unit: a head, BATCH pairs, BATCH tallies.  What is found by it is in the first inputs; its results in place and
+ * relocated are the results with twice its number and the one behind that. */
+#define UNIT_BYTES 0x29000
+#define UNIT_COUNT 0x0
+#define UNIT_CURRENT 0x4
+#define UNIT_SEED 0x8
+#define UNIT_FOUND 0x10
+#define UNIT_BROKEN 0x14
+#define UNIT_PAIRS 0x1000
+#define PAIR_BYTES 0x200
+#define UNIT_TALLIES 0x21000
+#define TALLY_BYTES 0x80
+#define MOST_FOUND (BATCH / 2)
+
+/* Offsets in a pair. */
+#define PAIR_ADDRESS 0x0
+#define PAIR_ENTRY 0x8
+#define PAIR_COPY 0x10
+#define PAIR_LENGTH 0x18
+#define PAIR_COPY_LENGTH 0x19
+#define PAIR_OPERANDS 0x1a
+#define PAIR_TARGET 0x1b
+#define PAIR_TARGET_REGISTER 0x1c
+#define PAIR_OPTIONS 0x1d
+#define PAIR_STATES 0x1e
+#define PAIR_CODE 0x20
+#define PAIR_OPERAND 0x30
+#define PAIR_COPY_CODE 0x80
+#define PAIR_FAULTS 0x100
+
+/* PAIR_TARGET: where an indirect branch takes its target from. */
+#define TARGET_NONE 0
+#define TARGET_REGISTER 1
+#define TARGET_MEMORY 2
+
+/* PAIR_OPTIONS. */
+#define PAIR_REPEATED 1
+/* Each execution differs from the one before, so that there is nothing to add up. */
+#define PAIR_VARIES 2
+/* An indirect call: of two faults the copy raises the other one. */
+#define PAIR_PUSHES_FIRST 4
+/* It restores registers from an image in memory. */
+#define PAIR_RESTORES 8
+
+/* Offsets in a tally. */
+#define TALLY_DIGEST 0x0
+#define TALLY_PAIRS 0x8
+#define TALLY_COMPLETED 0xc
+#define TALLY_SIGNALS 0x10
+#define N_SIGNALS 6
+#define TALLY_HANGS 0x28
+#define TALLY_DIFFERENCES 0x2c
+#define TALLY_DROPPED 0x30
+#define TALLY_TRANSIENT 0x34
+#define TALLY_VARYING 0x38
+#define TALLY_OTHER_FAULT 0x3c
 
 #define OUTCOME_NONE 0
 #define OUTCOME_EXITED 1

@@ -67,9 +67,79 @@ class FuzzCommandTest {
   }
 
   @Test
+  void relocatedCodeAsADocument() {
+    Cli run = Cli.run("fuzz", "--relocation", "--executions", "500000", "--seed", "7", "--json");
+    assertThat(run.status()).as("%s", run).isZero();
+    JsonNode report = run.json();
+    assertThat(report.get("executions").asLong()).isGreaterThanOrEqualTo(500_000);
+    assertThat(report.get("executionsPerSecond").asDouble()).isPositive();
+    assertThat(report.get("seed").asLong()).isEqualTo(7);
+    assertThat(report.get("digest").asText()).matches("[0-9a-f]{16}");
+    assertThat(report.get("mnemonics").asInt()).isGreaterThan(report.get("mnemonicsOnThisCpu").asInt());
+    assertThat(report.get("mnemonicsOnThisCpu").asInt()).isGreaterThan(100);
+    assertThat(report.get("mnemonicsNotReached").isArray()).isTrue();
+    assertThat(report.get("forms").asInt()).isGreaterThan(100);
+    assertThat(report.get("outcomes").get("completed").asLong()).isGreaterThan(100_000);
+    assertThat(report.get("hangs").asLong()).isNotNegative();
+    assertThat(report.get("differences")).isEmpty();
+    assertThat(report.get("differencesDropped").asLong()).isZero();
+    assertThat(report.get("cpu").asText()).isNotEmpty();
+    assertThat(report.get("reasons").findValuesAsText("mnemonic")).contains("wrpkru");
+    assertThat(report.get("mnemonicsRefused").valueStream().map(JsonNode::asText)).contains("int3", "vmrun");
+    assertThat(Cli.run("fuzz", "--executions", "500000", "--seed", "7", "--json").json().get("digest"))
+        .isEqualTo(report.get("digest"));
+  }
+
+  @Test
+  void bothUnlessOneIsAskedFor() {
+    Cli run = Cli.run("fuzz", "--seconds", "4", "--mnemonic", "push", "--seed", "1").done();
+    assertThat(run.output()).contains("CLASS", "push", "RELOCATED", "completed", "digest ");
+    JsonNode both = Cli.run("fuzz", "--seconds", "4", "--mnemonic", "push", "--json").json();
+    assertThat(both.get("cases").asLong()).isPositive();
+    assertThat(both.get("relocation").get("executions").asLong()).isPositive();
+    assertThat(Cli.run("fuzz", "--cases", "10", "--mnemonic", "push").done().output())
+        .doesNotContain("RELOCATED");
+    assertThat(Cli.run("fuzz", "--seconds", "1", "--relocation", "--mnemonic", "push").done().output())
+        .contains("RELOCATED").doesNotContain("CLASS");
+    // A mnemonic that is never executed is no mistake where it is displaced.
+    assertThat(Cli.run("fuzz", "--relocation", "--mnemonic", "wrpkru").misused())
+        .contains("the process could not write its results");
+  }
+
+  @Test
+  void relocatedCodeEndsByInterruption() {
+    var interruption = new Interruption();
+    interruption.request();
+    assertThat(Cli.run(interruption, "fuzz", "--executions", "1000000000000", "--json").json()
+        .get("executions").asLong()).isLessThan(100_000_000);
+  }
+
+  @Test
+  void oneCaseOfRelocatedCodeAgain() {
+    // call [rbp], which reads what the call overwrites: the one thing that relocated code does otherwise.
+    MachineState state = MachineState.PLAIN;
+    long below = state.general(MachineState.RSP) - 8;
+    String token = Case.of(new byte[]{(byte) 0xff, 0x55, 0x00}, state.withGeneral(5, below)).token();
+    Cli run = Cli.run("fuzz", "--relocation", "--case", token);
+    assertThat(run.status()).isEqualTo(1);
+    assertThat(run.output()).contains("call [rbp]", "relocated near differs:", "relocated far differs:")
+        .doesNotContain("trapped");
+    String repeat = Cli.run("fuzz", "--relocation", "--case", token, "--json").json().get("differences")
+        .get(0)
+        .get("repeat").asText();
+    assertThat(repeat).isEqualTo("./xolotl fuzz --relocation --case " + token);
+    String same = Case.of(new byte[]{(byte) 0xff, 0x55, 0x00}, state.withGeneral(5, below - 8)).token();
+    assertThat(Cli.run("fuzz", "--relocation", "--case", same).done().output())
+        .contains("relocated near: the same", "relocated far: the same");
+  }
+
+  @Test
   void wrongUsage() {
     assertThat(Cli.run("fuzz", "--seconds", "1", "--cases", "1").misused())
         .contains("either --seconds or --cases");
+    assertThat(Cli.run("fuzz", "--seconds", "1", "--executions", "1").misused())
+        .contains("either --seconds or --cases");
+    assertThat(Cli.run("fuzz", "--executions", "0").misused()).contains("from 1");
     assertThat(Cli.run("fuzz", "--cases", "0").misused()).contains("from 1");
     assertThat(Cli.run("fuzz", "--mnemonic", "nonesuch").misused()).contains("no instruction 'nonesuch'");
     assertThat(Cli.run("fuzz", "--technique", "magic").misused()).contains("'magic'");

@@ -2,6 +2,7 @@ package io.xolotl.ptrace;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.xolotl.ptrace.PtraceException.Reason;
 import io.xolotl.ptrace.WaitStatus.Created;
@@ -54,12 +55,19 @@ final class Launcher {
   private static final long ATTRIBUTES_BYTES = 1024;
   private static final int SIGSET_BYTES = 128;
 
+  /**
+   * What the shell does not block, and no program is ended by while it is nobody's: that which resumes it
+   * behind its stop, and those of a remote call.
+   */
+  private static final long UNBLOCKED = 1L << Signals.SIGCONT - 1 | 1L << Signals.SIGTRAP - 1
+      | 1L << Signals.SIGSYS - 1;
+
   private final Tracer tracer;
   private final LaunchRequest request;
 
   /**
-   * What came from outside before the program was there, for instance from the terminal. It is the program's:
-   * the shell has handlers of its own, and would never get to execute anything.
+   * What came from outside before the program was there and could not be blocked. It is the program's, as
+   * what is blocked is: the shell would never get to execute anything.
    */
   private final List<Integer> held = new ArrayList<>();
 
@@ -149,6 +157,7 @@ final class Launcher {
             throw failed("this user may not read it, and therefore not trace it");
           }
           main.finishSystemCall();
+          main.signalMask(0);
           held.forEach(signal -> signal(tracer, main.tid(), signal));
           return;
         }
@@ -294,11 +303,12 @@ final class Launcher {
               Libc.posix_spawn_file_actions_addchdir_np(actions, arena.allocateFrom(directory.toString())));
         }
         // The JVM blocks SIGQUIT in its threads, and may ignore signals: the program must not start with
-        // that.
+        // that. Until it starts, everything is blocked: a Ctrl-C would end the shell before it is traced, and
+        // is kept for the program (a pending signal survives execve).
         check("posix_spawnattr_setflags", Libc.posix_spawnattr_setflags(attributes,
             (short) (POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)));
         check("posix_spawnattr_setsigmask",
-            Libc.posix_spawnattr_setsigmask(attributes, arena.allocate(SIGSET_BYTES, 8)));
+            Libc.posix_spawnattr_setsigmask(attributes, blocked(arena)));
         check("posix_spawnattr_setsigdefault",
             Libc.posix_spawnattr_setsigdefault(attributes,
                 arena.allocate(SIGSET_BYTES, 8).fill((byte) 0xff)));
@@ -312,6 +322,12 @@ final class Launcher {
         Libc.posix_spawnattr_destroy(attributes);
       }
     }
+  }
+
+  private static MemorySegment blocked(Arena arena) {
+    MemorySegment set = arena.allocate(SIGSET_BYTES, 8).fill((byte) 0xff);
+    set.set(JAVA_LONG, 0, ~UNBLOCKED);
+    return set;
   }
 
   /**

@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
@@ -363,6 +364,35 @@ class LaunchTest {
             .collect(Collectors.toMap(field -> field, field -> ProcFs.status(thread.tid(), field))));
     assertThat(masks)
         .allSatisfy((field, mask) -> assertThat(Long.parseUnsignedLong(mask, 16)).as(field).isZero());
+  }
+
+  /**
+   * A signal from a terminal goes to all of a process group, also to the shell that is to execute the
+   * program, at any moment: before it has executed itself, before it is traced, while the call is made in it.
+   */
+  @Test
+  void signalsThatComeBeforeTheProgramAreTheProgramS() throws InterruptedException {
+    int hits = 0;
+    var ended = new AtomicBoolean();
+    Thread sender = Thread.ofPlatform().start(() -> {
+      while (!ended.get()) {
+        ProcessHandle.current().children().filter(LaunchTest::isShell).forEach(ProcessHandle::destroy);
+      }
+    });
+    try {
+      while (hits < 100) {
+        WaitStatus.Ended end = runToEnd(request("true"));
+        assertThat(end).isIn(new WaitStatus.Exited(0), new WaitStatus.Killed(Signals.SIGTERM, false));
+        hits += end instanceof WaitStatus.Killed ? 1 : 0;
+      }
+    } finally {
+      ended.set(true);
+      sender.join();
+    }
+  }
+
+  private static boolean isShell(ProcessHandle process) {
+    return process.info().commandLine().orElse("").contains("kill -STOP $$");
   }
 
   @Test

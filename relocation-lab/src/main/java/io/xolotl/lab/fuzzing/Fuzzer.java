@@ -165,7 +165,7 @@ public final class Fuzzer {
     String key = name + ' ' + mnemonic + ' ' + different.differences().getFirst().what();
     Finding known = findings.get(key);
     if (known != null) {
-      findings.put(key, new Finding(name, mnemonic, known.comparison(), known.count() + 1));
+      findings.put(key, known.again(1));
     } else if (findings.size() < MOST_SIMPLIFIED) {
       Comparison.Different simplest = simplest(different, displacers.get(technique));
       findings.put(key, new Finding(name, firstInstruction(simplest.subject()).mnemonic(), simplest, 1));

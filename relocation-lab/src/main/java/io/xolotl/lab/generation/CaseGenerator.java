@@ -143,6 +143,25 @@ public final class CaseGenerator {
     return InstructionFacts.decode(code, instruction.address());
   }
 
+  /**
+   * The same, but most relative branches lead so far behind the instruction.
+   *
+   * @param taken a distance that fits in a byte
+   */
+  static DecodedInstruction aim(DecodedInstruction instruction, long start, int taken,
+      RandomGenerator random) {
+    DecodedInstruction aimed = aim(instruction, start, random);
+    int width = instruction.length() - instruction.immediateOffset().orElse(instruction.length());
+    if (instruction.branchTarget().isEmpty() || width == 0 || random.nextInt(4) == 0) {
+      return aimed;
+    }
+    byte[] code = aimed.bytes();
+    for (int i = 0; i < width; i++) {
+      code[code.length - width + i] = (byte) (i == 0 ? taken : 0);
+    }
+    return InstructionFacts.decode(code, instruction.address());
+  }
+
   private static int memoryBytes(DecodedInstruction instruction) {
     return instruction.operands().stream().filter(Operand.OfMemory.class::isInstance)
         .mapToInt(o -> o.widthBits() / 8)

@@ -58,4 +58,28 @@ public sealed interface Ending {
       return "killed the process: " + how;
     }
   }
+
+  /** How the code ended whose result is in a record. */
+  static Ending of(byte[] record) {
+    return switch (Layout.word(record, Layout.OUT_OUTCOME)) {
+      case Layout.OUTCOME_EXITED -> new Exited(Layout.quad(record, Layout.OUT_RIP));
+      case Layout.OUTCOME_SIGNAL -> signalled(record);
+      case Layout.OUTCOME_HANG -> new Hung();
+      default -> throw new IllegalStateException("the oracle has not executed a case");
+    };
+  }
+
+  private static Ending signalled(byte[] record) {
+    int number = Layout.word(record, Layout.OUT_SIGNAL);
+    int code = Layout.word(record, Layout.OUT_CODE);
+    // What a handler finds there with other signals is left from an earlier fault.
+    boolean fault = switch (number) {
+      case Signal.SIGILL, Signal.SIGBUS, Signal.SIGFPE, Signal.SIGSEGV -> true;
+      default -> false;
+    };
+    long trap = fault ? Layout.quad(record, Layout.OUT_TRAP) : 0;
+    return new Signalled(number, code, Layout.quad(record, Layout.OUT_ADDRESS),
+        Layout.quad(record, Layout.OUT_RIP), trap, fault ? Layout.quad(record, Layout.OUT_ERROR) : 0,
+        trap == Signal.PAGE_FAULT ? Layout.quad(record, Layout.OUT_CR2) : 0);
+  }
 }

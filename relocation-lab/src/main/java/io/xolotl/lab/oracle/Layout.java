@@ -11,7 +11,9 @@ final class Layout {
   static final int HEAD_BYTES = 0x1000;
   static final int BATCH = 256;
   static final int RECORD_BYTES = 0xa000;
-  static final long BYTES = HEAD_BYTES + 2L * BATCH * RECORD_BYTES;
+  static final int UNIT_BYTES = 0x2_9000;
+  static final long UNIT = HEAD_BYTES + 2L * BATCH * RECORD_BYTES;
+  static final long BYTES = UNIT + UNIT_BYTES;
 
   static final int HEAD_COUNT = 0x8;
   static final int HEAD_CURRENT = 0xc;
@@ -26,7 +28,12 @@ final class Layout {
   static final int IN_FLAGS = 0x90;
   static final int IN_FS_BASE = 0x98;
   static final int IN_GS_BASE = 0xa0;
+  static final int IN_ENTRY = 0xa8;
+  static final int IN_COPY = 0xb0;
+  static final int IN_COPY_LENGTH = 0xb8;
+  static final int IN_PAIR = 0xbc;
   static final int IN_CODE = 0x100;
+  static final int IN_COPY_CODE = 0x180;
   static final int OPTION_SYSTEM_CALLS = 1;
   static final int OPTION_REGIONS = 2;
 
@@ -49,6 +56,50 @@ final class Layout {
   static final int XSAVE_BYTES = 0xa80;
   static final int REGIONS = 0x2000;
 
+  static final int UNIT_COUNT = 0x0;
+  static final int UNIT_CURRENT = 0x4;
+  static final int UNIT_SEED = 0x8;
+  static final int UNIT_FOUND = 0x10;
+  static final int UNIT_BROKEN = 0x14;
+  static final int UNIT_PAIRS = 0x1000;
+  static final int PAIR_BYTES = 0x200;
+  static final int UNIT_TALLIES = 0x2_1000;
+  static final int TALLY_BYTES = 0x80;
+
+  static final int PAIR_ADDRESS = 0x0;
+  static final int PAIR_ENTRY = 0x8;
+  static final int PAIR_COPY = 0x10;
+  static final int PAIR_LENGTH = 0x18;
+  static final int PAIR_COPY_LENGTH = 0x19;
+  static final int PAIR_OPERANDS = 0x1a;
+  static final int PAIR_TARGET = 0x1b;
+  static final int PAIR_TARGET_REGISTER = 0x1c;
+  static final int PAIR_OPTIONS = 0x1d;
+  static final int PAIR_STATES = 0x1e;
+  static final int PAIR_CODE = 0x20;
+  static final int PAIR_OPERAND = 0x30;
+  static final int PAIR_COPY_CODE = 0x80;
+  static final int PAIR_FAULTS = 0x100;
+
+  static final int TARGET_REGISTER = 1;
+  static final int TARGET_MEMORY = 2;
+
+  static final int PAIR_REPEATED = 1;
+  static final int PAIR_VARIES = 2;
+  static final int PAIR_PUSHES_FIRST = 4;
+  static final int PAIR_RESTORES = 8;
+
+  static final int TALLY_DIGEST = 0x0;
+  static final int TALLY_PAIRS = 0x8;
+  static final int TALLY_COMPLETED = 0xc;
+  static final int TALLY_SIGNALS = 0x10;
+  static final int TALLY_HANGS = 0x28;
+  static final int TALLY_DIFFERENCES = 0x2c;
+  static final int TALLY_DROPPED = 0x30;
+  static final int TALLY_TRANSIENT = 0x34;
+  static final int TALLY_VARYING = 0x38;
+  static final int TALLY_OTHER_FAULT = 0x3c;
+
   static final int OUTCOME_EXITED = 1;
   static final int OUTCOME_SIGNAL = 2;
   static final int OUTCOME_HANG = 3;
@@ -57,9 +108,13 @@ final class Layout {
   static final long[] LAYOUT = {Case.LOW_CODE, Case.HIGH_CODE, Case.AREA_BYTES, Region.LOW.address(),
       Region.NEAR.address(), Region.STACK.address(), Region.FAR.address(), Region.CONSTANT.address(),
       Region.BYTES,
-      BATCH, RECORD_BYTES, Case.MOST_BYTES};
+      BATCH, RECORD_BYTES, Case.MOST_BYTES, Place.FAR_AREA, Place.NEAR_DISTANCE, RelocatedCode.MOST_BYTES,
+      UNIT_BYTES};
 
   private static final VarHandle QUAD = MethodHandles.byteArrayViewVarHandle(long[].class,
+      ByteOrder.LITTLE_ENDIAN);
+
+  private static final VarHandle WORD = MethodHandles.byteArrayViewVarHandle(int[].class,
       ByteOrder.LITTLE_ENDIAN);
 
   private Layout() {}
@@ -71,5 +126,13 @@ final class Layout {
 
   static long quad(byte[] record, int offset) {
     return (long) QUAD.get(record, offset);
+  }
+
+  static void putQuad(byte[] record, int offset, long value) {
+    QUAD.set(record, offset, value);
+  }
+
+  static int word(byte[] record, int offset) {
+    return (int) WORD.get(record, offset);
   }
 }

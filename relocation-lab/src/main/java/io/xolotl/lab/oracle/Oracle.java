@@ -1,7 +1,10 @@
 package io.xolotl.lab.oracle;
 
+import io.xolotl.decoder.DecodedInstruction;
+import io.xolotl.decoder.Decoder;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The CPU as an oracle: executes pieces of code in their place and displaced, each in a process made for it,
@@ -28,6 +31,9 @@ public final class Oracle implements AutoCloseable {
    * equal.
    */
   private static final int CONFIRMATIONS = 3;
+
+  private static final Displacer.Refusal NO_CODE = new Displacer.Refusal(Displacer.Kind.REFUSED,
+      "there is no relocated code for it");
 
   private final OracleProcess original;
   private final OracleProcess displacing;
@@ -108,6 +114,39 @@ public final class Oracle implements AutoCloseable {
       }
       return List.<Comparison>copyOf(comparisons);
     }).toList();
+  }
+
+  /**
+   * Executes cases in their places, and code instead of them that was relocated.
+   *
+   * @param cases what to execute; those of several instructions are not relocated
+   * @param relocator makes the code
+   * @param place where it is executed
+   * @return what came out, in the order of the cases
+   */
+  public List<Comparison> compare(List<Case> cases, CodeRelocator relocator, Place place) {
+    var codes = new ArrayList<@Nullable RelocatedCode>(cases.size());
+    for (Case subject : cases) {
+      codes.add(relocated(subject, relocator, place));
+    }
+    List<Result> before = inPlace(cases);
+    List<OracleProcess.Run> relocated = displacing.run(cases, new OracleProcess.Copies(place, codes));
+    List<Result> after = original.run(cases, null, true).stream().map(OracleProcess.Run::result).toList();
+    var comparisons = new ArrayList<Comparison>(cases.size());
+    for (int i = 0; i < cases.size(); i++) {
+      var run = codes.get(i) != null
+          ? relocated.get(i)
+          : new OracleProcess.Run(relocated.get(i).result(), NO_CODE);
+      comparisons.add(compare(cases.get(i), before.get(i), run, after.get(i)));
+    }
+    return List.copyOf(comparisons);
+  }
+
+  private static @Nullable RelocatedCode relocated(Case subject, CodeRelocator relocator, Place place) {
+    return subject.instructions().size() == 1
+        && Decoder.forThisCpu().decode(subject.code(), subject.address()) instanceof DecodedInstruction found
+            ? relocator.relocate(found, place.of(subject.address())).orElse(null)
+            : null;
   }
 
   private Comparison compare(Case subject, Result before, OracleProcess.Run displaced, Result after) {

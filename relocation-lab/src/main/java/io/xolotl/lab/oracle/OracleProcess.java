@@ -1,17 +1,9 @@
 package io.xolotl.lab.oracle;
 
-import io.xolotl.lab.LabProgram;
-import io.xolotl.lab.TargetProcess;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.channels.FileChannel;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -27,102 +19,35 @@ final class OracleProcess implements AutoCloseable {
   /** How a case was displaced, or not, and what came of it. */
   record Run(Result result, Displacer.@Nullable Refusal refusal) {}
 
-  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
-  private static final int WORDS = 8;
-
   /**
-   * A case that does not come out is given up after 2 seconds of CPU time; a batch has few of them, or
-   * something is wrong with all.
+   * Relocated code that is executed instead of the cases.
+   *
+   * @param place where it is
+   * @param codes for each case, or null to execute it in its place
    */
-  private static final Duration PATIENCE = Duration.ofMinutes(3);
-
-  private final int cpu;
-  /** Written by the oracle's thread, read by whoever abandons it. */
-  private volatile @Nullable Instance instance;
-  private volatile boolean abandoned;
-
-  /** A process and the memory that it shares with this JVM. */
-  private static final class Instance {
-
-    private final TargetProcess target;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment memory;
-    private final XsaveImage image;
-
-    Instance(int cpu) {
-      target = TargetProcess.start(LabProgram.ORACLE, Integer.toString(cpu));
-      String descriptor = target.awaitLine("memory ").substring("memory ".length());
-      Path file = Path.of("/proc/" + target.pid() + "/fd/" + descriptor);
-      try (var channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-        memory = channel.map(FileChannel.MapMode.READ_WRITE, 0, Layout.BYTES, arena);
-      } catch (IOException e) {
-        close();
-        throw new UncheckedIOException("cannot share memory with " + target, e);
-      }
-      checkLayout();
-      int[] offsets = new int[WORDS];
-      for (int i = 0; i < offsets.length; i++) {
-        offsets[i] = memory.get(INT, Layout.HEAD_COMPONENTS + 8L * i);
-      }
-      image = new XsaveImage(memory.get(LONG, Layout.HEAD_XSAVE_MASK), offsets);
-    }
-
-    private void checkLayout() {
-      boolean same = memory.get(LONG, 0) == Layout.MAGIC;
-      for (int i = 0; i < Layout.LAYOUT.length; i++) {
-        same &= memory.get(LONG, Layout.HEAD_LAYOUT + 8L * i) == Layout.LAYOUT[i];
-      }
-      if (!same) {
-        close();
-        throw new IllegalStateException(
-            "the oracle program and this class have different layouts of their memory");
-      }
-    }
-
-    long input(int i) {
-      return Layout.HEAD_BYTES + (long) i * Layout.RECORD_BYTES;
-    }
-
-    long result(int i) {
-      return input(Layout.BATCH + i);
-    }
-
-    void count(int count) {
-      memory.set(INT, Layout.HEAD_COUNT, count);
-      memory.set(INT, Layout.HEAD_CURRENT, 0);
-    }
-
-    /** Returns true if the process has lived to say that it is done. */
-    boolean order(String command) {
-      target.send(command);
-      try {
-        target.awaitLine("done", PATIENCE);
-        return true;
-      } catch (AssertionError e) {
-        if (!target.endsOutput()) {
-          throw e;
-        }
-        return false;
-      }
-    }
-
-    void close() {
-      target.close();
-      arena.close();
+  record Copies(Place place, List<@Nullable RelocatedCode> codes) {
+    Copies from(int first) {
+      return new Copies(place, codes.subList(first, codes.size()));
     }
   }
+
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+  private final int cpu;
+  /** Written by the oracle's thread, read by whoever abandons it. */
+  private volatile @Nullable OracleInstance instance;
+  private volatile boolean abandoned;
 
   OracleProcess(int cpu) {
     this.cpu = cpu;
-    instance = new Instance(cpu);
+    instance = new OracleInstance(Integer.toString(cpu));
   }
 
-  private Instance instance() {
-    Instance known = instance;
+  private OracleInstance instance() {
+    OracleInstance known = instance;
     if (known == null) {
       throwIfAbandoned();
-      known = new Instance(cpu);
+      known = new OracleInstance(Integer.toString(cpu));
       instance = known;
       // Who abandons writes one and reads the other; either they see this process, or this is seen here.
       throwIfAbandoned();
@@ -142,9 +67,19 @@ final class OracleProcess implements AutoCloseable {
    *     {@link XsaveImage#write}
    */
   List<Run> run(List<Case> cases, @Nullable Displacer displacer, boolean sparse) {
+    return run(cases, displacer, sparse, new Copies(Place.NEAR, Collections.nCopies(cases.size(), null)));
+  }
+
+  /** Executes relocated code in place of cases. */
+  List<Run> run(List<Case> cases, Copies copies) {
+    return run(cases, null, false, copies);
+  }
+
+  private List<Run> run(List<Case> cases, @Nullable Displacer displacer, boolean sparse, Copies copies) {
     var runs = new ArrayList<Run>(cases.size());
     while (runs.size() < cases.size()) {
-      runs.addAll(runBatch(batch(cases.subList(runs.size(), cases.size())), displacer, sparse));
+      runs.addAll(runBatch(batch(cases.subList(runs.size(), cases.size())), displacer, sparse,
+          copies.from(runs.size())));
       // The process may not have died of a case.
       throwIfAbandoned();
     }
@@ -156,9 +91,9 @@ final class OracleProcess implements AutoCloseable {
    */
   void abandon() {
     abandoned = true;
-    Instance known = instance;
-    if (known != null && known.target.isAlive()) {
-      known.target.signal("KILL");
+    OracleInstance known = instance;
+    if (known != null) {
+      known.kill();
     }
   }
 
@@ -187,10 +122,12 @@ final class OracleProcess implements AutoCloseable {
    * Returns as many results as there are cases, or fewer if one of them, the last of the results, killed the
    * process.
    */
-  private List<Run> runBatch(List<Case> cases, @Nullable Displacer displacer, boolean sparse) {
-    Instance process = instance();
+  private List<Run> runBatch(List<Case> cases, @Nullable Displacer displacer, boolean sparse,
+      Copies copies) {
+    OracleInstance process = instance();
     for (int i = 0; i < cases.size(); i++) {
       write(process, cases.get(i), process.input(i), sparse);
+      write(process, cases.get(i), process.input(i), copies.place(), copies.codes().get(i));
     }
     process.count(cases.size());
     if (!process.order("load")) {
@@ -210,7 +147,12 @@ final class OracleProcess implements AutoCloseable {
     var runs = new ArrayList<Run>(cases.size());
     int finished = process.memory.get(INT, Layout.HEAD_CURRENT);
     for (int i = 0; i < Math.min(finished, cases.size()); i++) {
-      runs.add(new Run(read(process, process.result(i)), refusal(cases.get(i), refusals)));
+      RelocatedCode code = copies.codes().get(i);
+      byte[] record = process.record(process.result(i));
+      if (code != null) {
+        new Translation(cases.get(i), copies.place(), code).translate(record);
+      }
+      runs.add(new Run(process.result(record), refusal(cases.get(i), refusals)));
     }
     if (!alive) {
       var died = new Ending.Died(process.target.exitStatus());
@@ -228,7 +170,7 @@ final class OracleProcess implements AutoCloseable {
         .orElse(all.size() == subject.addresses().size() ? all.getFirst() : null);
   }
 
-  private static void write(Instance process, Case subject, long at, boolean sparse) {
+  private static void write(OracleInstance process, Case subject, long at, boolean sparse) {
     MemorySegment memory = process.memory;
     MachineState state = subject.state();
     byte[] code = subject.code();
@@ -254,29 +196,16 @@ final class OracleProcess implements AutoCloseable {
     memory.set(INT, at + Layout.IN_OPTIONS, options);
   }
 
-  private static Result read(Instance process, long at) {
-    byte[] record = process.memory.asSlice(at, Layout.RECORD_BYTES).toArray(ValueLayout.JAVA_BYTE);
-    Ending ending = switch (process.memory.get(INT, at + Layout.OUT_OUTCOME)) {
-      case Layout.OUTCOME_EXITED -> new Ending.Exited(Layout.quad(record, Layout.OUT_RIP));
-      case Layout.OUTCOME_SIGNAL -> signalled(process.memory, at, record);
-      case Layout.OUTCOME_HANG -> new Ending.Hung();
-      default -> throw new IllegalStateException("the oracle has not executed a case");
-    };
-    return new Result(ending, record, process.image);
-  }
-
-  private static Ending signalled(MemorySegment memory, long at, byte[] record) {
-    int number = memory.get(INT, at + Layout.OUT_SIGNAL);
-    int code = memory.get(INT, at + Layout.OUT_CODE);
-    // What a handler finds there with other signals is left from an earlier fault.
-    boolean fault = switch (number) {
-      case Signal.SIGILL, Signal.SIGBUS, Signal.SIGFPE, Signal.SIGSEGV -> true;
-      default -> false;
-    };
-    long trap = fault ? Layout.quad(record, Layout.OUT_TRAP) : 0;
-    return new Ending.Signalled(number, code, Layout.quad(record, Layout.OUT_ADDRESS),
-        Layout.quad(record, Layout.OUT_RIP), trap, fault ? Layout.quad(record, Layout.OUT_ERROR) : 0,
-        trap == Signal.PAGE_FAULT ? Layout.quad(record, Layout.OUT_CR2) : 0);
+  private static void write(OracleInstance process, Case subject, long at, Place place,
+      @Nullable RelocatedCode code) {
+    MemorySegment memory = process.memory;
+    memory.set(LONG, at + Layout.IN_ENTRY, code == null ? 0 : place.of(subject.address()));
+    memory.set(LONG, at + Layout.IN_COPY, place.of(subject.address()));
+    memory.set(INT, at + Layout.IN_COPY_LENGTH, code == null ? 0 : code.length());
+    if (code != null) {
+      MemorySegment.copy(code.code(), 0, memory, ValueLayout.JAVA_BYTE, at + Layout.IN_COPY_CODE,
+          code.length());
+    }
   }
 
   /** The CPU's lengths of single instructions, from plain states. */
@@ -290,9 +219,11 @@ final class OracleProcess implements AutoCloseable {
   }
 
   private List<CpuLength> measureBatch(List<byte[]> instructions) {
-    Instance process = instance();
+    OracleInstance process = instance();
     for (int i = 0; i < instructions.size(); i++) {
-      write(process, Case.of(instructions.get(i), MachineState.PLAIN), process.input(i), false);
+      Case subject = Case.of(instructions.get(i), MachineState.PLAIN);
+      write(process, subject, process.input(i), false);
+      write(process, subject, process.input(i), Place.NEAR, null);
     }
     process.count(instructions.size());
     boolean alive = process.order("measure");
@@ -314,7 +245,7 @@ final class OracleProcess implements AutoCloseable {
 
   @Override
   public void close() {
-    Instance known = instance;
+    OracleInstance known = instance;
     if (known != null) {
       known.close();
       instance = null;

@@ -4,9 +4,14 @@ package io.xolotl.lab.oracle;
 final class Signal {
 
   static final int SIGILL = 4;
+  static final int SIGTRAP = 5;
   static final int SIGBUS = 7;
   static final int SIGFPE = 8;
   static final int SIGSEGV = 11;
+  static final int SIGSYS = 31;
+
+  /** The code of a SIGTRAP that the trap flag raises. */
+  static final int TRAP_TRACE = 2;
 
   static final int PAGE_FAULT = 14;
 

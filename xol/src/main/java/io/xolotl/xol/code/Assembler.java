@@ -15,8 +15,8 @@ import java.util.Arrays;
  */
 public final class Assembler {
 
-  /** {@code jmp [rip+0]}, behind which the address is. */
-  private static final int ABSOLUTE_JUMP_BYTES = 14;
+  /** {@code jmp [rip+n]}, without the address that is behind it. */
+  private static final int INDIRECT_JUMP_BYTES = 6;
   private static final int JUMP_BYTES = 5;
   private static final int SHORT_JUMP_BYTES = 2;
 
@@ -72,15 +72,28 @@ public final class Assembler {
     }
   }
 
-  /** {@code jmp target}: {@code e9} if that reaches. */
+  /**
+   * {@code jmp target}: {@code e9} if that reaches, and otherwise by an address in the code. That is aligned:
+   * a thread that has its accesses checked (flag AC) would fault.
+   */
   public void jump(long target) {
     if (reaches(target, JUMP_BYTES)) {
       put(0xe9);
       relative(target);
-    } else {
-      bytes(new byte[]{(byte) 0xff, 0x25, 0, 0, 0, 0});
-      put64(target);
+      return;
     }
+    int padding = padding(here() + INDIRECT_JUMP_BYTES);
+    put(0xff);
+    put(0x25);
+    put32(padding);
+    for (int i = 0; i < padding; i++) {
+      put(0xcc);
+    }
+    put64(target);
+  }
+
+  private static int padding(long address) {
+    return (int) (-address & Long.BYTES - 1);
   }
 
   /** {@code jcc target}; one that does not reach goes around a jump if the condition does not hold. */
@@ -214,7 +227,9 @@ public final class Assembler {
 
   /** How long a jump is that is written behind some bytes which are written next. */
   private int jumpBytes(long target, int before) {
-    return reaches(target, before + JUMP_BYTES) ? JUMP_BYTES : ABSOLUTE_JUMP_BYTES;
+    return reaches(target, before + JUMP_BYTES)
+        ? JUMP_BYTES
+        : INDIRECT_JUMP_BYTES + padding(here() + before + INDIRECT_JUMP_BYTES) + Long.BYTES;
   }
 
   /** Returns true if an instruction of some bytes that is written next reaches an address from its end. */
