@@ -10,7 +10,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -48,8 +47,6 @@ public final class InstructionDealer {
   private final Set<Choice> lacking;
   /** Each mnemonic as often as its weight says. */
   private final List<Turn> turns;
-  /** The encodings of each mnemonic that are dealt in turn, and those that are dealt seldom. */
-  private final Map<String, Forms> forms = new HashMap<>();
 
   /**
    * A mnemonic and one of its encodings.
@@ -60,8 +57,9 @@ public final class InstructionDealer {
   public record Choice(String mnemonic, int form) {}
 
   /** The {@code ordinal}-th of {@code weight} turns that a mnemonic has in a round. */
-  private record Turn(String mnemonic, int ordinal, int weight) {}
+  private record Turn(Forms forms, int ordinal, int weight) {}
 
+  /** The encodings of a mnemonic that are dealt in turn, and those that are dealt seldom. */
   private record Forms(List<Choice> common, List<Choice> rare) {
     Choice choose(long sequence) {
       List<Choice> from = common.isEmpty() || !rare.isEmpty() && sequence % SELDOM == SELDOM - 1
@@ -80,6 +78,7 @@ public final class InstructionDealer {
     this.neverOut = neverOut;
     this.lacking = lacking;
     var all = new ArrayList<Choice>();
+    var forms = new TreeMap<String, Forms>();
     for (String mnemonic : weights.keySet()) {
       var ofMnemonic = new ArrayList<Choice>();
       for (int i = 0; i < set.forms(mnemonic).size(); i++) {
@@ -92,24 +91,21 @@ public final class InstructionDealer {
     // Each mnemonic once, and so on, so that a short survey has seen all of them.
     all.sort(Comparator.comparingInt(Choice::form));
     choices = List.copyOf(all);
-    turns = turns();
+    turns = turns(weights, forms);
   }
 
-  private List<Turn> turns() {
-    var times = new TreeMap<String, Integer>();
-    boolean all = forms.values().stream().allMatch(of -> of.common.isEmpty());
-    weights.forEach((mnemonic, weight) -> times.put(mnemonic,
-        all || !forms.get(mnemonic).common.isEmpty() ? weight * SELDOM : 1));
-    int rounds = times.values().stream().mapToInt(Integer::intValue).max().orElse(0);
-    var dealt = new ArrayList<Turn>();
-    for (int i = 0; i < rounds; i++) {
-      for (Map.Entry<String, Integer> entry : times.entrySet()) {
-        if (i < entry.getValue()) {
-          dealt.add(new Turn(entry.getKey(), i, entry.getValue()));
-        }
+  private static List<Turn> turns(Map<String, Integer> weights, Map<String, Forms> forms) {
+    boolean none = forms.values().stream().allMatch(of -> of.common.isEmpty());
+    var all = new ArrayList<Turn>();
+    forms.forEach((mnemonic, of) -> {
+      int weight = none || !of.common.isEmpty() ? weights.getOrDefault(mnemonic, 1) * SELDOM : 1;
+      for (int i = 0; i < weight; i++) {
+        all.add(new Turn(of, i, weight));
       }
-    }
-    return List.copyOf(dealt);
+    });
+    // Each mnemonic once, and so on: the sort is stable.
+    all.sort(Comparator.comparingInt(Turn::ordinal));
+    return List.copyOf(all);
   }
 
   private static InstructionDealer ofTable(Collection<String> mnemonics) {
@@ -223,8 +219,7 @@ public final class InstructionDealer {
     }
     long behind = number - (long) SURVEYS * choices.size();
     Turn turn = turns.get((int) (behind % turns.size()));
-    return forms.get(turn.mnemonic)
-        .choose(behind / turns.size() * turn.weight + turn.ordinal + attempt);
+    return turn.forms.choose(behind / turns.size() * turn.weight + turn.ordinal + attempt);
   }
 
   /**
