@@ -15,10 +15,10 @@ import java.util.Optional;
  *
  * <p>What it does differently: a fault names its own address, which {@link #fault} translates, and that of a
  * call has changed the eight bytes below rsp; the CPU keeps its address as that of the last x87 instruction;
- * filters of system calls see it; a thread that steps itself traps more often; one that has its accesses
- * checked for alignment (flag AC) faults at jumps over more than 2 GiB. An indirect call whose operand is in
- * the eight bytes that the call overwrites, and is not addressed by rsp, goes elsewhere. A thread with a
- * shadow stack cannot return from a call that is made here. No return address ever points into the code.
+ * filters of system calls see it; a thread that steps itself traps more often. An indirect call whose operand
+ * is in the eight bytes that the call overwrites, and is not addressed by rsp, goes elsewhere; one that has
+ * two faults raises the other one. A thread with a shadow stack cannot return from a call that is made here.
+ * No return address ever points into the code.
  *
  * <p>Immutable: a function of the instruction and the address.
  */
@@ -71,7 +71,8 @@ public final class Relocation {
    * @param instruction the original, at its address
    * @param address where the code will be
    * @return empty if it is refused, is one of 32-bit code, needs memory that is out of reach from there,
-   *     addresses memory relative to eip, or is a call whose operand depends on what it pushes itself
+   *     addresses memory relative to eip and has 15 bytes or is an x87 instruction, or is a call whose operand
+   *     depends on what it pushes itself
    */
   public static Optional<Relocation> of(DecodedInstruction instruction, long address) {
     return switch (Classification.of(instruction, RelocationPolicy.FULL)) {

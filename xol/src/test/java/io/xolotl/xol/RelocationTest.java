@@ -5,32 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Decoder;
 import io.xolotl.decoder.Decoding;
-import io.xolotl.decoder.Operand;
-import io.xolotl.lab.fuzzing.FuzzReport;
-import io.xolotl.lab.fuzzing.Fuzzer;
-import io.xolotl.lab.generation.CaseGenerator;
-import io.xolotl.lab.generation.InstructionGenerator;
-import io.xolotl.lab.oracle.Displacer;
-import io.xolotl.lab.oracle.Ending;
-import io.xolotl.lab.oracle.Oracle;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What relocated code is made of, and that the CPU does with it what it does with the original. */
+/** What relocated code is made of; that it does what the original does is found out by fuzzing. */
 class RelocationTest {
 
   private static final long FROM = 0x5555_0000_1000L;
@@ -54,8 +37,11 @@ class RelocationTest {
       var instruction = (DecodedInstruction) decoding;
       text.append(text.isEmpty() ? "" : "; ").append(instruction.text());
       offset += decoding.length();
-      if (instruction.ripRelativeTarget().orElse(0) == relocation.address() + offset) {
-        // jmp [rip+0], behind which the address is.
+      long behind = instruction.ripRelativeTarget().orElse(0) - relocation.address() - offset;
+      if (behind >= 0 && behind < 8) {
+        // jmp [rip+n], behind which the address is, aligned: a checked access would fault otherwise.
+        offset += (int) behind;
+        assertThat(relocation.address() + offset).as("%s", text).matches(at -> at % 8 == 0, "aligned");
         text.append(" -> 0x").append(Long.toHexString(
             ByteBuffer.wrap(code, offset, 8).order(ByteOrder.LITTLE_ENDIAN).getLong()).toUpperCase());
         offset += 8;
@@ -93,6 +79,11 @@ class RelocationTest {
       "54                      | push rsp; jmp 0x0000555500001001",
       "9c                      | pushfq; jmp 0x0000555500001001",
       "f3 a4                   | rep movsb; jmp 0x0000555500001002",
+      "67 8b 05 10 00 00 00    | mov eax, [0x00001017]; jmp 0x0000555500001007",
+      "67 4a 8b 05 10 00 00 00 | mov rax, [0x00001018]; jmp 0x0000555500001008",
+      "67 4a 40 8b 05 10 00 00 00          | mov eax, [0x00001019]; jmp 0x0000555500001009",
+      "67 c4 a1 78 10 05 10 00 00 00       | vmovups xmm0, [0x0000101A]; jmp 0x000055550000100A",
+      "67 62 b1 7c 48 10 05 10 00 00 00    | vmovups zmm0, zmmword ptr [0x0000101B]; jmp 0x000055550000100B",
       "0f 05                   | syscall; mov rcx, 0x555500001002; jmp 0x0000555500001002"})
   void isMadeOfWhatTheEffectNeeds(String hex, String expected) {
     assertThat(text(Relocation.of(decode(hex), NEAR).orElseThrow()).replace("+0x00000", "+0x"))
@@ -101,8 +92,8 @@ class RelocationTest {
 
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {
-      "74 10        | jnz 0x00007FFF00000010; jmp [0x00007FFF00000008] -> 0x555500001012; jmp [0x00007FFF00000016] -> 0x555500001002",
-      "48 01 d8     | add rax, rbx; jmp [0x00007FFF00000009] -> 0x555500001003"})
+      "74 10        | jnz 0x00007FFF00000010; jmp [0x00007FFF00000008] -> 0x555500001012; jmp [0x00007FFF00000018] -> 0x555500001002",
+      "48 01 d8     | add rax, rbx; jmp [0x00007FFF00000010] -> 0x555500001003"})
   void jumpsGoAnywhere(String hex, String expected) {
     assertThat(text(Relocation.of(decode(hex), FAR).orElseThrow())).isEqualTo(expected);
   }
@@ -123,7 +114,8 @@ class RelocationTest {
 
   @ParameterizedTest
   @CsvSource({"ff d4, call rsp", "ff 54 24 f8, what the call overwrites", "ff 54 24 f1, a part of that",
-      "ff 54 44 08, perhaps what the call overwrites", "67 8b 05 10 00 00 00, relative to eip",
+      "ff 54 44 08, perhaps what the call overwrites",
+      "67 d9 05 10 00 00 00, relative to eip and of the x87", "2e 2e 2e 2e 2e 2e 2e 2e 67 8b 05 10 00 00 00, relative to eip and of 15 bytes",
       "cc, refused"})
   void someHaveNoSuchCode(String hex, String why) {
     Decoding decoding = Decoder.forThisCpu().decode(HEX.parseHex(hex.replace(" ", "")), FROM);
@@ -162,77 +154,5 @@ class RelocationTest {
     Relocation load = Relocation.of(decode("48 8b 00"), NEAR).orElseThrow();
     assertThat(load.fault(0)).isEqualTo(new Relocation.Fault(FROM, 0));
     assertThat(load.fault(3)).isEqualTo(new Relocation.Fault(FROM + 3, 0));
-  }
-
-  /**
-   * Puts jumps to relocated code in the place of instructions that are as long as a jump. What accesses memory
-   * other than the stack is left out, since it may fault at an address of its own.
-   */
-  private record Jumps() implements Displacer {
-
-    private static final int JUMP_BYTES = 5;
-    private static final int DISTANCE = 0x100;
-
-    @Override
-    public Displacement displace(int pid, List<Long> addresses) {
-      var memory = Path.of("/proc/" + pid + "/mem");
-      var originals = new HashMap<Long, byte[]>();
-      var refusals = new HashMap<Long, Refusal>();
-      try (var channel = FileChannel.open(memory, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-        for (long address : addresses) {
-          byte[] cell = new byte[DISTANCE + 64];
-          channel.read(ByteBuffer.wrap(cell), address);
-          Relocation relocation = relocation(cell, address).orElse(null);
-          if (relocation == null) {
-            refusals.put(address, new Refusal(Kind.NOT_APPLICABLE, "too short, or it may fault"));
-            continue;
-          }
-          originals.put(address, cell);
-          channel.write(ByteBuffer.wrap(new byte[]{(byte) 0xe9, (byte) (DISTANCE - JUMP_BYTES), 0, 0, 0}),
-              address);
-          channel.write(ByteBuffer.wrap(relocation.code()), address + DISTANCE);
-        }
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-      return Displacer.displacement(refusals, () -> restore(memory, originals));
-    }
-
-    private static Optional<Relocation> relocation(byte[] cell, long address) {
-      return Decoder.forThisCpu().decode(cell, address) instanceof DecodedInstruction instruction
-          && instruction.length() >= JUMP_BYTES && !mayFault(instruction)
-              ? Relocation.of(instruction, address + DISTANCE)
-              : Optional.empty();
-    }
-
-    private static boolean mayFault(DecodedInstruction instruction) {
-      // The stack is accessed by operands that no text has.
-      return instruction.operands().stream().anyMatch(operand -> operand instanceof Operand.OfMemory memory
-          && !memory.addressOnly() && memory.visibility() != Operand.Visibility.HIDDEN);
-    }
-
-    private static void restore(Path memory, Map<Long, byte[]> originals) {
-      try (var channel = FileChannel.open(memory, StandardOpenOption.WRITE)) {
-        for (var each : originals.entrySet()) {
-          channel.write(ByteBuffer.wrap(each.getValue()), each.getKey());
-        }
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
-  }
-
-  @Test
-  void theCpuSeesNoDifference() {
-    long seed = new SplittableRandom(7).nextLong();
-    try (var oracle = Oracle.start()) {
-      FuzzReport report = new Fuzzer(oracle, new CaseGenerator(InstructionGenerator.ofAll(), 1),
-          Map.of("relocated", new Jumps()), seed).run(20_000, _ -> true);
-      // Nobody translates the address of a fault here.
-      assertThat(report.findings())
-          .filteredOn(finding -> !(finding.comparison().inPlace().ending() instanceof Ending.Signalled))
-          .isEmpty();
-      assertThat(report.executed()).isGreaterThan(3_000);
-    }
   }
 }

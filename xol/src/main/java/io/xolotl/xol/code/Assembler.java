@@ -60,7 +60,7 @@ public final class Assembler {
   }
 
   /** The instruction that was written last reaches an address by a displacement of 32 bits from its end. */
-  public void notesTarget(long target) {
+  private void notesTarget(long target) {
     lowest = Math.max(lowest, target - size - Integer.MAX_VALUE);
     highest = Math.min(highest, target - size - Integer.MIN_VALUE);
   }
@@ -73,13 +73,47 @@ public final class Assembler {
   }
 
   /**
+   * An instruction as it is, but with another displacement from its end.
+   *
+   * @param instruction its bytes
+   * @param offset at which of them the displacement of 32 bits starts
+   * @param target where it leads
+   * @return false if that is out of reach, and nothing is written
+   */
+  public boolean displaced(byte[] instruction, int offset, long target) {
+    if (!reaches(target, instruction.length)) {
+      return false;
+    }
+    byte[] bytes = instruction.clone();
+    long displacement = target - (here() + bytes.length);
+    for (int i = 0; i < Integer.BYTES; i++) {
+      bytes[offset + i] = (byte) (displacement >> Byte.SIZE * i);
+    }
+    bytes(bytes);
+    notesTarget(target);
+    return true;
+  }
+
+  /**
+   * {@code e9}.
+   *
+   * @return false if the target is out of reach, and nothing is written
+   */
+  public boolean jumpNear(long target) {
+    if (!reaches(target, JUMP_BYTES)) {
+      return false;
+    }
+    put(0xe9);
+    relative(target);
+    return true;
+  }
+
+  /**
    * {@code jmp target}: {@code e9} if that reaches, and otherwise by an address in the code. That is aligned:
    * a thread that has its accesses checked (flag AC) would fault.
    */
   public void jump(long target) {
-    if (reaches(target, JUMP_BYTES)) {
-      put(0xe9);
-      relative(target);
+    if (jumpNear(target)) {
       return;
     }
     int padding = padding(here() + INDIRECT_JUMP_BYTES);

@@ -30,8 +30,6 @@ import io.xolotl.xol.code.Lease;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.tracee.Detour;
 import io.xolotl.xol.tracee.Tracee;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,9 +41,6 @@ import org.jspecify.annotations.Nullable;
 public final class Copy {
 
   private static final long TF = 0x100;
-
-  /** {@code jmp [rip+0]}; the address follows. */
-  private static final byte[] JUMP = {(byte) 0xff, 0x25, 0, 0, 0, 0};
 
   private final DecodedInstruction instruction;
   /** What the instruction does. */
@@ -203,12 +198,7 @@ public final class Copy {
 
   /** Puts a jump to the next instruction behind the copy, for a thread that comes out by itself. */
   void leaveBehind(ProcessMemory memory) {
-    byte[] jump = Relocator.jumpBack(instruction, start());
-    if (jump == null) {
-      jump = ByteBuffer.allocate(JUMP.length + Long.BYTES).order(ByteOrder.LITTLE_ENDIAN).put(JUMP)
-          .putLong(instruction.nextAddress()).array();
-    }
-    memory.writeText(end(), jump);
+    memory.writeText(end(), Relocator.farJumpBack(instruction, start()));
   }
 
   /**

@@ -19,8 +19,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Relocator {
 
-  private static final byte JUMP = (byte) 0xe9;
-  private static final int JUMP_BYTES = 5;
+  private static final int LONGEST = 15;
 
   private Relocator() {}
 
@@ -32,16 +31,17 @@ public final class Relocator {
    * @return the bytes, or null if the operand is out of the copy's reach
    */
   static byte @Nullable [] bytes(DecodedInstruction instruction, long address) {
+    var out = new Assembler(address);
+    return copy(instruction, out) ? out.toByteArray() : null;
+  }
+
+  private static boolean copy(DecodedInstruction instruction, Assembler out) {
     if (!instruction.isRipRelative()) {
-      return instruction.bytes();
+      out.bytes(instruction.bytes());
+      return true;
     }
-    long displacement = instruction.ripRelativeTarget().getAsLong() - (address + instruction.length());
-    if (displacement != (int) displacement || instruction.addressSize() != 64) {
-      return null;
-    }
-    byte[] bytes = instruction.bytes();
-    putDisplacement(bytes, instruction.displacementOffset().getAsInt(), displacement);
-    return bytes;
+    return instruction.addressSize() == 64 && out.displaced(instruction.bytes(),
+        instruction.displacementOffset().getAsInt(), instruction.ripRelativeTarget().getAsLong());
   }
 
   /**
@@ -52,14 +52,27 @@ public final class Relocator {
    * @return a jump to the instruction behind the original, or null if that is out of reach
    */
   static byte @Nullable [] jumpBack(DecodedInstruction instruction, long address) {
-    long displacement = instruction.nextAddress() - (address + instruction.length() + JUMP_BYTES);
-    // In 32-bit code it wraps at 4 GiB, and reaches everything.
-    if (instruction.mode() == MachineMode.LONG_64 && displacement != (int) displacement) {
-      return null;
-    }
-    byte[] jump = {JUMP, 0, 0, 0, 0};
-    putDisplacement(jump, 1, displacement);
-    return jump;
+    var out = new Assembler(address + instruction.length());
+    return out.jumpNear(next(instruction, out.here())) ? out.toByteArray() : null;
+  }
+
+  /**
+   * The same for a copy that was not made to be boosted.
+   *
+   * @return a jump, if need be by an address behind it; both fit into a slot behind the longest copy
+   */
+  static byte[] farJumpBack(DecodedInstruction instruction, long address) {
+    var out = new Assembler(address + instruction.length());
+    out.jump(next(instruction, out.here()));
+    return out.toByteArray();
+  }
+
+  /** The address behind an original; in 32-bit code it wraps at 4 GiB, so that a jump reaches it always. */
+  private static long next(DecodedInstruction instruction, long from) {
+    return switch (instruction.mode()) {
+      case LONG_64 -> instruction.nextAddress();
+      case COMPAT_32 -> from + (int) (instruction.nextAddress() - from);
+    };
   }
 
   /**
@@ -96,8 +109,11 @@ public final class Relocator {
           .map(Relocator::leaving);
       // No flag of a tracer's is pushed or popped: none steps the thread.
       case Effect.PushRegister _, Effect.PushFlags _, Effect.PopFlags _ -> copied(instruction, out, begin);
-      // No register is free without a tracer, and none may be lost if the access faults.
-      case Effect.EipRelative _ -> Optional.empty();
+      case Effect.EipRelative _ -> absolute(instruction)
+          .flatMap(bytes -> {
+            out.bytes(bytes);
+            return straight(out, begin);
+          });
       case Effect.Nop() -> straight(out, begin);
       case Effect.Jump(long target) -> {
         out.jump(target);
@@ -135,13 +151,63 @@ public final class Relocator {
   }
 
   private static Optional<Parts> copied(DecodedInstruction instruction, Assembler out, int begin) {
-    byte[] bytes = bytes(instruction, out.here());
-    if (bytes == null) {
+    return copy(instruction, out) ? straight(out, begin) : Optional.empty();
+  }
+
+  /**
+   * An instruction that addresses memory relative to eip, with the address itself: of 32 bits, and so of no
+   * reach. ModRM 00 xxx 101 becomes 00 xxx 100 with SIB 00 100 101, which is a displacement without base and
+   * index (Intel SDM, volume 2, table 2-3), unless a prefix extends the index to r12.
+   *
+   * @return empty if it is too long then, or an x87 instruction, of which the CPU keeps the ModRM byte (Intel
+   *     SDM, volume 1, 8.1.9)
+   */
+  private static Optional<byte[]> absolute(DecodedInstruction instruction) {
+    byte[] code = instruction.bytes();
+    int displacement = instruction.displacementOffset().getAsInt();
+    int opcode = 0;
+    while (isPrefix(code[opcode])) {
+      opcode++;
+    }
+    boolean x87 = opcode == displacement - 2 && (code[opcode] & 0xf8) == 0xd8;
+    if (code.length == LONGEST || x87) {
       return Optional.empty();
     }
-    out.bytes(bytes);
-    instruction.ripRelativeTarget().ifPresent(out::notesTarget);
-    return straight(out, begin);
+    byte[] absolute = new byte[code.length + 1];
+    System.arraycopy(code, 0, absolute, 0, displacement);
+    System.arraycopy(code, displacement, absolute, displacement + 1, code.length - displacement);
+    absolute[displacement - 1] = (byte) (code[displacement - 1] & ~7 | 4);
+    absolute[displacement] = 0x25;
+    int target = (int) instruction.ripRelativeTarget().getAsLong();
+    for (int i = 0; i < Integer.BYTES; i++) {
+      absolute[displacement + 1 + i] = (byte) (target >> Byte.SIZE * i);
+    }
+    switch (instruction.encoding()) {
+      case LEGACY, THREE_DNOW -> {
+        // Only a REX right before the opcode counts.
+        if (opcode > 0 && isRex(code[opcode - 1])) {
+          absolute[opcode - 1] &= ~2;
+        }
+      }
+      case VEX, EVEX, XOP -> {
+        // The two bytes of VEX have no such bit; elsewhere it is inverted.
+        if (code[opcode] != (byte) 0xc5) {
+          absolute[opcode + 1] |= 0x40;
+        }
+      }
+    }
+    return Optional.of(absolute);
+  }
+
+  private static boolean isRex(byte b) {
+    return (b & 0xf0) == 0x40;
+  }
+
+  private static boolean isPrefix(byte b) {
+    return isRex(b) || switch (Byte.toUnsignedInt(b)) {
+      case 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3 -> true;
+      default -> false;
+    };
   }
 
   private static Optional<Parts> straight(Assembler out, int begin) {
@@ -186,11 +252,5 @@ public final class Relocator {
       case BranchSource.Memory memory -> isByStack(memory) && (memory.index().isPresent()
           || Math.abs(memory.displacement() + Long.BYTES) < Long.BYTES);
     };
-  }
-
-  private static void putDisplacement(byte[] bytes, int offset, long displacement) {
-    for (int i = 0; i < 4; i++) {
-      bytes[offset + i] = (byte) (displacement >> 8 * i);
-    }
   }
 }
