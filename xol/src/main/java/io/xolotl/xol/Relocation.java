@@ -71,8 +71,8 @@ public final class Relocation {
    * @param instruction the original, at its address
    * @param address where the code will be
    * @return empty if it is refused, is one of 32-bit code, needs memory that is out of reach from there,
-   *     addresses memory relative to eip and has 15 bytes or is an x87 instruction, or is a call whose operand
-   *     depends on what it pushes itself
+   *     addresses memory relative to eip and has 15 bytes or is an x87 instruction, or is a call whose
+   *     operand depends on what it pushes itself
    */
   public static Optional<Relocation> of(DecodedInstruction instruction, long address) {
     return switch (Classification.of(instruction, RelocationPolicy.FULL)) {

@@ -173,6 +173,11 @@ public final class Oracle implements AutoCloseable {
         : new Comparison.Unrepeatable(subject, endings);
   }
 
+  /** What differs between two results of a case. */
+  List<Difference> differences(Case subject, Result first, Result second) {
+    return Comparer.differences(subject, first, second, original.image());
+  }
+
   /**
    * Asks the CPU for the length of an instruction: it is put against the end of a page, one byte longer until
    * the fault of fetching the next byte is gone.
