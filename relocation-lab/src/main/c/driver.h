@@ -22,6 +22,9 @@ void *memset(void *to, int value, size_t count);
 /* Returns the index of the first line of 64 bytes that differs, or -1. Both are aligned to 64 bytes. */
 long first_difference(const void *a, const void *b, long lines);
 
+/* What was written to code through another address is executed from now on. */
+void serialize(void);
+
 void die(const char *why) __attribute__((noreturn));
 
 /* Loads a state, of which the image is given apart, executes from the entry, and fills in a result. */
@@ -39,6 +42,8 @@ void stop_clock(void);
 void open_code(void);
 void close_code(void);
 void fill_code(void);
+/* Returns where the code at an address is written. */
+unsigned char *code_at(uint64_t address);
 /* Writes the exit at an address, behind which execution counts as having come out there. */
 void place_exit(uint64_t address);
 

@@ -86,7 +86,7 @@ come_out:
         popq    OUT_FLAGS(%rdi)
         pushq   $2
         popfq
-        mov     saved_rax(%rip), %rax
+        movabs  GATE_RAX, %rax
         mov     %rax, OUT_GENERAL+0x00(%rdi)
         mov     saved_rsp(%rip), %rax
         mov     %rax, OUT_GENERAL+0x20(%rdi)
@@ -106,6 +106,22 @@ leave:
         pop     %rbp
         pop     %rbx
         ret
+
+// void serialize(void): what was written to code through another address is executed behind it (Intel SDM, volume 3, 9.1.3;
+// AMD64 APM, volume 2, 7.6.4: iretq). cpuid would leave a virtual machine.
+        .globl  serialize
+serialize:
+        mov     %rsp, %rax
+        mov     %ss, %ecx
+        push    %rcx
+        push    %rax
+        pushfq
+        mov     %cs, %ecx
+        push    %rcx
+        lea     1f(%rip), %rcx
+        push    %rcx
+        iretq
+1:      ret
 
 // long first_difference(const void *a, const void *b, long lines): which of the lines of 64 bytes, or -1. Both are aligned.
         .globl  first_difference
@@ -156,10 +172,8 @@ text_end:
 
         .bss
         .balign 64
-        .globl  saved_rax, exit_address, result, xsave_mask, runner_rsp
-saved_rax:      .quad 0
+        .globl  result, xsave_mask, runner_rsp
 saved_rsp:      .quad 0
-exit_address:   .quad 0
 result:         .quad 0
 xsave_mask:     .quad 0
 runner_rsp:     .quad 0

@@ -56,7 +56,6 @@ struct head {
     uint64_t layout[16];
 };
 
-extern uint64_t saved_rax, exit_address;
 extern unsigned char *result;
 extern const char text_end[], __executable_start[];
 void enter(const unsigned char *input, const unsigned char *image, uint64_t entry);
@@ -260,7 +259,7 @@ void execute(unsigned char *in, const unsigned char *image, uint64_t entry, unsi
     save_segments(out);
     if (*word(out, OUT_OUTCOME) == OUTCOME_NONE) {
         *word(out, OUT_OUTCOME) = OUTCOME_EXITED;
-        *quad(out, OUT_RIP) = exit_address;
+        *quad(out, OUT_RIP) = *(uint64_t *)GATE_EXIT;
     }
 }
 
@@ -352,11 +351,57 @@ static const struct {
                  {HIGH_EXITS, EXITS_BYTES}};
 #define CODE_AREAS (sizeof code_area / sizeof *code_area)
 
+/* Where the code areas are written, one behind the other, if that is elsewhere: what is executed is never writable there,
+ * and needs no system call to be changed. A tracer cannot write such memory, which is shared. */
+static unsigned char *code_alias;
+
+unsigned char *code_at(uint64_t address)
+{
+    if (!code_alias) {
+        return (unsigned char *)address;
+    }
+    unsigned char *alias = code_alias;
+    for (size_t i = 0; i < CODE_AREAS; i++) {
+        if (address - code_area[i].address < code_area[i].bytes) {
+            return alias + (address - code_area[i].address);
+        }
+        alias += code_area[i].bytes;
+    }
+    die("no place for code");
+}
+
 static void protect_code(int protection)
 {
-    for (size_t i = 0; i < CODE_AREAS; i++) {
+    for (size_t i = 0; i < CODE_AREAS && !code_alias; i++) {
         protect(code_area[i].address, code_area[i].bytes, protection);
     }
+}
+
+static void map_code(bool shared_code)
+{
+    if (!shared_code) {
+        for (size_t i = 0; i < CODE_AREAS; i++) {
+            map(code_area[i].address, code_area[i].bytes, PROT_READ | PROT_EXEC);
+        }
+        return;
+    }
+    size_t bytes = 0;
+    for (size_t i = 0; i < CODE_AREAS; i++) {
+        bytes += code_area[i].bytes;
+    }
+    int fd = (int)call3(SYS_memfd_create, (long)"xolotl-oracle-code", MFD_CLOEXEC, 0);
+    check(fd, "memfd_create");
+    check(call3(SYS_ftruncate, fd, (long)bytes, 0), "ftruncate");
+    long alias = call(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    check(alias, "mmap");
+    size_t offset = 0;
+    for (size_t i = 0; i < CODE_AREAS; i++) {
+        check(call(SYS_mmap, (long)code_area[i].address, (long)code_area[i].bytes, PROT_READ | PROT_EXEC,
+                   MAP_SHARED | MAP_FIXED, fd, (long)offset), "mmap");
+        offset += code_area[i].bytes;
+    }
+    check(call3(SYS_close, fd, 0, 0), "close");
+    code_alias = (unsigned char *)alias;
 }
 
 void open_code(void)
@@ -373,25 +418,25 @@ void close_code(void)
 void fill_code(void)
 {
     for (size_t i = 0; i < CODE_AREAS; i++) {
-        memset((void *)code_area[i].address, 0xcc, code_area[i].bytes);
+        memset(code_at(code_area[i].address), 0xcc, code_area[i].bytes);
     }
 }
 
 void place_exit(uint64_t address)
 {
-    unsigned char *exit = (unsigned char *)address;
+    unsigned char *exit = code_at(address);
     *exit = 0xe9;
     *(uint32_t *)(exit + 1) = EXIT_DISPLACEMENT;
-    unsigned char *stub = exit + 5 + (int32_t)EXIT_DISPLACEMENT;
+    unsigned char *stub = code_at(address + 5 + (uint64_t)(int32_t)EXIT_DISPLACEMENT);
     /* No memory operand that is not aligned: the code may have its alignment checked. */
-    *(uint16_t *)stub = 0xa348; /* mov %rax, saved_rax */
-    *(uint64_t *)(stub + 2) = (uint64_t)&saved_rax;
+    *(uint16_t *)stub = 0xa348; /* mov %rax, GATE_RAX */
+    *(uint64_t *)(stub + 2) = GATE_RAX;
     *(uint16_t *)(stub + 10) = 0xb848; /* mov $address, %rax */
     *(uint64_t *)(stub + 12) = address;
-    *(uint16_t *)(stub + 20) = 0xa348; /* mov %rax, exit_address */
-    *(uint64_t *)(stub + 22) = (uint64_t)&exit_address;
-    *(uint16_t *)(stub + 30) = 0xb848; /* mov $come_out, %rax */
-    *(uint64_t *)(stub + 32) = (uint64_t)come_out;
+    *(uint16_t *)(stub + 20) = 0xa348; /* mov %rax, GATE_EXIT */
+    *(uint64_t *)(stub + 22) = GATE_EXIT;
+    *(uint16_t *)(stub + 30) = 0xa148; /* mov GATE_COME_OUT, %rax */
+    *(uint64_t *)(stub + 32) = GATE_COME_OUT;
     *(uint16_t *)(stub + 40) = 0xe0ff; /* jmp *%rax */
 }
 
@@ -402,8 +447,10 @@ static void load(void)
     for (uint32_t i = head->current; i < head->count; i++) {
         unsigned char *in = input_of(i);
         uint64_t address = *quad(in, IN_ADDRESS);
-        memcpy((void *)address, in + IN_CODE, *word(in, IN_LENGTH));
-        memcpy((void *)*quad(in, IN_COPY), in + IN_COPY_CODE, *word(in, IN_COPY_LENGTH));
+        if (!*quad(in, IN_ENTRY)) {
+            memcpy(code_at(address), in + IN_CODE, *word(in, IN_LENGTH));
+        }
+        memcpy(code_at(*quad(in, IN_COPY)), in + IN_COPY_CODE, *word(in, IN_COPY_LENGTH));
         place_exit(address + *word(in, IN_LENGTH));
     }
     close_code();
@@ -453,7 +500,7 @@ static void describe_cpu(void)
 }
 
 /* Returns the descriptor of the shared memory. */
-static int set_up_memory(void)
+static int set_up_memory(bool randomized)
 {
     int fd = (int)call3(SYS_memfd_create, (long)"xolotl-oracle", MFD_CLOEXEC, 0);
     check(fd, "memfd_create");
@@ -465,9 +512,9 @@ static int set_up_memory(void)
     head = (struct head *)shared;
     map(RESERVED, RESERVED_BYTES, PROT_NONE);
     map(LOW_RESERVED, LOW_RESERVED_BYTES, PROT_NONE);
-    for (size_t i = 0; i < CODE_AREAS; i++) {
-        map(code_area[i].address, code_area[i].bytes, PROT_READ | PROT_EXEC);
-    }
+    map_code(randomized);
+    map(GATE, PAGE, PROT_READ | PROT_WRITE);
+    *(uint64_t *)GATE_COME_OUT = (uint64_t)come_out;
     for (int r = 0; r < N_REGIONS; r++) {
         map(region[r], REGION_BYTES, PROT_READ | PROT_WRITE);
     }
@@ -476,8 +523,10 @@ static int set_up_memory(void)
         ((unsigned char *)CONSTANT)[i] = (unsigned char)(i * 7 + (i >> 8));
     }
     protect(CONSTANT, REGION_BYTES, PROT_READ);
-    map(LENGTH_PAGE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
-    map(LENGTH_PAGE + PAGE, PAGE, PROT_NONE);
+    if (!randomized) {
+        map(LENGTH_PAGE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+        map(LENGTH_PAGE + PAGE, PAGE, PROT_NONE);
+    }
     head->magic = MAGIC;
     const uint64_t layout[16] = {LOW_CODE, HIGH_CODE, CODE_BYTES, LOW_DATA, NEAR_DATA, STACK, FAR_DATA, CONSTANT,
                                  REGION_BYTES, BATCH, RECORD_BYTES, CODE_LIMIT, FAR_COPIES, COPY_DISTANCE, COPY_LIMIT,
@@ -553,7 +602,8 @@ __attribute__((used, noreturn)) void oracle_main(long *stack)
     bool randomized = stack[0] > 2;
     long persona = call3(SYS_personality, 0xffffffff, 0, 0);
     /* Where it is forbidden the addresses of stack and vDSO differ, which no code here is given. */
-    if (!randomized && !(persona & ADDR_NO_RANDOMIZE) && call3(SYS_personality, persona | ADDR_NO_RANDOMIZE, 0, 0) >= 0) {
+    long wanted = randomized ? persona & ~(long)ADDR_NO_RANDOMIZE : persona | ADDR_NO_RANDOMIZE;
+    if (wanted != persona && call3(SYS_personality, wanted, 0, 0) >= 0) {
         call3(SYS_execve, (long)"/proc/self/exe", (long)arguments, (long)environment);
     }
     long *auxiliary = (long *)environment;
@@ -570,7 +620,7 @@ __attribute__((used, noreturn)) void oracle_main(long *stack)
         cpu = cpu * 10 + (unsigned long)(*digit - '0');
     }
     choose_cpu(cpu);
-    int memory = set_up_memory();
+    int memory = set_up_memory(randomized);
     describe_cpu();
     set_up_signals();
     /* Nobody knows which selectors it was started with. */

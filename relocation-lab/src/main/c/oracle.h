@@ -35,6 +35,13 @@
 #define CONSTANT (HIGH_CODE + 0x300000)
 #define FAR_DATA (HIGH_CODE + 0x7f800000)
 
+/* What the exits use: rax, the address of the exit, and where they lead. It is at the same address in each process, so that
+ * no code that a state can read has an address of the driver. */
+#define GATE 0x600000000000
+#define GATE_RAX GATE
+#define GATE_EXIT (GATE + 8)
+#define GATE_COME_OUT (GATE + 16)
+
 /* Where lengths are measured: against the end of this page. */
 #define LENGTH_PAGE 0x70000000
 

@@ -7,11 +7,12 @@
  *   <- calls N        number of calls since the program began, in all threads
  *   <- ok | BAD       whether every call returned what it should
  *
- * "go" may be sent again after "stop". */
+ * "go" may be sent again after "stop". Others have the CPU first: a JVM that is started meanwhile would need many times as long. */
 #include "fixture.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* A cache line each: the threads would otherwise slow one another down. Written by one thread
  * alone, so a load and a store make an increment. */
@@ -49,6 +50,7 @@ static unsigned long calls(void)
 
 int main(int argc, char **argv)
 {
+    nice(10);
     n_threads = (unsigned)number_argument(argc, argv, 1, 1);
     counters = aligned_alloc(64, n_threads * sizeof *counters);
     for (unsigned t = 0; t < n_threads; t++) {

@@ -46,12 +46,12 @@ import picocli.CommandLine.TypeConversionException;
 @Command(name = "fuzz", mixinStandardHelpOptions = true, sortOptions = false,
     header = "Compares random instructions, probed and not.",
     customSynopsis = {
-        "xolotl fuzz [--seconds N | --cases N | --executions N] [--seed S] [OPTIONS]",
+        "xolotl fuzz [--seconds N | --cases N | --executions N] [OPTIONS]",
         "       xolotl fuzz --case TOKEN [--technique T]... [--relocation] [--json]"},
     description = {
         "Executes random instructions in their place and displaced, and shows what differs: by each "
-            + "technique of a probe, which stops the process each time, and then as relocated code that needs "
-            + "no stop, a thousand times as often.",
+            + "technique of a probe, which stops the process each time, and then as relocated code that "
+            + "needs no stop, a thousand times as often.",
         "",
         "Ends after --seconds, of which either has half, after --cases of the techniques or --executions of "
             + "relocated code, or by Ctrl-C or SIGTERM, and then prints its tables. The exit status is 1 if "
@@ -171,7 +171,7 @@ final class FuzzCommand implements Callable<Integer> {
       }
     });
     return (displaced == null || displaced.findings().isEmpty())
-        && (relocated == null || relocated.differences() == 0)
+        && (relocated == null || relocated.isClean())
             ? Xolotl.DONE
             : Xolotl.FAILED;
   }
@@ -313,7 +313,8 @@ final class FuzzCommand implements Callable<Integer> {
       document.beginObject().name("what").value(difference.what()).name("inPlace").value(difference.inPlace())
           .name("displaced").value(difference.displaced()).endObject();
     }
-    document.endArray().name("repeat").value(finding.repetition()).endObject();
+    document.endArray().name("confirmed").value(finding.confirmed()).name("case").value(subject.token())
+        .name("repeat").value(finding.repetition()).endObject();
   }
 
   /** One case, by each technique or as relocated code. */

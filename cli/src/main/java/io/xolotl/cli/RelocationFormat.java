@@ -4,6 +4,7 @@ import io.xolotl.lab.fuzzing.Finding;
 import io.xolotl.lab.fuzzing.RelocationReport;
 import java.io.IOException;
 import java.io.Writer;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -17,12 +18,15 @@ final class RelocationFormat {
     for (Finding finding : report.findings()) {
       out.write(finding + "\n\n");
     }
+    for (RelocationReport.Death death : report.deaths()) {
+      out.write(death + "\n");
+    }
     row(out, "RELOCATED", "COUNT");
     for (Map.Entry<String, Long> outcome : report.outcomes().entrySet()) {
       row(out, outcome.getKey(), outcome.getValue());
     }
     rowIfAny(out, "hangs", report.hangs());
-    rowIfAny(out, "killed the process", report.deaths());
+    rowIfAny(out, "killed the process", report.deaths().size());
     rowIfAny(out, "differs from itself", report.varying());
     rowIfAny(out, "fault of a call's push", report.otherFaults());
     row(out, "differences", report.differences());
@@ -32,7 +36,8 @@ final class RelocationFormat {
       out.write(entry.getKey() + ": " + entry.getValue() + "\n");
     }
     out.write(String.format(Locale.ROOT,
-        "%n%,d executions, %,.0f per second, %d of %d mnemonics on this CPU, %,d forms, digest %016x, seed %d%n",
+        "%n%,d executions, %,.0f per second, %d of %d mnemonics on this CPU, %,d forms, digest %016x, "
+            + "seed %d%n",
         report.executions(), report.perSecond(), report.onThisCpu().size(), report.mnemonics().size(),
         report.forms(), report.digest(), report.seed()));
   }
@@ -70,8 +75,13 @@ final class RelocationFormat {
     for (Map.Entry<String, Long> outcome : report.outcomes().entrySet()) {
       document.name(outcome.getKey()).value(outcome.getValue());
     }
-    document.endObject().name("hangs").value(report.hangs()).name("deaths").value(report.deaths())
-        .name("varying").value(report.varying()).name("transient").value(report.transientOnes())
+    document.endObject().name("hangs").value(report.hangs()).name("deaths").beginArray();
+    for (RelocationReport.Death death : report.deaths()) {
+      document.beginObject().name("mnemonic").value(death.mnemonic()).name("bytes")
+          .value(HexFormat.of().formatHex(death.code())).endObject();
+    }
+    document.endArray().name("varying").value(report.varying()).name("transient")
+        .value(report.transientOnes())
         .name("otherFaults").value(report.otherFaults()).name("differences").beginArray();
     for (Finding finding : report.findings()) {
       FuzzCommand.writeJson(document, finding);

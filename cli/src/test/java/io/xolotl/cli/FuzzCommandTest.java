@@ -5,6 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.xolotl.lab.oracle.Case;
 import io.xolotl.lab.oracle.MachineState;
+import io.xolotl.ptrace.TerminalSize;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.time.Duration;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class FuzzCommandTest {
@@ -104,6 +110,22 @@ class FuzzCommandTest {
     // A mnemonic that is never executed is no mistake where it is displaced.
     assertThat(Cli.run("fuzz", "--relocation", "--mnemonic", "wrpkru").misused())
         .contains("the process could not write its results");
+  }
+
+  @Test
+  void progressSaysHowLongItWillTake() {
+    var messages = new StringWriter();
+    var shell = new Shell(Outlet.lossy(OutputStream.nullOutputStream(), new Interruption()),
+        new PrintWriter(messages), () -> Optional.of(new TerminalSize(24, 80)), new Interruption());
+    var progress = new FuzzProgress(shell, 1_000, Duration.ofSeconds(1));
+    assertThat(progress.show(10, Duration.ofMillis(499), () -> "too soon")).isTrue();
+    assertThat(progress.show(100, Duration.ofSeconds(2), () -> "a tenth")).isTrue();
+    assertThat(messages.toString()).isEqualTo("\r\u001b[Ka tenth, 18 s left");
+    progress.end();
+    assertThat(messages.toString()).endsWith("left\r\u001b[K");
+    progress = new FuzzProgress(shell, Long.MAX_VALUE, Duration.ofSeconds(10));
+    assertThat(progress.show(100, Duration.ofSeconds(2), () -> "by time")).isTrue();
+    assertThat(messages.toString()).endsWith("by time, 8 s left");
   }
 
   @Test

@@ -6,8 +6,13 @@ import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.lab.fuzzing.RelocationFuzzer;
 import io.xolotl.lab.fuzzing.RelocationReport;
 import io.xolotl.lab.generation.InstructionDealer;
+import io.xolotl.lab.oracle.Case;
 import io.xolotl.lab.oracle.CodeRelocator;
+import io.xolotl.lab.oracle.Comparison;
+import io.xolotl.lab.oracle.MachineState;
+import io.xolotl.lab.oracle.Oracle;
 import io.xolotl.lab.oracle.PairOracle;
+import io.xolotl.lab.oracle.Place;
 import io.xolotl.lab.oracle.RelocatedCode;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -46,6 +51,7 @@ class RelocationFuzzTest {
     System.out.println("fuzz: " + report);
     assertThat(report.findings()).as("%s", report).isEmpty();
     assertThat(report.dropped()).isZero();
+    assertThat(report.deaths()).isEmpty();
     assertThat(report.onThisCpu()).hasSizeGreaterThan(FEWEST_MNEMONICS);
     assertThat(report.outcomes().keySet()).contains("completed", "SIGSEGV", "SIGFPE", "SIGBUS", "SIGTRAP",
         "SIGSYS", "SIGILL");
@@ -56,13 +62,18 @@ class RelocationFuzzTest {
   /** All follows from the seed, also on another number of CPUs, where units are executed in another order. */
   @Test
   void theSameSeedGivesTheSame() {
-    RelocationReport one = fuzz(PRODUCT, InstructionDealer.ofAll(), 5, 1_000_000, 1);
-    RelocationReport two = fuzz(PRODUCT, InstructionDealer.ofAll(), 5, 1_000_000, 2);
+    RelocationReport one = fuzz(PRODUCT, InstructionDealer.ofAll(), 5, 400_000, 1);
+    RelocationReport two = fuzz(PRODUCT, InstructionDealer.ofAll(), 5, 400_000, 2);
     assertThat(two.digest()).isEqualTo(one.digest());
     assertThat(two.executions()).isEqualTo(one.executions());
     assertThat(two.outcomes()).isEqualTo(one.outcomes());
     assertThat(two.mnemonics()).isEqualTo(one.mnemonics());
-    assertThat(fuzz(PRODUCT, InstructionDealer.ofAll(), 6, 1_000_000, 2).digest())
+    // Behind the survey, too, which few mnemonics have soon.
+    InstructionDealer dealer = InstructionDealer.of(List.of("adc", "movaps", "vaddps", "pop"));
+    RelocationReport few = fuzz(PRODUCT, dealer, 5, 500_000, 1);
+    assertThat(few.units() * PairOracle.PAIRS).isGreaterThan(2 * dealer.surveyed());
+    assertThat(fuzz(PRODUCT, dealer, 5, 500_000, 2).digest()).isEqualTo(few.digest());
+    assertThat(fuzz(PRODUCT, InstructionDealer.ofAll(), 6, 400_000, 2).digest())
         .isNotEqualTo(one.digest());
   }
 
@@ -119,6 +130,20 @@ class RelocationFuzzTest {
       "xchg",
       "cmp", "setz", "vaddps", "addps", "shl", "fnstsw", "fnstcw", "rdfsbase", "rdgsbase", "push", "pop");
 
+  /** In one of sixteen places: each hang takes milliseconds. */
+  private static Optional<RelocatedCode> neverComesOut(DecodedInstruction instruction, long address) {
+    return (instruction.address() >> 10) % 16 == 3
+        ? Optional
+            .of(RelocatedCode.of(new byte[]{(byte) 0xeb, (byte) 0xfe}, _ -> new RelocatedCode.Fault(0, 0)))
+        : PRODUCT.relocate(instruction, address);
+  }
+
+  private static Optional<RelocatedCode> backToTheOriginal(DecodedInstruction instruction, long address) {
+    ByteBuffer code = ByteBuffer.allocate(14).order(ByteOrder.LITTLE_ENDIAN).put((byte) 0xff).put((byte) 0x25)
+        .putInt(0).putLong(instruction.address());
+    return Optional.of(RelocatedCode.of(code.array(), _ -> new RelocatedCode.Fault(0, 0)));
+  }
+
   private static Arguments mutant(String name, CodeRelocator relocator, String... mnemonics) {
     return Arguments.of(name, relocator, mnemonics.length == 0 ? SOME : List.of(mnemonics));
   }
@@ -143,6 +168,11 @@ class RelocationFuzzTest {
         mutant("segment lost: mov fs, eax of an empty eax, which is kept on the stack",
             before("48 8d 64 24 80 50 31 c0 8e e0 58 48 8d a4 24 80 00 00 00")),
         mutant("stores where no operand leads: mov byte [50000600h], 5ah", before("c6 04 25 00 06 00 50 5a")),
+        mutant("flags lost before something that is not the same twice", before("48 85 c0"), "rdtsc",
+            "rdrand"),
+        mutant("never comes out: jmp to itself", RelocationFuzzTest::neverComesOut, "add", "jmp"),
+        mutant("leads back to the original, which will be overwritten",
+            RelocationFuzzTest::backToTheOriginal),
         mutant("wrong return address", changed(code -> with(code, 1, 1)), "call"),
         // Of code above 4 GiB: push imm32; mov dword [rsp+4], imm32.
         mutant("wrong upper half of a return address",
@@ -170,7 +200,8 @@ class RelocationFuzzTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("mutants")
   void mutantsAreFound(String name, CodeRelocator mutant, List<String> mnemonics) {
-    RelocationReport report = untilFound(mutant, mnemonics);
+    // To make one simple takes a second, and seconds if it hangs.
+    RelocationReport report = untilFound(mutant, mnemonics, name.startsWith("flags lost: test") ? 1 : 0);
     assertThat(report.findings()).as(name).isNotEmpty();
     assertThat(report.findings().getFirst().confirmed()).as("%s", report.findings().getFirst()).isTrue();
     assertThat(report.units() * PairOracle.PAIRS).isLessThanOrEqualTo(MOST_PAIRS);
@@ -179,7 +210,7 @@ class RelocationFuzzTest {
   @ParameterizedTest
   @MethodSource("harmless")
   void whatIsHarmlessIsNot(String hex) {
-    RelocationReport report = untilFound(before(hex), SOME);
+    RelocationReport report = untilFound(before(hex), SOME, 1);
     assertThat(report.findings()).as("%s", report).isEmpty();
     assertThat(report.units() * PairOracle.PAIRS).isGreaterThan(MOST_PAIRS - PairOracle.PAIRS);
   }
@@ -189,10 +220,53 @@ class RelocationFuzzTest {
     return Stream.of("90", "66 0f 1f 44 00 00", "48 89 c0", "48 8d 64 24 80 48 8d a4 24 80 00 00 00");
   }
 
+  /** A system call is made only by the oracle that stops: in the other one no random register is let near one. */
+  @Test
+  void systemCallsAreMade() {
+    MachineState getuid = MachineState.PLAIN.withGeneral(0, 102).withGeneral(1, 7).withGeneral(11, 8);
+    Case subject = Case.of(new byte[]{0x0f, 0x05}, getuid).withSystemCalls();
+    try (Oracle oracle = Oracle.start()) {
+      for (Place place : Place.values()) {
+        Comparison comparison = oracle.compare(List.of(subject), PRODUCT, place).getFirst();
+        assertThat(comparison).as("%s", comparison).isInstanceOfSatisfying(Comparison.Same.class, same -> {
+          assertThat(same.result().general(0)).isEqualTo(0);
+          // rcx is the address behind it.
+          assertThat(same.result().general(1)).isEqualTo(subject.address() + 2);
+        });
+        CodeRelocator forgets = (instruction, address) -> PRODUCT.relocate(instruction, address)
+            .map(code -> RelocatedCode.of(without(code.code()), code::fault));
+        assertThat(oracle.compare(List.of(subject), forgets, place).getFirst())
+            .isInstanceOf(Comparison.Different.class);
+      }
+    }
+  }
+
+  /** syscall; mov rcx, next: with another register in place of rcx. */
+  private static byte[] without(byte[] code) {
+    assertThat(code[3]).isEqualTo((byte) 0xb9);
+    return with(code, 3, 1);
+  }
+
+  @Test
+  void abandonedItReportsWhatItHas() {
+    try (var fuzzer = new RelocationFuzzer(PRODUCT, InstructionDealer.of(SOME), 1, 2)) {
+      RelocationReport report = fuzzer.run(Long.MAX_VALUE, progress -> {
+        if (progress.executions() > 100_000) {
+          fuzzer.abandon();
+        }
+        return true;
+      });
+      assertThat(report.executions()).isGreaterThan(100_000);
+      assertThat(report.isClean()).as("%s", report).isTrue();
+    }
+  }
+
   /** Executes until there is a difference, or as many pairs as a mutant may have. */
-  private static RelocationReport untilFound(CodeRelocator relocator, List<String> mnemonics) {
+  private static RelocationReport untilFound(CodeRelocator relocator, List<String> mnemonics,
+      int simplified) {
     int[] units = {0};
-    try (var fuzzer = new RelocationFuzzer(relocator, InstructionDealer.of(mnemonics), 1, 1).simplifying(1)) {
+    try (var fuzzer = new RelocationFuzzer(relocator, InstructionDealer.of(mnemonics), 1, 1)
+        .simplifying(simplified)) {
       return fuzzer.run(Long.MAX_VALUE,
           progress -> progress.differences() == 0 && ++units[0] < MOST_PAIRS / PairOracle.PAIRS);
     }

@@ -26,7 +26,8 @@ record ChildJvm(Process process, BufferedReader output) implements AutoCloseable
     var command = new ArrayList<>(
         List.of("env", "--default-signal=INT,HUP",
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED", "-cp",
+            "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData",
+            "--enable-native-access=ALL-UNNAMED", "-cp",
             classPath(),
             main.getName()));
     command.addAll(List.of(arguments));

@@ -45,7 +45,8 @@ class ExamplesTest {
 
   private static TargetProcess run(String example, Object... arguments) {
     var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "--enable-native-access=io.xolotl.ptrace", "--illegal-native-access=deny",
+        "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "--enable-native-access=io.xolotl.ptrace",
+        "--illegal-native-access=deny",
         "-p", System.getProperty("jdk.module.path"), "--add-modules", "io.xolotl.xol",
         EXAMPLES.resolve(example + ".java").toString()));
     Arrays.stream(arguments).map(Object::toString).forEach(command::add);

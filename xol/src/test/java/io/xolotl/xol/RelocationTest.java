@@ -114,7 +114,7 @@ class RelocationTest {
 
   @ParameterizedTest
   @CsvSource({"ff d4, call rsp", "ff 54 24 f8, what the call overwrites", "ff 54 24 f1, a part of that",
-      "ff 54 44 08, perhaps what the call overwrites",
+      "ff 54 44 08, perhaps what the call overwrites", "64 ff 54 24 08, perhaps that in a segment",
       "67 d9 05 10 00 00 00, relative to eip and of the x87",
       "2e 2e 2e 2e 2e 2e 2e 2e 67 8b 05 10 00 00 00, relative to eip and of 15 bytes",
       "cc, refused"})

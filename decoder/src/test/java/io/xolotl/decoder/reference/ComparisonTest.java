@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Execution(ExecutionMode.CONCURRENT)
 class ComparisonTest {
 
-  private static final long RANDOM_STRINGS = 10_000_000;
+  private static final long RANDOM_STRINGS = 4_000_000;
 
   private static Path find(String... places) {
     Path found = Stream.of(places).map(Path::of).filter(Files::isRegularFile).findFirst().orElse(null);
@@ -50,13 +50,13 @@ class ComparisonTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"true,2_500_000", "false,1_000_000"})
-  void aQuarterOfAllCells(boolean mode64, String atLeast) {
+  @CsvSource({"true,1_200_000", "false,500_000"})
+  void anEighthOfAllCells(boolean mode64, String atLeast) {
     var comparison = new Comparison(mode64, false, false, false);
-    var walk = new Walk(mode64, comparison, 1, 4);
+    var walk = new Walk(mode64, comparison, 1, 8);
     walk.run();
     assertThat(comparison.differences()).isEmpty();
-    assertThat(walk.cells()).isGreaterThan(60_000_000);
+    assertThat(walk.cells()).isGreaterThan(30_000_000);
     assertThat(comparison.equal()).isGreaterThan(Long.parseLong(atLeast.replace("_", "")));
   }
 

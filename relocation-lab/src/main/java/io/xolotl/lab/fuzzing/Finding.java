@@ -41,7 +41,7 @@ public record Finding(String technique, String mnemonic, Comparison.Different co
   @Override
   public String toString() {
     return technique + ", " + comparison + (count > 1 ? "\n  and " + (count - 1) + " more like it" : "")
-        + (confirmed ? "" : "\n  executed alone it does not differ")
+        + (confirmed ? "" : "\n  not confirmed by the oracle that stops")
         + "\n  repeat: "
         + repetition();
   }

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -61,6 +62,7 @@ public final class RelocationFuzzer implements AutoCloseable {
   /** The units from which it is known what this CPU lacks. */
   private final long survey;
   private final long seed;
+  private final long mixedSeed;
   private final List<PairOracle> oracles = new ArrayList<>();
   /** Started when there is something to confirm. */
   private volatile @Nullable Oracle confirming;
@@ -70,7 +72,7 @@ public final class RelocationFuzzer implements AutoCloseable {
   private long executions;
   private long digest;
   private long hangs;
-  private long deaths;
+  private final List<RelocationReport.Death> deaths = new ArrayList<>();
   private long transientOnes;
   private long varying;
   private long otherFaults;
@@ -119,6 +121,8 @@ public final class RelocationFuzzer implements AutoCloseable {
     this.relocator = relocator;
     this.dealer = dealer;
     this.seed = seed;
+    // Else neighbouring seeds would share most of what is drawn.
+    mixedSeed = new SplittableRandom(seed).nextLong();
     survey = Math.ceilDiv(dealer.surveyed(), PairOracle.PAIRS);
     try {
       for (int i = 0; i < cpus; i++) {
@@ -200,11 +204,13 @@ public final class RelocationFuzzer implements AutoCloseable {
     try {
       Unit before = null;
       while (true) {
-        if (before != null && !results.isReady()) {
+        OptionalLong next = before == null ? OptionalLong.of(results.take()) : results.tryTake();
+        if (before != null && next.isEmpty()) {
           results.put(before.number, before, oracle.finish());
           before = null;
+          continue;
         }
-        long number = results.take();
+        long number = next.orElseThrow();
         Unit unit = number < 0 ? null : draw(number);
         if (before != null) {
           results.put(before.number, before, oracle.finish());
@@ -221,7 +227,7 @@ public final class RelocationFuzzer implements AutoCloseable {
   }
 
   private SplittableRandom random(long number) {
-    return new SplittableRandom(seed * GOLDEN + number);
+    return new SplittableRandom(mixedSeed + number * GOLDEN);
   }
 
   private Unit draw(long unit) {
@@ -264,7 +270,10 @@ public final class RelocationFuzzer implements AutoCloseable {
 
   private void add(Unit unit, UnitResult result) {
     units++;
-    deaths += result.died().size();
+    for (int died : result.died()) {
+      Pair pair = unit.pairs.get(died);
+      deaths.add(new RelocationReport.Death(unit.mnemonic(died), pair.place(), pair.code()));
+    }
     refused.addAll(unit.refused);
     long digestOfUnit = 0;
     var completedOf = new HashMap<String, MnemonicTally>();
@@ -280,7 +289,9 @@ public final class RelocationFuzzer implements AutoCloseable {
       dropped += tally.dropped();
       completedOf.merge(unit.mnemonic(i), new MnemonicTally(counted, tally.completed()),
           MnemonicTally::plus);
-      survey(unit.choices.get(i), counted > 0);
+      if (tally.states() > 0) {
+        survey(unit.choices.get(i), counted > 0);
+      }
       if (tally.completed() > 0) {
         forms.add(unit.forms.get(i));
       }
@@ -415,7 +426,8 @@ public final class RelocationFuzzer implements AutoCloseable {
   private RelocationReport report(long start) {
     Duration elapsed = Duration.ofNanos(System.nanoTime() - start);
     return new RelocationReport(seed, units, executions, digest, new TreeMap<>(mnemonics), reasons(),
-        new TreeSet<>(refused), forms.size(), new TreeMap<>(outcomes), hangs, deaths, transientOnes, varying,
+        new TreeSet<>(refused), forms.size(), new TreeMap<>(outcomes), hangs, List.copyOf(deaths),
+        transientOnes, varying,
         otherFaults, confirmed(), dropped, elapsed);
   }
 
@@ -432,10 +444,26 @@ public final class RelocationFuzzer implements AutoCloseable {
   /** Ends the processes. */
   @Override
   public void close() {
-    oracles.forEach(PairOracle::close);
+    var all = new ArrayList<Runnable>();
+    oracles.forEach(oracle -> all.add(oracle::close));
     Oracle known = confirming;
     if (known != null) {
-      known.close();
+      all.add(known::close);
+    }
+    RuntimeException failure = null;
+    for (Runnable close : all) {
+      try {
+        close.run();
+      } catch (RuntimeException e) {
+        if (failure == null) {
+          failure = e;
+        } else {
+          failure.addSuppressed(e);
+        }
+      }
+    }
+    if (failure != null) {
+      throw failure;
     }
   }
 }

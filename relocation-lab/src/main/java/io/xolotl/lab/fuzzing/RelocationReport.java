@@ -1,7 +1,10 @@
 package io.xolotl.lab.fuzzing;
 
+import io.xolotl.lab.oracle.Place;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.SortedSet;
@@ -24,7 +27,7 @@ import java.util.TreeSet;
  * @param forms how many forms of instructions have come out
  * @param outcomes how many originals came out ({@code completed}), or raised which signal
  * @param hangs originals that did not come out within milliseconds
- * @param deaths pairs that have killed the process
+ * @param deaths pairs of which the original or the relocated code has killed the process
  * @param transientOnes differences that were none when all was executed again
  * @param varying states from which the original has differed from itself
  * @param otherFaults indirect calls with two faults, of which the relocated code has raised the other one
@@ -34,9 +37,24 @@ import java.util.TreeSet;
  */
 public record RelocationReport(long seed, long units, long executions, long digest,
     SortedMap<String, MnemonicTally> mnemonics, SortedMap<String, String> reasons,
-    SortedSet<String> refused, int forms, SortedMap<String, Long> outcomes, long hangs, long deaths,
+    SortedSet<String> refused, int forms, SortedMap<String, Long> outcomes, long hangs, List<Death> deaths,
     long transientOnes, long varying, long otherFaults, List<Finding> findings, long dropped,
     Duration elapsed) {
+
+  /**
+   * A pair that has killed the process. What else it does is not known.
+   *
+   * @param mnemonic of the original
+   * @param place of its relocated code
+   * @param code the original's bytes; not to be changed
+   */
+  public record Death(String mnemonic, Place place, byte[] code) {
+    @Override
+    public String toString() {
+      return mnemonic + " (" + HexFormat.ofDelimiter(" ").formatHex(code) + "), relocated "
+          + place.name().toLowerCase(Locale.ROOT) + ", has killed the process";
+    }
+  }
 
   /**
    * Numbers of one mnemonic, of originals.
@@ -60,7 +78,12 @@ public record RelocationReport(long seed, long units, long executions, long dige
    */
   public static RelocationReport none(long seed) {
     return new RelocationReport(seed, 0, 0, 0, new TreeMap<>(), new TreeMap<>(), new TreeSet<>(), 0,
-        new TreeMap<>(), 0, 0, 0, 0, 0, List.of(), 0, Duration.ZERO);
+        new TreeMap<>(), 0, List.of(), 0, 0, 0, List.of(), 0, Duration.ZERO);
+  }
+
+  /** {@return true if nothing differs, and nothing has killed the process} */
+  public boolean isClean() {
+    return differences() == 0 && deaths.isEmpty();
   }
 
   /** {@return how many differences there were} */
@@ -98,6 +121,7 @@ public record RelocationReport(long seed, long units, long executions, long dige
         "%d executions in %.1f s, %d mnemonics, %d forms, %d differences, digest %016x, seed %d"
             .formatted(executions, elapsed.toNanos() / 1e9, onThisCpu().size(), forms, differences(), digest,
                 seed));
+    deaths.forEach(death -> text.append("\n").append(death));
     findings.forEach(finding -> text.append("\n\n").append(finding));
     return text.toString();
   }

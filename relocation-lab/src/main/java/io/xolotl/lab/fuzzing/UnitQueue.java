@@ -3,6 +3,7 @@ package io.xolotl.lab.fuzzing;
 import io.xolotl.lab.oracle.UnitResult;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,9 +48,9 @@ final class UnitQueue<U> {
     return closed ? -1 : taken++;
   }
 
-  /** Returns true if {@link #take} would not wait: who has a unit in hand must not. */
-  synchronized boolean isReady() {
-    return closed || isAvailable();
+  /** The same, but empty instead of waiting, for who has a unit in hand that others may wait for. */
+  synchronized OptionalLong tryTake() {
+    return closed || isAvailable() ? OptionalLong.of(take()) : OptionalLong.empty();
   }
 
   private boolean isAvailable() {

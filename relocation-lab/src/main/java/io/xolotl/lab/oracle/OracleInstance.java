@@ -32,20 +32,24 @@ final class OracleInstance {
 
   OracleInstance(String... arguments) {
     target = TargetProcess.start(LabProgram.ORACLE, arguments);
-    String descriptor = target.awaitLine("memory ").substring("memory ".length());
-    Path file = Path.of("/proc/" + target.pid() + "/fd/" + descriptor);
-    try (var channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      memory = channel.map(FileChannel.MapMode.READ_WRITE, 0, Layout.BYTES, arena);
-    } catch (IOException e) {
+    try {
+      String descriptor = target.awaitLine("memory ").substring("memory ".length());
+      Path file = Path.of("/proc/" + target.pid() + "/fd/" + descriptor);
+      try (var channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+        memory = channel.map(FileChannel.MapMode.READ_WRITE, 0, Layout.BYTES, arena);
+      } catch (IOException e) {
+        throw new UncheckedIOException("cannot share memory with " + target, e);
+      }
+      checkLayout();
+      int[] offsets = new int[WORDS];
+      for (int i = 0; i < offsets.length; i++) {
+        offsets[i] = memory.get(INT, Layout.HEAD_COMPONENTS + 8L * i);
+      }
+      image = new XsaveImage(memory.get(LONG, Layout.HEAD_XSAVE_MASK), offsets);
+    } catch (RuntimeException | Error e) {
       close();
-      throw new UncheckedIOException("cannot share memory with " + target, e);
+      throw e;
     }
-    checkLayout();
-    int[] offsets = new int[WORDS];
-    for (int i = 0; i < offsets.length; i++) {
-      offsets[i] = memory.get(INT, Layout.HEAD_COMPONENTS + 8L * i);
-    }
-    image = new XsaveImage(memory.get(LONG, Layout.HEAD_XSAVE_MASK), offsets);
   }
 
   private void checkLayout() {
@@ -54,7 +58,6 @@ final class OracleInstance {
       same &= memory.get(LONG, Layout.HEAD_LAYOUT + 8L * i) == Layout.LAYOUT[i];
     }
     if (!same) {
-      close();
       throw new IllegalStateException(
           "the oracle program and this class have different layouts of their memory");
     }
@@ -101,15 +104,19 @@ final class OracleInstance {
     }
   }
 
-  /** Kills the process; any thread. */
+  /** Kills the process, if it lives; any thread. */
   void kill() {
-    if (target.isAlive()) {
-      target.signal("KILL");
-    }
+    ProcessHandle.of(target.pid()).ifPresent(ProcessHandle::destroyForcibly);
   }
 
+  /** Ends the process; nothing if that was done. */
   void close() {
-    target.close();
-    arena.close();
+    if (arena.scope().isAlive()) {
+      try {
+        target.close();
+      } finally {
+        arena.close();
+      }
+    }
   }
 }

@@ -149,10 +149,16 @@ public final class Pair {
           case "fs" -> 1;
           case "gs" -> 2;
           default -> 0;
-        }).put(at + 4, (byte) (instruction.addressSize() == 32 ? 1 : 0))
+        }).put(at + 4, (byte) (isNarrow(memory, instruction) ? 1 : 0))
         .put(at + 5, (byte) (memory.written() ? 1 : 0))
         .putShort(at + 6, (short) (memory.widthBits() / 8))
         .putLong(at + 8, relative ? instruction.ripRelativeTarget().getAsLong() : memory.displacement());
+  }
+
+  /** Of the stack, also under a prefix, all of rsp counts. */
+  private static boolean isNarrow(Operand.OfMemory memory, DecodedInstruction instruction) {
+    return memory.base().or(memory::index).map(register -> register.widthBits() == 32)
+        .orElse(instruction.addressSize() == 32);
   }
 
   private static byte number(Optional<Register> register) {

@@ -1,11 +1,13 @@
 package io.xolotl.lab.oracle;
 
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The CPU as an oracle for relocated code, a thousand times faster than {@link Oracle}: a process that
@@ -120,7 +122,12 @@ public final class PairOracle implements AutoCloseable {
     memory.set(ValueLayout.JAVA_LONG, Layout.UNIT + Layout.UNIT_SEED, seed);
     memory.set(ValueLayout.JAVA_INT, Layout.UNIT + Layout.UNIT_FOUND, 0);
     tallies = new ArrayList<>(known);
-    instance.target.send("pairs");
+    try {
+      instance.target.send("pairs");
+    } catch (UncheckedIOException e) {
+      // It has died meanwhile, as finish() will notice.
+      throwIfAbandoned();
+    }
   }
 
   /**
@@ -136,12 +143,7 @@ public final class PairOracle implements AutoCloseable {
     for (int broken = 0;;) {
       boolean alive = instance.awaitDone();
       if (alive && instance.memory.get(ValueLayout.JAVA_INT, Layout.UNIT + Layout.UNIT_BROKEN) != 0) {
-        // Some code has written what is the process's own. Nothing that it says is worth anything.
-        if (++broken == MOST_BROKEN) {
-          throw new IllegalStateException("the oracle's own memory is changed by a unit, seed " + seed);
-        }
-        renew();
-        restart();
+        broken = repeat(broken, null);
         continue;
       }
       // Whatever it says it may have been made to say.
@@ -152,16 +154,33 @@ public final class PairOracle implements AutoCloseable {
         tallies.add(PairTally.read(instance.memory,
             Layout.UNIT + Layout.UNIT_TALLIES + (long) i * Layout.TALLY_BYTES));
       }
-      readFindings();
-      if (alive) {
+      try {
+        readFindings();
+      } catch (IllegalArgumentException | IllegalStateException e) {
+        broken = repeat(broken, e);
+        continue;
+      }
+      if (!alive) {
+        renew();
+      }
+      if (alive || current == pairs.size()) {
         running = false;
         return new UnitResult(tallies, found, died);
       }
-      renew();
       died.add(current);
       tallies.add(PairTally.NONE);
       load(current + 1, tallies);
     }
+  }
+
+  /** Some code has written what is the process's own: nothing that it says is worth anything. */
+  private int repeat(int broken, @Nullable Exception why) {
+    if (broken + 1 == MOST_BROKEN) {
+      throw new IllegalStateException("the oracle's own memory is changed by a unit, seed " + seed, why);
+    }
+    renew();
+    restart();
+    return broken + 1;
   }
 
   /** Another process instead of one that has died or must. */

@@ -5,6 +5,7 @@ import io.xolotl.decoder.DecodedInstruction;
 import io.xolotl.decoder.Effect;
 import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.MachineMode;
+import io.xolotl.decoder.Segment;
 import io.xolotl.xol.code.Assembler;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -250,6 +251,7 @@ public final class Relocator {
     return switch (source) {
       case BranchSource.Register(Gpr register) -> register == Gpr.RSP;
       case BranchSource.Memory memory -> isByStack(memory) && (memory.index().isPresent()
+          || memory.segment() != Segment.NONE
           || Math.abs(memory.displacement() + Long.BYTES) < Long.BYTES);
     };
   }
