@@ -304,8 +304,8 @@ final class Launcher {
         }
         // The JVM blocks SIGQUIT in its threads, and may ignore signals: the program must not start with
         // that. Until it starts, everything is blocked: a Ctrl-C would end the shell before it is traced, and
-        // is kept for the program (a pending signal survives execve). But a pending stop from the terminal goes
-        // with the SIGCONT that ends the shell's own (prepare_signal() in kernel/signal.c).
+        // is kept for the program (a pending signal survives execve). But a pending stop from the terminal
+        // goes with the SIGCONT that ends the shell's own (prepare_signal() in kernel/signal.c).
         check("posix_spawnattr_setflags", Libc.posix_spawnattr_setflags(attributes,
             (short) (POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)));
         check("posix_spawnattr_setsigmask",
