@@ -62,6 +62,10 @@ final class CliProcess implements AutoCloseable {
     // A shell that runs the tests in the background lets them ignore SIGINT, and their children too.
     var command = new ArrayList<>(List.of("env", "--default-signal=INT,HUP"));
     command.addAll(prefix);
+    if (unread) {
+      // What nobody reads is written for seconds, as fast as can be: other tests have the CPU first.
+      command.addAll(List.of("nice", "-n", "10"));
+    }
     command.addAll(
         List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",

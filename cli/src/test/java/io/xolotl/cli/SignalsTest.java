@@ -155,7 +155,7 @@ class SignalsTest {
   static Stream<Arguments> commandsAndMoments() {
     return Stream.of("fuzz --seconds 600 --seed 1 --json,STARTING PROGRAM_EXISTS PROGRAM_TRACED",
         "fuzz --cases 10 --seed 1 --json,OUTPUT", "fuzz --seconds 600,PROGRAM_TRACED",
-        "fuzz --relocation --executions 1000000000 --json,STARTING PROGRAM_EXISTS",
+        "fuzz --relocation --mnemonic push --executions 1000000000 --json,PROGRAM_EXISTS",
         "bench --json,PROGRAM_EXISTS MESSAGE", "bench,PROGRAM_TRACED",
         "demo,PROGRAM_EXISTS PROGRAM_TRACED OUTPUT",
         "count -e libc.so.6:nanosleep --json -- sleep 1000,STARTING PROGRAM_EXISTS PROGRAM_TRACED",
