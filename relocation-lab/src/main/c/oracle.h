@@ -106,7 +106,7 @@
 #define PAIR_BYTES 0x200
 #define UNIT_TALLIES 0x21000
 #define TALLY_BYTES 0x80
-#define MOST_FOUND (BATCH / 2)
+#define MOST_FOUND 32
 
 /* Offsets in a pair. */
 #define PAIR_ADDRESS 0x0

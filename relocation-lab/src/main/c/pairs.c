@@ -696,7 +696,7 @@ static void look_closer(const struct pair *pair, uint32_t number_of_pair, uint32
         tally->other_fault++;
     } else {
         bool varies = false, different = true;
-        for (unsigned i = 0; i < REPETITIONS && different; i++) {
+        for (unsigned i = 0; i < REPETITIONS && different && (i == 0 || varies); i++) {
             for (unsigned j = 0; j < CONFIRMATIONS; j++) {
                 run_original(pair, image, third, &changes_third);
                 varies |= forgive_varying();

@@ -56,6 +56,7 @@ final class Layout {
   static final int XSAVE_BYTES = 0xa80;
   static final int REGIONS = 0x2000;
 
+  static final int MOST_FOUND = 32;
   static final int UNIT_COUNT = 0x0;
   static final int UNIT_CURRENT = 0x4;
   static final int UNIT_SEED = 0x8;

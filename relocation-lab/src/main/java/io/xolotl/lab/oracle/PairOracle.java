@@ -200,7 +200,7 @@ public final class PairOracle implements AutoCloseable {
 
   private void readFindings() {
     int count = Math.clamp(instance.memory.get(ValueLayout.JAVA_INT, Layout.UNIT + Layout.UNIT_FOUND), 0,
-        Layout.BATCH / 2);
+        Layout.MOST_FOUND);
     for (int i = 0; i < count; i++) {
       byte[] input = instance.record(instance.input(i));
       int number = Math.clamp(Layout.word(input, Layout.IN_PAIR), 0, pairs.size() - 1);
