@@ -44,8 +44,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Instances are used by one thread, but for {@link #abandon}.
  *
- * <p>The class is long: what draws units, adds them up and confirms what they have found shares all that a run
- * counts.
+ * <p>The class is long: what draws units, adds them up and confirms what they have found shares all that a
+ * run counts.
  */
 public final class RelocationFuzzer implements AutoCloseable {
 
