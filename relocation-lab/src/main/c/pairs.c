@@ -94,6 +94,8 @@ static unsigned char *unit;
 /* All of the memory is looked at after each execution, not only where operands are aimed at. */
 static bool whole;
 static bool hiding;
+/* An earlier state of this pair has changed memory that nobody has looked at then. */
+static bool strayed;
 /* The first instruction of the copy has raised a signal. */
 static bool failed_first;
 /* What a state has put in memory: the target of an indirect branch, or an image. */
@@ -688,6 +690,8 @@ static void look_closer(const struct pair *pair, uint32_t number_of_pair, uint32
     bool before = whole;
     whole = true;
     collect_all(&changes_third);
+    /* It is put back here, and must not be forgotten with that. */
+    strayed |= changes_third.count > 0;
     run_original(pair, image, first, &changes_first);
     run_copy(pair, image, second, &changes_second);
     if (same(first, second, &changes_first, &changes_second)) {
@@ -788,10 +792,11 @@ static void run_pair(const struct pair *pair, uint32_t number_of_pair)
 {
     struct tally *tally = (struct tally *)(unit + UNIT_TALLIES) + number_of_pair;
     uint32_t found = *word(unit, UNIT_FOUND);
+    strayed = false;
     run_states(pair, number_of_pair, tally);
     whole = true;
     collect_all(&changes_third);
-    if (changes_third.count > 0) {
+    if (changes_third.count > 0 || strayed) {
         /* It has changed memory that nobody has looked at. */
         memset(tally, 0, sizeof *tally);
         *word(unit, UNIT_FOUND) = found;
