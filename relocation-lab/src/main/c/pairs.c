@@ -94,7 +94,7 @@ static unsigned char *unit;
 /* All of the memory is looked at after each execution, not only where operands are aimed at. */
 static bool whole;
 static bool hiding;
-/* An earlier state of this pair has changed memory that nobody has looked at then. */
+/* A state of this pair may have changed memory that nobody has looked at. */
 static bool strayed;
 /* The first instruction of the copy has raised a signal. */
 static bool failed_first;
@@ -696,6 +696,8 @@ static void look_closer(const struct pair *pair, uint32_t number_of_pair, uint32
     run_copy(pair, image, second, &changes_second);
     if (same(first, second, &changes_first, &changes_second)) {
         tally->transient++;
+        /* btc may have changed a bit there, and the copy have changed it back. */
+        strayed = true;
     } else if (is_other_fault(pair, first, second)) {
         tally->other_fault++;
     } else {
