@@ -27,10 +27,12 @@ final class Gaps {
    * @param near where to be near
    * @param reach the greatest distance that any byte may have from there
    * @param size in bytes, a multiple of the page size
+   * @param alignment of the address in bytes, a power of two and at least the page size
    * @param limit the first address that cannot be mapped
-   * @return page-aligned addresses, nearest first, at most one a gap
+   * @return such addresses, nearest first, at most one a gap
    */
-  static List<Long> near(List<MemoryMapping> mappings, long near, long reach, long size, long limit) {
+  static List<Long> near(List<MemoryMapping> mappings, long near, long reach, long size, long alignment,
+      long limit) {
     var candidates = new ArrayList<Candidate>();
     long low = LOWEST;
     boolean heapBelow = false;
@@ -40,11 +42,11 @@ final class Gaps {
         break;
       }
       End end = end(heapBelow, above.path().equals("[stack]"), above.start() <= near);
-      add(candidates, low, above.start(), end, near, reach, size);
+      add(candidates, low, above.start(), end, near, reach, size, alignment);
       low = Math.max(low, above.end());
       heapBelow = above.path().equals("[heap]");
     }
-    add(candidates, low, limit, end(heapBelow, false, false), near, reach, size);
+    add(candidates, low, limit, end(heapBelow, false, false), near, reach, size, alignment);
     candidates.sort(Comparator.comparingLong(Candidate::distance));
     return candidates.stream().map(Candidate::start).toList();
   }
@@ -58,15 +60,15 @@ final class Gaps {
   }
 
   private static void add(List<Candidate> candidates, long low, long high, End end, long near, long reach,
-      long size) {
-    long first = Math.max(low, near - reach) + PAGE - 1 & -PAGE;
-    long last = Math.min(high, near + reach) - size & -PAGE;
+      long size, long alignment) {
+    long first = Math.max(low, near - reach) + alignment - 1 & -alignment;
+    long last = Math.min(high, near + reach) - size & -alignment;
     if (first > last) {
       return;
     }
     long start = switch (end) {
       case LOW -> first;
-      case MIDDLE -> first + (last - first) / 2 & -PAGE;
+      case MIDDLE -> first + (last - first) / 2 & -alignment;
       case HIGH -> last;
     };
     candidates.add(new Candidate(start, Math.max(Math.abs(near - start), Math.abs(start + size - near))));

@@ -20,6 +20,19 @@ public interface TraceHandler {
   }
 
   /**
+   * A thread has stopped for a SIGTRAP that the kernel still has: if the tracer dies now, the thread gets it.
+   * Once the stop is taken the signal is gone then, and the thread goes on where it is. So this is the moment
+   * to {@linkplain TracedThread#divert say where it goes on} if that is not where it is.
+   *
+   * @param thread the thread
+   * @return false if the thread must get the signal also if the tracer dies later: its stop is handed out at
+   *     once then, and must be resumed at once
+   */
+  default boolean secure(TracedThread thread) {
+    return true;
+  }
+
+  /**
    * A thread has stopped.
    *
    * @param thread the thread

@@ -8,6 +8,7 @@ import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.SiteException;
 import io.xolotl.xol.site.Sites;
 import io.xolotl.xol.tracee.Tracee;
+import io.xolotl.xol.tracee.TrapAction;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
@@ -29,6 +30,7 @@ final class Closing {
   private final TracedProcess process;
   private final CodeArea area;
   private final Sites sites;
+  private final TrapAction trapAction;
   private final WaitingProbes waiting;
   private final Hits hits;
   private final Lineage lineage;
@@ -40,12 +42,13 @@ final class Closing {
   private final AtomicReference<@Nullable RuntimeException> failure = new AtomicReference<>();
 
   Closing(Session session, Tracer tracer, TracedProcess process, CodeArea area, Sites sites,
-      WaitingProbes waiting, Hits hits, Lineage lineage) {
+      TrapAction trapAction, WaitingProbes waiting, Hits hits, Lineage lineage) {
     this.session = session;
     this.tracer = tracer;
     this.process = process;
     this.area = area;
     this.sites = sites;
+    this.trapAction = trapAction;
     this.waiting = waiting;
     this.hits = hits;
     this.lineage = lineage;
@@ -179,7 +182,7 @@ final class Closing {
   }
 
   Departure departure(TracedProcess target) {
-    return new Departure(target, thread -> hits.of(thread).tracee(), sites, area);
+    return new Departure(target, thread -> hits.of(thread).tracee(), sites, area, trapAction);
   }
 
   /** Unmaps the slots, unless a thread will come back into one, by itself. */
@@ -196,9 +199,13 @@ final class Closing {
     if (left.isEmpty()) {
       PtraceException sealed = null;
       for (Departure departure : departures) {
-        if (!area.isEmpty()) {
-          PtraceException refusal = departure.unmapSlots();
-          sealed = refusal == null ? sealed : refusal;
+        // Each process has its own actions, also where they share the memory.
+        PtraceException refusal = departure.giveActionBack();
+        sealed = refusal == null ? sealed : refusal;
+      }
+      for (Departure departure : departures) {
+        if (sealed == null && (!area.isEmpty() || trapAction.isInstalled())) {
+          sealed = departure.unmapMemory();
         }
       }
       if (sealed != null && !area.isEmpty()) {

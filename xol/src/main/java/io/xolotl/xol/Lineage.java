@@ -155,12 +155,12 @@ final class Lineage {
   private boolean tryToClean(TracedProcess child, TracedThread thread) {
     try {
       try {
-        sites.clean(child, thread);
+        clean(child, thread);
       } catch (ThreadGoneException e) {
         // Killed before it ran.
         throw e;
       } catch (SiteException | PtraceException e) {
-        sites.clean(child, thread);
+        clean(child, thread);
       }
       return true;
     } catch (ThreadGoneException e) {
@@ -170,6 +170,19 @@ final class Lineage {
       LOGGER.log(System.Logger.Level.ERROR, child + ", a child of " + process
           + ", is kept stopped, because it would die of the breakpoints it has inherited: " + e.getMessage());
       return false;
+    }
+  }
+
+  private void clean(TracedProcess child, TracedThread thread) {
+    sites.clean(child, thread);
+    try {
+      trapAction.uninstall(thread);
+      trapAction.unmap(thread, child.mappings());
+    } catch (PtraceException e) {
+      if (e.reason() != PtraceException.Reason.SECCOMP) {
+        throw e;
+      }
+      // It keeps a handler that hands on to its own.
     }
   }
 
@@ -265,7 +278,6 @@ final class Lineage {
     letGoOfBorrowers();
     waiting.giveUp();
     table.forgetAll();
-    trapAction.forget();
     session.forgetRegistrations();
     thread.finishSystemCall();
     if (process.wasCreated() && formerProbes.isEmpty()) {
@@ -347,7 +359,7 @@ final class Lineage {
       TracedThread thread = each.getValue();
       try {
         try {
-          sites.clean(each.getKey(), thread);
+          clean(each.getKey(), thread);
         } catch (SiteException | PtraceException e) {
           thread.send(Signals.SIGSTOP);
           first = first != null

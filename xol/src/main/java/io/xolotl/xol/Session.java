@@ -12,6 +12,7 @@ import io.xolotl.xol.WaitingProbes.Absent;
 import io.xolotl.xol.WaitingProbes.Follower;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
+import io.xolotl.xol.code.TrapTable;
 import io.xolotl.xol.program.ErrnoLocation;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.Preparation;
@@ -58,6 +59,7 @@ final class Session {
   private final Handlers handlers;
   private final Errands errands;
   private final TrapAction trapAction;
+  private final CrashSafety crashSafety;
   private final Locator locator;
   private final Sites sites;
   private final ProbeTable table;
@@ -91,19 +93,22 @@ final class Session {
     Set<TracedProcess> borrowers = new LinkedHashSet<>();
     handlers = new Handlers(tracer, onTracer, statistics);
     errands = new Errands(tracer, process, Collections.unmodifiableSet(borrowers), this::tracee);
-    trapAction = new TrapAction(process);
+    var traps = new TrapTable(process);
+    trapAction = new TrapAction(process, traps);
+    crashSafety = new CrashSafety(trapAction, traps, errands);
     locator = new Locator(process);
-    var area = new CodeArea(process, errands);
-    sites = new Sites(process, area, ProbeTable::deactivate);
+    var area = new CodeArea(process, errands, traps);
+    sites = new Sites(process, area, traps, ProbeTable::deactivate);
     var sequences = new RestartableSequences(process);
-    table = new ProbeTable(process, sites, new Preparation(process, sites, area, sequences),
+    table = new ProbeTable(process, sites,
+        new Preparation(process, sites, area, sequences, trapAction::isInstalled), crashSafety,
         new SequenceGuard(sites, sequences), handlers, statistics);
     waiting = new WaitingProbes(process, locator, table);
     hits = new Hits(this, tracer, sites, table, trapAction, handlers, statistics);
     end = new SessionEnd(tracer, handlers, hits.all());
     lineage = new Lineage(this, process, borrowers, area, sites, table, waiting, trapAction, hits, handlers);
-    closing = new Closing(this, tracer, process, area, sites, waiting, hits, lineage);
-    stops = new Stops(this, hits, lineage, closing);
+    closing = new Closing(this, tracer, process, area, sites, trapAction, waiting, hits, lineage);
+    stops = new Stops(this, hits, traps, lineage, closing);
     family.add(this);
   }
 
@@ -226,6 +231,7 @@ final class Session {
       }
       lineage.attachNewcomers();
       Set<Probe> refusals = refuseWithoutThread(probes, refused);
+      crashSafety.prepare(probes.size());
       if (trapAction.hasUnknownHandler()) {
         learnTrapAction();
       }

@@ -19,6 +19,11 @@ sealed interface OutOfLine extends Displacement, Detour permits Boosted, Trapped
   }
 
   @Override
+  default long trap() {
+    return copy().end();
+  }
+
+  @Override
   default void faulted(Tracee tracee, int signal) {
     copy().faulted(tracee, signal, isStepped());
   }
@@ -49,15 +54,7 @@ sealed interface OutOfLine extends Displacement, Detour permits Boosted, Trapped
   }
 
   @Override
-  default Detour whenSignalled() {
-    return this;
-  }
-
-  @Override
-  default boolean isBeforeSystemCall(Tracee tracee) {
-    if (!isSystemCall()) {
-      return false;
-    }
+  default boolean isBefore(Tracee tracee) {
     tracee.readRegisters();
     return tracee.registers().rip() == copy().start();
   }
