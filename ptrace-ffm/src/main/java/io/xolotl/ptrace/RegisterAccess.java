@@ -61,6 +61,12 @@ final class RegisterAccess {
    * @see TracedThread#writeRegisters
    */
   void write(Registers registers) {
+    if (detour != 0 && registers.rip() == detour && registers.isRipChangedAlone()) {
+      // The kernel has them so.
+      registers.written();
+      detour = 0;
+      return;
+    }
     Scratch s = requests.scratch();
     boolean was32BitCode = in32BitCode;
     in32BitCode = Abi.of(registers) == Abi.I386;

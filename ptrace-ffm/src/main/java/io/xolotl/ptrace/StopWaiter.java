@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * {@link ReportQueue}, except what is waited for of one thread.
  *
  * <p>Both {@code waitid} and {@code waitpid} are called with {@code __WNOTHREAD}: they see this thread's own
- * tracees and children, never a child that the application started elsewhere, whose exit status is not ours to take.
+ * tracees and children, never a child that the application started elsewhere, whose exit status is not ours
+ * to take.
  *
  * <p>Tracer thread only; made when that begins, and closed when it ends.
  */

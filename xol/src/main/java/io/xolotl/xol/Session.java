@@ -291,6 +291,11 @@ final class Session {
         (address, length) -> call(() -> sites.programText(address, length)), thread, memory());
   }
 
+  /** Why the process may not outlive this JVM; empty if it does. */
+  Optional<String> crashRisk() {
+    return call(() -> Optional.ofNullable(crashSafety.risk()));
+  }
+
   /** Does something of a user's on the tracer thread. */
   void inListener(Runnable action) {
     call(() -> {

@@ -1,7 +1,6 @@
 package io.xolotl.xol;
 
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.ThreadGoneException;
@@ -32,10 +31,6 @@ final class Stops implements TraceHandler {
   private final Lineage lineage;
   private final Closing closing;
 
-  /** Of a thread whose stop is secured. */
-  private final SignalInfo signal = new SignalInfo();
-  private final Registers registers = new Registers();
-
   Stops(Session session, Hits hits, TrapTable traps, Lineage lineage, Closing closing) {
     this.session = session;
     this.hits = hits;
@@ -50,32 +45,45 @@ final class Stops implements TraceHandler {
    */
   @Override
   public boolean secure(TracedThread thread) {
-    // Not those of the tracee, which a handler may have.
-    thread.readSignalInfo(signal);
-    if (signal.code() != SignalInfo.SI_KERNEL) {
-      // The step through a copy is over, and what is behind that leads on.
-      return hits.of(thread).tracee().isInCopy() && signal.isFault();
+    Tracee tracee = hits.of(thread).tracee();
+    if (tracee.isHandling()) {
+      // It makes a system call for us, and a handler has its registers: the trap behind the call.
+      return false;
     }
-    thread.readRegisters(registers);
-    long breakpoint = registers.rip() - 1;
+    tracee.readSignalAhead();
+    if (tracee.signal().code() != SignalInfo.SI_KERNEL) {
+      // The step through a copy is over, and what is behind that leads on.
+      return tracee.isInCopy() && tracee.signal().isFault();
+    }
+    tracee.readRegistersAhead();
+    long breakpoint = tracee.registers().rip() - 1;
     long wayOut = traps.target(breakpoint);
     if (wayOut != 0) {
-      thread.divert(wayOut, registers);
+      thread.divert(wayOut, tracee.registers());
     }
-    return wayOut != 0 || hits.areAt(breakpoint) || hits.of(thread).tracee().isInCopy();
+    return wayOut != 0 || hits.areAt(breakpoint) || tracee.isInCopy();
   }
 
   @Override
   public void stopped(TracedThread thread, WaitStatus.Stopped status) {
     ProbeHit hit = hits.of(thread);
     Tracee tracee = hit.tracee();
+    if (!(status instanceof WaitStatus.Signal)) {
+      tracee.forgetWhatWasRead();
+    }
     if (closing.isOver()) {
       // It could not be stopped when the session ended, and others live on with the tracer.
       closing.departure(thread.process()).letGo(thread);
       return;
     }
     switch (status) {
-      case WaitStatus.Signal(int signal) -> signalled(hit, signal);
+      case WaitStatus.Signal(int signal) -> {
+        try {
+          signalled(hit, signal);
+        } finally {
+          tracee.forgetWhatWasRead();
+        }
+      }
       case WaitStatus.Interrupted _ -> {
         session.observeSequence(thread);
         Errands.insist(() -> {

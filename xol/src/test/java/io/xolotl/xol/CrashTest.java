@@ -3,10 +3,12 @@ package io.xolotl.xol;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.xolotl.fixtures.FixtureProgram;
+import io.xolotl.fixtures.RunsFixture;
 import io.xolotl.lab.Await;
 import io.xolotl.lab.TargetProcess;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -127,6 +129,25 @@ class CrashTest {
           assertThat(jvm.status()).isEqualTo(KILLED);
         }
       });
+    }
+  }
+
+  @Test
+  void whatMayDieIsSaid(@RunsFixture(FixtureProgram.FOREVER) TargetProcess plain,
+      @RunsFixture(value = FixtureProgram.I386, args = {"forever", "1"}) TargetProcess other,
+      @RunsFixture(FixtureProgram.SANDBOX) TargetProcess strict) {
+    strict.send("strict");
+    strict.awaitLine("done");
+    assertThat(risk(plain, "forever")).isEmpty();
+    assertThat(risk(other, "i386")).contains("it executes a 32-bit program");
+    assertThat(risk(strict, "sandbox")).hasValueSatisfying(why -> assertThat(why).contains("strict mode"));
+  }
+
+  private static Optional<String> risk(TargetProcess target, String module) {
+    try (ProbedProcess process = ProbedProcess.attach(target.pid())) {
+      assertThat(process.crashRisk()).isEmpty();
+      process.register(ProbeRequest.at(module, "work_nop", hit -> {}));
+      return process.crashRisk();
     }
   }
 

@@ -82,6 +82,9 @@ public final class Tracee {
   private boolean interrupted;
   private int resumeWith = NOT_SETTLED;
   private boolean ended;
+  /** Read when the stop was secured, and not used yet. */
+  private boolean signalIsRead;
+  private boolean registersAreRead;
 
   public Tracee(TracedThread thread) {
     this.thread = thread;
@@ -101,7 +104,31 @@ public final class Tracee {
   }
 
   public void readRegisters() {
+    if (!registersAreRead) {
+      thread.readRegisters(registers);
+    }
+    registersAreRead = false;
+  }
+
+  /**
+   * Reads what a thread has stopped for that is about to be taken from the kernel, so that it is not read again
+   * when the stop is handled. Not while a handler has the registers.
+   */
+  public void readSignalAhead() {
+    thread.readSignalInfo(signal);
+    signalIsRead = true;
+  }
+
+  /** The same of the registers. */
+  public void readRegistersAhead() {
     thread.readRegisters(registers);
+    registersAreRead = true;
+  }
+
+  /** The stop is another one, or is over. */
+  public void forgetWhatWasRead() {
+    signalIsRead = false;
+    registersAreRead = false;
   }
 
   public void writeRegistersIfChanged() {
@@ -116,7 +143,10 @@ public final class Tracee {
   }
 
   public void readSignal() {
-    thread.readSignalInfo(signal);
+    if (!signalIsRead) {
+      thread.readSignalInfo(signal);
+    }
+    signalIsRead = false;
   }
 
   public void writeSignal() {
