@@ -111,8 +111,8 @@ public final class Tracee {
   }
 
   /**
-   * Reads what a thread has stopped for that is about to be taken from the kernel, so that it is not read again
-   * when the stop is handled. Not while a handler has the registers.
+   * Reads what a thread has stopped for that is about to be taken from the kernel, so that it is not read
+   * again when the stop is handled. Not while a handler has the registers.
    */
   public void readSignalAhead() {
     thread.readSignalInfo(signal);
