@@ -310,11 +310,8 @@ final class RemoteCall {
         case WaitStatus.Signal(int signal) -> {
           insist(() -> thread.readSignalInfo(info));
           if (signal == Signals.SIGTRAP && info.isFault()) {
-            if (way == Way.TO_TRAP) {
-              // Before it gets its registers back: a trap that nobody has taken is delivered when the tracer
-              // dies.
-              thread.process().tracer().take(thread.tid());
-            }
+            // Before it gets its registers back: what nobody has taken is delivered when the tracer dies.
+            thread.process().tracer().take(thread.tid());
             return;
           }
           if (Signals.isRaisedByInstruction(signal) && info.isFault()) {
@@ -336,6 +333,7 @@ final class RemoteCall {
           if (registers.rip() != instruction) {
             // Behind the call: a trap that was sent has taken the place of that of the step, since one is
             // queued at most.
+            thread.process().tracer().take(thread.tid());
             return;
           }
         }

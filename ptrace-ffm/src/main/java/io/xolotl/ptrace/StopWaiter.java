@@ -164,9 +164,14 @@ final class StopWaiter implements AutoCloseable {
     }
     int handedOut = 0;
     for (int stopped = first; stopped > 0; stopped = look(ANY, Libc.WNOHANG)) {
+      if (handedOut != 0 && reports.contains(stopped)) {
+        // Waited for while another was handed out, and put back for its turn.
+        return;
+      }
       if (stopped == handedOut) {
         for (TracedThread thread : tracees.threads()) {
-          if (thread.stop() == null && thread.tid() != handedOut && look(thread.tid(), Libc.WNOHANG) > 0) {
+          if (thread.stop() == null && thread.tid() != handedOut && !reports.contains(thread.tid())
+              && look(thread.tid(), Libc.WNOHANG) > 0) {
             take(thread.tid());
           }
         }
@@ -194,31 +199,36 @@ final class StopWaiter implements AutoCloseable {
     WaitStatus status = status();
     TracedThread thread = tracees.thread(tid);
     if (status instanceof WaitStatus.Signal(int signal) && thread != null && thread.stop() == null
-        && !mayBeTaken(thread, signal)) {
+        && !mayBeTaken(thread, signal, true)) {
       urgent.accept(new Report(tid, status));
       return false;
     }
-    // In that stop already, which somebody has waited for. In another is who has taken its id (execve(2)).
-    boolean known = thread != null && status.equals(thread.stop());
-    if (reap(tid) && !(known && status().equals(status))) {
+    // Who is known to be stopped has been waited for by somebody, who did not take the stop. Only an
+    // execve(2) of another thread comes then, with its id.
+    boolean known = thread != null && thread.stop() != null;
+    if (reap(tid) && !(known && isStopLeft(status()))) {
       reports.add(tid, status());
     }
     return true;
   }
 
-  private boolean mayBeTaken(TracedThread thread, int signal) {
+  private static boolean isStopLeft(WaitStatus status) {
+    return status instanceof WaitStatus.Stopped && !(status instanceof WaitStatus.Executed);
+  }
+
+  private boolean mayBeTaken(TracedThread thread, int signal, boolean isNext) {
     if (signal != Signals.SIGTRAP) {
       return false;
     }
     TraceHandler handler = thread.process().dispatcher().handler();
     try {
-      return handler.secure(thread);
+      return handler.secure(thread, isNext);
     } catch (ThreadGoneException e) {
       // Killed in its stop; what is there to take is its end.
       return true;
     } catch (PtraceException e) {
       // Once more, as with any request. Otherwise it is not secured.
-      return handler.secure(thread);
+      return handler.secure(thread, isNext);
     }
   }
 
@@ -305,7 +315,8 @@ final class StopWaiter implements AutoCloseable {
   private WaitStatus taken(int tid) {
     WaitStatus status = status();
     TracedThread thread = tracees.thread(tid);
-    if (status instanceof WaitStatus.Signal(int signal) && thread != null && !mayBeTaken(thread, signal)) {
+    if (status instanceof WaitStatus.Signal(int signal) && thread != null
+        && !mayBeTaken(thread, signal, false)) {
       return status;
     }
     reap(tid);

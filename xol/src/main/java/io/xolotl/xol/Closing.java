@@ -4,6 +4,7 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.code.CodeArea;
+import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.SiteException;
 import io.xolotl.xol.site.Sites;
@@ -25,6 +26,9 @@ final class Closing {
 
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
 
+  /** In nanoseconds. */
+  private static final long MOMENT = 250_000_000;
+
   private final Session session;
   private final Tracer tracer;
   private final TracedProcess process;
@@ -34,21 +38,32 @@ final class Closing {
   private final WaitingProbes waiting;
   private final Hits hits;
   private final Lineage lineage;
+  /** Does something in a thread of the process itself. */
+  private final CodeArea.InSomeThread ownThreads;
 
   private boolean closing;
+  /** Until when a child of vfork is waited for; 0 before that begins. */
+  private long childUntil;
+  /** It is in the tracer's queue to look again. */
+  private boolean looksAgain;
+  private boolean givesBack;
+  /** The process keeps our handler. */
+  private boolean givenUp;
   /** Threads of the process are being stopped, to let it go. */
   private boolean departing;
   /** What could not be undone; for the first who waits for the end. Written before that is reported. */
   private final AtomicReference<@Nullable RuntimeException> failure = new AtomicReference<>();
 
   Closing(Session session, Tracer tracer, TracedProcess process, CodeArea area, Sites sites,
-      TrapAction trapAction, WaitingProbes waiting, Hits hits, Lineage lineage) {
+      TrapAction trapAction, CodeArea.InSomeThread ownThreads, WaitingProbes waiting, Hits hits,
+      Lineage lineage) {
     this.session = session;
     this.tracer = tracer;
     this.process = process;
     this.area = area;
     this.sites = sites;
     this.trapAction = trapAction;
+    this.ownThreads = ownThreads;
     this.waiting = waiting;
     this.hits = hits;
     this.lineage = lineage;
@@ -113,7 +128,7 @@ final class Closing {
 
   /** Called whenever something has happened that a session which closes waits for. */
   void finishIfIdle() {
-    if (!closing || departing || !hits.isIdle() || isOver()) {
+    if (!closing || departing || !hits.isIdle() || isOver() || !isActionGivenBack()) {
       return;
     }
     departing = true;
@@ -124,6 +139,51 @@ final class Closing {
     } finally {
       session.finished();
     }
+  }
+
+  /**
+   * The process gets its action for SIGTRAP back in a thread of its own only, and none can be stopped while
+   * all wait for children of vfork. Such a child mostly executes a program at once, and is given a moment for
+   * that.
+   *
+   * @return false if the end has to wait
+   */
+  private boolean isActionGivenBack() {
+    if (!trapAction.isInstalled() || givenUp || process.threads().isEmpty()) {
+      return true;
+    }
+    if (givesBack) {
+      // What is handled meanwhile comes here, too.
+      return false;
+    }
+    givesBack = true;
+    try {
+      ownThreads.run(thread -> {
+        trapAction.giveBack(thread);
+        return 0;
+      });
+      return true;
+    } catch (ErrandException | PtraceException e) {
+      long now = System.nanoTime();
+      childUntil = childUntil == 0 ? now + MOMENT : childUntil;
+      boolean forbidden = e instanceof ErrandException errand && errand.isForbidden();
+      if (forbidden || now - childUntil > 0) {
+        givenUp = true;
+        LOGGER.log(System.Logger.Level.WARNING, process
+            + " keeps our handler for SIGTRAP, which hands on to its own: " + e.getMessage());
+        return true;
+      }
+    } finally {
+      givesBack = false;
+    }
+    if (!looksAgain) {
+      looksAgain = true;
+      tracer.execute(() -> {
+        looksAgain = false;
+        finishIfIdle();
+      });
+    }
+    return false;
   }
 
   /** The session could not be opened. */
@@ -205,7 +265,7 @@ final class Closing {
       }
       for (Departure departure : departures) {
         if (sealed == null && (!area.isEmpty() || trapAction.isInstalled())) {
-          sealed = departure.unmapMemory();
+          sealed = departure.unmapMemory(!givenUp);
         }
       }
       if (sealed != null && !area.isEmpty()) {

@@ -98,7 +98,7 @@ final class Departure {
     stop(thread);
     if (ready.containsKey(thread) && process.threads().size() == 1 && !area.isEmpty()) {
       PtraceException sealed = giveActionBack();
-      sealed = sealed == null ? unmapMemory() : sealed;
+      sealed = sealed == null ? unmapMemory(true) : sealed;
       if (sealed != null) {
         area.sayThatItStays(process.toString(), sealed);
       }
@@ -201,12 +201,19 @@ final class Departure {
     return inOneThread(trapAction::uninstall);
   }
 
-  /** Unmaps all that is ours; returns why that may not be, or null. */
+  /**
+   * Unmaps all that is ours; returns why that may not be, or null.
+   *
+   * @param withHandler whether nothing leads to the handler any more
+   */
   @Nullable
-  PtraceException unmapMemory() {
+  PtraceException unmapMemory(boolean withHandler) {
     return inOneThread(thread -> {
       if (!area.isEmpty()) {
         area.unmap(thread);
+      }
+      if (!withHandler) {
+        return;
       }
       trapAction.unmap(thread, thread.process().mappings());
       trapAction.forget();

@@ -107,7 +107,8 @@ final class Session {
     hits = new Hits(this, tracer, sites, table, trapAction, handlers, statistics);
     end = new SessionEnd(tracer, handlers, hits.all());
     lineage = new Lineage(this, process, borrowers, area, sites, table, waiting, trapAction, hits, handlers);
-    closing = new Closing(this, tracer, process, area, sites, trapAction, waiting, hits, lineage);
+    closing = new Closing(this, tracer, process, area, sites, trapAction,
+        new Errands(tracer, process, Set.of(), this::tracee), waiting, hits, lineage);
     stops = new Stops(this, hits, traps, lineage, closing);
     family.add(this);
   }

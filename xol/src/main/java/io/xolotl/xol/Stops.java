@@ -1,6 +1,7 @@
 package io.xolotl.xol;
 
 import io.xolotl.ptrace.PtraceException;
+import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.ThreadGoneException;
@@ -31,6 +32,10 @@ final class Stops implements TraceHandler {
   private final Lineage lineage;
   private final Closing closing;
 
+  /** Of a thread that somebody waits for. */
+  private final SignalInfo otherSignal = new SignalInfo();
+  private final Registers otherRegisters = new Registers();
+
   Stops(Session session, Hits hits, TrapTable traps, Lineage lineage, Closing closing) {
     this.session = session;
     this.hits = hits;
@@ -44,22 +49,33 @@ final class Stops implements TraceHandler {
    * instruction. What is not ours is the kernel's to deliver.
    */
   @Override
-  public boolean secure(TracedThread thread) {
+  public boolean secure(TracedThread thread, boolean isNext) {
     Tracee tracee = hits.of(thread).tracee();
     if (tracee.isHandling()) {
       // It makes a system call for us, and a handler has its registers: the trap behind the call.
       return false;
     }
-    tracee.readSignalAhead();
-    if (tracee.signal().code() != SignalInfo.SI_KERNEL) {
-      // The step through a copy is over, and what is behind that leads on.
-      return tracee.isInCopy() && tracee.signal().isFault();
+    // Another stop than the next that is handled must leave what was read for that.
+    SignalInfo signal = isNext ? tracee.signal() : otherSignal;
+    Registers registers = isNext ? tracee.registers() : otherRegisters;
+    if (isNext) {
+      tracee.readSignalAhead();
+    } else {
+      thread.readSignalInfo(signal);
     }
-    tracee.readRegistersAhead();
-    long breakpoint = tracee.registers().rip() - 1;
+    if (signal.code() != SignalInfo.SI_KERNEL) {
+      // The step through a copy is over, and what is behind that leads on.
+      return tracee.isInCopy() && signal.isFault();
+    }
+    if (isNext) {
+      tracee.readRegistersAhead();
+    } else {
+      thread.readRegisters(registers);
+    }
+    long breakpoint = registers.rip() - 1;
     long wayOut = traps.target(breakpoint);
     if (wayOut != 0) {
-      thread.divert(wayOut, tracee.registers());
+      thread.divert(wayOut, registers);
     }
     return wayOut != 0 || hits.areAt(breakpoint) || tracee.isInCopy();
   }

@@ -79,6 +79,8 @@ public final class TrapAction {
   private byte @Nullable [] required;
   /** What the program has set, while ours is in its place. */
   private byte @Nullable [] replaced;
+  /** The process has its own action again. */
+  private boolean givenBack;
 
   public TrapAction(TracedProcess process, TrapTable table) {
     this.process = process;
@@ -216,6 +218,9 @@ public final class TrapAction {
       return;
     }
     TracedProcess target = thread.process();
+    if (target == process && givenBack) {
+      return;
+    }
     if (target.mappings().stream().noneMatch(mapping -> mapping.contains(table.lent()))) {
       // A child that was forked before.
       return;
@@ -230,6 +235,18 @@ public final class TrapAction {
     }
   }
 
+  /**
+   * The same for the process itself, which is not probed any more.
+   *
+   * @throws PtraceException SECCOMP if the thread may not; another may
+   */
+  public void giveBack(TracedThread thread) {
+    if (!givenBack) {
+      uninstall(thread);
+      givenBack = true;
+    }
+  }
+
   /** Takes the memory away that nothing leads to any more. */
   public void unmap(TracedThread thread, List<MemoryMapping> mappings) {
     orphans.unmap(thread, mappings);
@@ -240,6 +257,7 @@ public final class TrapAction {
   public void forget() {
     required = null;
     replaced = null;
+    givenBack = false;
     orphans.clear();
     table.clear();
   }
@@ -284,7 +302,7 @@ public final class TrapAction {
    */
   public boolean answers(Tracee tracee, DecodedInstruction call) {
     Registers registers = tracee.registers();
-    if (replaced == null || Abi.of(registers) != Abi.X86_64 || registers.rax() != RT_SIGACTION
+    if (replaced == null || givenBack || Abi.of(registers) != Abi.X86_64 || registers.rax() != RT_SIGACTION
         || (int) registers.argument(0) != Signals.SIGTRAP
         || registers.get(UserRegister.R10) != SIGSET_BYTES) {
       return false;
@@ -347,6 +365,9 @@ public final class TrapAction {
       // Or else the kernel has reset it for this very trap, which kills as it would have without us.
       return;
     }
+    if (givenBack) {
+      return;
+    }
     byte[] programs = replaced;
     if (programs != null && hasHandler(programs) && (fields(programs).getLong(8) & SA_RESETHAND) == 0) {
       // No call is made in a thread that is about to get the program's own signal, which would be lost with
@@ -374,7 +395,7 @@ public final class TrapAction {
 
   /** A thread has stopped for a trap of ours: puts back what that has cost. */
   public void afterTrap(TracedThread thread) {
-    if (required != null && mayHaveBlockedTraps(thread) && !isCaught()) {
+    if (required != null && !givenBack && mayHaveBlockedTraps(thread) && !isCaught()) {
       restore(thread, TRAP);
     }
   }
