@@ -44,6 +44,10 @@ final class SystemCallSite {
     if (code != 0) {
       return code;
     }
+    if (!process.isAccessible()) {
+      // By the very call that is to be made it may become so.
+      return 0;
+    }
     if (slack < 0) {
       slack = Slack.find(process, RemoteCode.BYTES);
     }

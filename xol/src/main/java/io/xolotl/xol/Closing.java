@@ -157,6 +157,7 @@ final class Closing {
       return false;
     }
     givesBack = true;
+    childUntil = childUntil == 0 ? System.nanoTime() + MOMENT : childUntil;
     try {
       ownThreads.run(thread -> {
         trapAction.giveBack(thread);
@@ -164,10 +165,8 @@ final class Closing {
       });
       return true;
     } catch (ErrandException | PtraceException e) {
-      long now = System.nanoTime();
-      childUntil = childUntil == 0 ? now + MOMENT : childUntil;
       boolean forbidden = e instanceof ErrandException errand && errand.isForbidden();
-      if (forbidden || now - childUntil > 0) {
+      if (forbidden || System.nanoTime() - childUntil > 0) {
         givenUp = true;
         LOGGER.log(System.Logger.Level.WARNING, process
             + " keeps our handler for SIGTRAP, which hands on to its own: " + e.getMessage());
