@@ -20,12 +20,8 @@ import java.util.function.Consumer;
  */
 final class Attacher {
 
-  /**
-   * Without O_TRACESYSGOOD a stop at a system call that nobody has taken would become a real SIGTRAP when the
-   * tracer dies (ptrace_report_syscall()).
-   */
-  private static final int OPTIONS = Ptrace.O_TRACESYSGOOD | Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK
-      | Ptrace.O_TRACEVFORK | Ptrace.O_TRACEEXEC;
+  private static final int OPTIONS = Ptrace.O_TRACECLONE | Ptrace.O_TRACEFORK | Ptrace.O_TRACEVFORK
+      | Ptrace.O_TRACEEXEC;
 
   private final TracedProcess process;
   private final Tracer tracer;

@@ -27,12 +27,10 @@ final class Gaps {
    * @param near where to be near
    * @param reach the greatest distance that any byte may have from there
    * @param size in bytes, a multiple of the page size
-   * @param alignment of the address in bytes, a power of two and at least the page size
    * @param limit the first address that cannot be mapped
-   * @return such addresses, nearest first, at most one a gap
+   * @return page-aligned addresses, nearest first, at most one a gap
    */
-  static List<Long> near(List<MemoryMapping> mappings, long near, long reach, long size, long alignment,
-      long limit) {
+  static List<Long> near(List<MemoryMapping> mappings, long near, long reach, long size, long limit) {
     var candidates = new ArrayList<Candidate>();
     long low = LOWEST;
     boolean heapBelow = false;
@@ -42,11 +40,11 @@ final class Gaps {
         break;
       }
       End end = end(heapBelow, above.path().equals("[stack]"), above.start() <= near);
-      add(candidates, low, above.start(), end, near, reach, size, alignment);
+      add(candidates, low, above.start(), end, near, reach, size);
       low = Math.max(low, above.end());
       heapBelow = above.path().equals("[heap]");
     }
-    add(candidates, low, limit, end(heapBelow, false, false), near, reach, size, alignment);
+    add(candidates, low, limit, end(heapBelow, false, false), near, reach, size);
     candidates.sort(Comparator.comparingLong(Candidate::distance));
     return candidates.stream().map(Candidate::start).toList();
   }
@@ -60,15 +58,15 @@ final class Gaps {
   }
 
   private static void add(List<Candidate> candidates, long low, long high, End end, long near, long reach,
-      long size, long alignment) {
-    long first = Math.max(low, near - reach) + alignment - 1 & -alignment;
-    long last = Math.min(high, near + reach) - size & -alignment;
+      long size) {
+    long first = Math.max(low, near - reach) + PAGE - 1 & -PAGE;
+    long last = Math.min(high, near + reach) - size & -PAGE;
     if (first > last) {
       return;
     }
     long start = switch (end) {
       case LOW -> first;
-      case MIDDLE -> first + (last - first) / 2 & -alignment;
+      case MIDDLE -> first + (last - first) / 2 & -PAGE;
       case HIGH -> last;
     };
     candidates.add(new Candidate(start, Math.max(Math.abs(near - start), Math.abs(start + size - near))));

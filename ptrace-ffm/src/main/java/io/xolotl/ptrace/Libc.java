@@ -41,21 +41,14 @@ final class Libc {
   static final int ENOSYS = 38;
 
   static final int WNOHANG = 1;
-  static final int WSTOPPED = 2;
-  static final int WEXITED = 4;
-  static final int WNOWAIT = 0x0100_0000;
   static final int WUNTRACED = 2;
   static final int WNOTHREAD = 0x20000000;
   static final int WALL = 0x40000000;
-
-  private static final int P_ALL = 0;
-  private static final int P_PID = 1;
 
   private static final long SYS_READ = 0;
   private static final long SYS_OPEN = 2;
   private static final long SYS_CLOSE = 3;
   private static final long SYS_IOCTL = 16;
-  private static final long SYS_WAITID = 247;
   private static final long SYS_KCMP = 312;
   private static final long SYS_OPENAT2 = 437;
 
@@ -171,12 +164,6 @@ final class Libc {
     } catch (Throwable t) {
       throw unexpected(t);
     }
-  }
-
-  /** Of one child or tracee; or, with 0, of any. */
-  static int waitid(MemorySegment state, int tid, MemorySegment information, int options) {
-    return (int) unfailing(state, SYS_WAITID, tid == 0 ? P_ALL : P_PID, tid, information.address(), options,
-        0);
   }
 
   static long ptrace(MemorySegment state, int request, int tid, long address, long data) {

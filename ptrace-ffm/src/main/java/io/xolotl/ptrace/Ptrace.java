@@ -10,7 +10,6 @@ final class Ptrace {
   static final int SETREGS = 13;
   static final int POKEUSR = 6;
   static final int DETACH = 17;
-  static final int SYSCALL = 24;
   static final int GETEVENTMSG = 0x4201;
   static final int GETSIGINFO = 0x4202;
   static final int SETSIGINFO = 0x4203;
@@ -27,7 +26,6 @@ final class Ptrace {
   static final int SET_SYSCALL_USER_DISPATCH_CONFIG = 0x4210;
   static final int GET_SYSCALL_USER_DISPATCH_CONFIG = 0x4211;
 
-  static final int O_TRACESYSGOOD = 1;
   static final int O_TRACEFORK = 1 << 1;
   static final int O_TRACEVFORK = 1 << 2;
   static final int O_TRACECLONE = 1 << 3;
@@ -54,7 +52,6 @@ final class Ptrace {
       case SETREGS -> "PTRACE_SETREGS";
       case POKEUSR -> "PTRACE_POKEUSR";
       case DETACH -> "PTRACE_DETACH";
-      case SYSCALL -> "PTRACE_SYSCALL";
       case GETEVENTMSG -> "PTRACE_GETEVENTMSG";
       case GETSIGINFO -> "PTRACE_GETSIGINFO";
       case SETSIGINFO -> "PTRACE_SETSIGINFO";

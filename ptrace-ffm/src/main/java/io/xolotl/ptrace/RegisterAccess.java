@@ -13,44 +13,17 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
  */
 final class RegisterAccess {
 
-  private static final long RIP = UserRegister.RIP.ordinal() * 8L;
-
   private final ThreadRequests requests;
   /** By the code segment that was read or written last. */
   private boolean in32BitCode;
-  /** What the kernel has for rip while the thread is diverted; 0 if it is not. */
-  private long detour;
-  /** What rip is for everybody else. */
-  private long rip;
 
   RegisterAccess(ThreadRequests requests) {
     this.requests = requests;
   }
 
-  /** What the kernel has, wherever the thread is diverted to. */
-  void readKernels(Registers registers) {
-    long shown = detour;
-    detour = 0;
-    try {
-      read(registers);
-    } finally {
-      detour = shown;
-    }
-  }
-
-  /** The same for writing: the thread is diverted as it was. */
-  void writeKernels(Registers registers) {
-    long shown = detour;
-    write(registers);
-    detour = shown;
-  }
-
   void read(Registers registers) {
     Scratch s = requests.scratch();
     requests.make(s, Ptrace.GETREGS, 0, s.registers.address());
-    if (detour != 0 && s.registers.get(JAVA_LONG, RIP) == detour) {
-      s.registers.set(JAVA_LONG, RIP, rip);
-    }
     registers.load(s.registers);
     in32BitCode = Abi.of(registers) == Abi.I386;
   }
@@ -61,43 +34,16 @@ final class RegisterAccess {
    * @see TracedThread#writeRegisters
    */
   void write(Registers registers) {
-    if (detour != 0 && registers.rip() == detour && registers.isRipChangedAlone()) {
-      // The kernel has them so.
-      registers.written();
-      detour = 0;
-      return;
-    }
     Scratch s = requests.scratch();
     boolean was32BitCode = in32BitCode;
     in32BitCode = Abi.of(registers) == Abi.I386;
     if (was32BitCode) {
       writeIn32BitCode(s, registers);
-      detour = 0;
       return;
     }
     s.vector.set(JAVA_LONG, 0, s.registers.address());
     s.vector.set(JAVA_LONG, 8, registers.store(s.registers));
     requests.make(s, Ptrace.SETREGSET, Ptrace.NT_PRSTATUS, s.vector.address());
-    detour = 0;
-  }
-
-  /**
-   * Diverts the thread.
-   *
-   * @see TracedThread#divert
-   */
-  void divert(long to, Registers registers) {
-    requests.make(requests.scratch(), Ptrace.POKEUSR, RIP, to);
-    detour = to;
-    rip = registers.rip();
-  }
-
-  /** It goes on where it was, for its tracer lives. */
-  void undivert() {
-    if (detour != 0) {
-      requests.make(requests.scratch(), Ptrace.POKEUSR, RIP, rip);
-      detour = 0;
-    }
   }
 
   /**

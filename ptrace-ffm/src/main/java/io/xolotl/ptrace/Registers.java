@@ -24,8 +24,6 @@ public final class Registers {
   private boolean changed;
   /** A base or selector of a segment was set. */
   private boolean segments;
-  /** Something else than rip was set. */
-  private boolean others;
   /** How many registers must be written: those in front of the segments', and up to the last that was set. */
   private int count = COUNT_WITHOUT_SEGMENTS;
 
@@ -50,7 +48,6 @@ public final class Registers {
   public void set(UserRegister register, long value) {
     values[register.ordinal()] = value;
     changed = true;
-    others |= register != UserRegister.RIP;
     segments |= register == UserRegister.CS || register == UserRegister.SS
         || register.ordinal() >= COUNT_WITHOUT_SEGMENTS;
     count = Math.max(count, register.ordinal() + 1);
@@ -78,7 +75,6 @@ public final class Registers {
     values[UserRegister.CS.ordinal()] = cs;
     values[UserRegister.SS.ordinal()] = ss;
     changed = true;
-    others = true;
   }
 
   /** {@return the instruction pointer} */
@@ -177,7 +173,6 @@ public final class Registers {
   public void copyFrom(Registers other) {
     System.arraycopy(other.values, 0, values, 0, COUNT);
     changed = other.changed;
-    others = other.others;
     segments = other.segments;
     count = other.count;
   }
@@ -185,19 +180,8 @@ public final class Registers {
   void load(MemorySegment userRegs) {
     MemorySegment.copy(userRegs, JAVA_LONG, 0, values, 0, COUNT);
     changed = false;
-    others = false;
     segments = false;
     count = COUNT_WITHOUT_SEGMENTS;
-  }
-
-  /** Returns true if nothing but rip was set since the values were read from the thread, or written. */
-  boolean isRipChangedAlone() {
-    return changed && !others;
-  }
-
-  void written() {
-    changed = false;
-    others = false;
   }
 
   void storeAll(MemorySegment userRegs) {
@@ -207,7 +191,7 @@ public final class Registers {
   /** Stores what must be written, and returns how many bytes that is. */
   long store(MemorySegment userRegs) {
     MemorySegment.copy(values, 0, userRegs, JAVA_LONG, 0, count);
-    written();
+    changed = false;
     return count * 8L;
   }
 

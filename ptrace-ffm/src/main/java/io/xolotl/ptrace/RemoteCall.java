@@ -43,21 +43,8 @@ final class RemoteCall {
    */
   private static final long ALL_BUT_TRAPS = ~(1L << Signals.SIGTRAP - 1 | 1L << Signals.SIGSYS - 1);
 
-  private static final long ALL_BUT_SIGSYS = ~(1L << Signals.SIGSYS - 1);
-
-  /** The "signal" of a stop at a system call, by PTRACE_O_TRACESYSGOOD. */
-  private static final int SYSTEM_CALL_STOP = Signals.SIGTRAP | 0x80;
-  private static final long TF = 0x100;
-  private static final int ERESTART_RESTARTBLOCK = -516;
-
   private final TracedThread thread;
   private final Registers saved = new Registers();
-  private WaitStatus.Stopped before = new WaitStatus.Interrupted();
-  private Way way = Way.STEP;
-  /** The thread is in the stop in front of the call. */
-  private boolean entered;
-  /** It is no longer in the stop that it was in. */
-  private boolean moved;
   /** Signals that cannot be blocked, SIGSTOP or a SIGTRAP that was sent, and arrived in between. */
   private final List<Integer> intruders = new ArrayList<>();
   /** The thread was asked to stop, or to join a group-stop, in between. */
@@ -93,21 +80,20 @@ final class RemoteCall {
 
   private long run(int number, long... arguments) {
     thread.takeJobControl();
-    before = Objects.requireNonNull(thread.stop());
+    WaitStatus.Stopped before = Objects.requireNonNull(thread.stop());
     SignalInfo signal = null;
     if (before instanceof WaitStatus.Signal) {
       signal = new SignalInfo();
       thread.readSignalInfo(signal);
     }
-    thread.registerAccess().readKernels(saved);
+    thread.readRegisters(saved);
     abortRestartableSequence();
     long mask = thread.signalMask();
     Abi abi = thread.process().abi();
     var registers = new Registers();
     registers.copyFrom(saved);
     abi.enter(registers);
-    way = way();
-    long instruction = instruction();
+    long instruction = thread.process().systemCallSite().get();
     registers.rip(instruction);
     registers.rax(number);
     registers.set(UserRegister.ORIG_RAX, -1);
@@ -120,19 +106,13 @@ final class RemoteCall {
       Standstill.of(thread);
       Seccomp.check(thread, registers);
     }
-    byte[] underneath = way == Way.STEP ? new byte[0] : writeCode(mask);
     SyscallDispatch dispatch = SyscallDispatch.suspend(thread.requests());
     try {
-      // Before the mask: from here on the code gives that back, too.
-      thread.registerAccess().writeKernels(registers);
-      thread.signalMask(way == Way.AT_STOPS ? ALL_BUT_SIGSYS : ALL_BUT_TRAPS);
-      if (way == Way.AT_STOPS) {
-        awaitSystemCall(instruction);
-      } else {
-        awaitTrap(instruction);
-      }
-      insist(() -> thread.registerAccess().readKernels(registers));
-      if (registers.rip() != behind(instruction)) {
+      thread.signalMask(ALL_BUT_TRAPS);
+      thread.writeRegisters(registers);
+      awaitTrap(instruction);
+      insist(() -> thread.readRegisters(registers));
+      if (registers.rip() != instruction + 2) {
         throw new PtraceException(Reason.REMOTE_CALL_FAILED, "system call " + number + " in " + thread
             + " did not return: the thread is stopped at 0x" + Long.toHexString(registers.rip()));
       }
@@ -140,142 +120,19 @@ final class RemoteCall {
     } finally {
       if (thread.stop() != null) {
         SignalInfo delivered = signal;
-        insist(() -> thread.signalMask(mask));
-        leaveSystemCall();
         // What kind of code the thread is in now decides how registers are written.
-        insist(() -> thread.registerAccess().readKernels(registers));
-        insist(() -> thread.registerAccess().writeKernels(saved));
+        insist(() -> thread.readRegisters(registers));
+        insist(() -> thread.writeRegisters(saved));
+        insist(() -> thread.signalMask(mask));
         if (dispatch != null) {
           insist(dispatch::resume);
         }
         if (delivered != null) {
           insist(() -> thread.writeSignalInfo(delivered));
         }
-        putBack();
-      }
-      if (underneath.length > 0) {
-        thread.process().memory().writeText(room(), underneath);
+        putBack(before);
       }
     }
-  }
-
-  /** How the call is made. */
-  private enum Way {
-    /** By the stops in front of it and behind it; the thread is in PTRACE_EVENT_STOP then. */
-    AT_STOPS,
-    /** Up to the breakpoint behind it; the thread is in a signal-delivery-stop, as before. */
-    TO_TRAP,
-    /** By a single step, where there is no room for code: if the tracer dies then, the thread is lost. */
-    STEP
-  }
-
-  private Way way() {
-    boolean restorable = thread.process().abi() == Abi.X86_64 && Abi.X86_64.isOf(saved)
-        && (saved.rflags() & TF) == 0 && room() != 0;
-    if (!restorable) {
-      return Way.STEP;
-    }
-    if (!(before instanceof WaitStatus.Signal)) {
-      return Way.AT_STOPS;
-    }
-    SystemCallSite site = thread.process().systemCallSite();
-    return site.isOurs() && site.trapsAreHandled() ? Way.TO_TRAP : Way.STEP;
-  }
-
-  private long room() {
-    return thread.process().systemCallSite().room();
-  }
-
-  private long instruction() {
-    return switch (way) {
-      case AT_STOPS -> room() + RemoteCode.WITHOUT_TRAP;
-      case TO_TRAP -> room() + RemoteCode.WITH_TRAP;
-      case STEP -> thread.process().systemCallSite().get();
-    };
-  }
-
-  /** Where the thread is when the call is made: behind a breakpoint that it has executed, if there is one. */
-  private long behind(long instruction) {
-    return instruction + (way == Way.TO_TRAP ? 3 : 2);
-  }
-
-  /** Returns what was there, if that is not ours. */
-  private byte[] writeCode(long mask) {
-    int restart = (int) saved.rax() != ERESTART_RESTARTBLOCK || thread.mayRestart(saved)
-        ? thread.process().abi().restart()
-        : (int) saved.get(UserRegister.ORIG_RAX);
-    ProcessMemory memory = thread.process().memory();
-    byte[] underneath = thread.process().systemCallSite().isOurs()
-        ? new byte[0]
-        : memory.readText(room(), RemoteCode.BYTES);
-    memory.writeText(room(), RemoteCode.of(saved, mask, restart));
-    return underneath;
-  }
-
-  private static boolean isSystemCallStop(WaitStatus.Stopped stop) {
-    return stop instanceof WaitStatus.Other(int status) && (status >> 8 & 0xff) == SYSTEM_CALL_STOP;
-  }
-
-  /** Lets the thread make the call; it is in the stop behind it then. */
-  private void awaitSystemCall(long instruction) {
-    int deliver = 0;
-    var info = new SignalInfo();
-    while (true) {
-      int due = deliver;
-      insist(() -> thread.contToSystemCall(due));
-      moved = true;
-      deliver = 0;
-      WaitStatus.Stopped stop = thread.awaitStop();
-      if (isSystemCallStop(stop)) {
-        if (!entered) {
-          entered = true;
-          continue;
-        }
-        entered = false;
-        if (thread.hasPendingTrap()) {
-          // SIGSYS: seccomp has refused the call.
-          insist(() -> thread.contForCall(0));
-          thread.awaitStop();
-          throw refused(instruction);
-        }
-        return;
-      }
-      switch (stop) {
-        case WaitStatus.Signal(int signal) -> {
-          insist(() -> thread.readSignalInfo(info));
-          if (Signals.isRaisedByInstruction(signal) && info.isFault()) {
-            throw refused(instruction);
-          }
-          // SIGSTOP: as in TracedThread.takeJobControl.
-          deliver = signal;
-          stopDue = true;
-        }
-        case WaitStatus.Interrupted _, WaitStatus.GroupStop _ -> stopDue = true;
-        case WaitStatus.Created _, WaitStatus.Executed _, WaitStatus.Exiting _, WaitStatus.Other _ -> {
-          // Goes on, or ends.
-        }
-      }
-    }
-  }
-
-  private PtraceException refused(long instruction) {
-    return new PtraceException(Reason.REMOTE_CALL_FAILED, "a system call in " + thread + " at 0x"
-        + Long.toHexString(instruction) + " raised a signal: the process's seccomp filter does not allow it,"
-        + " or the process takes its system calls itself");
-  }
-
-  /** Before its registers are written: in front of a call they would say which is made. */
-  private void leaveSystemCall() {
-    if (!entered) {
-      return;
-    }
-    var registers = new Registers();
-    insist(() -> thread.registerAccess().readKernels(registers));
-    registers.set(UserRegister.ORIG_RAX, -1);
-    insist(() -> thread.registerAccess().writeKernels(registers));
-    insist(() -> thread.contToSystemCall(0));
-    thread.awaitStop();
-    entered = false;
   }
 
   /**
@@ -298,20 +155,12 @@ final class RemoteCall {
     int deliver = 0;
     while (true) {
       int due = deliver;
-      insist(() -> {
-        if (way == Way.TO_TRAP) {
-          thread.contForCall(due);
-        } else {
-          thread.stepForCall(due);
-        }
-      });
+      insist(() -> thread.step(due));
       deliver = 0;
       switch (thread.awaitStop()) {
         case WaitStatus.Signal(int signal) -> {
           insist(() -> thread.readSignalInfo(info));
           if (signal == Signals.SIGTRAP && info.isFault()) {
-            // Before it gets its registers back: what nobody has taken is delivered when the tracer dies.
-            thread.process().tracer().take(thread.tid());
             return;
           }
           if (Signals.isRaisedByInstruction(signal) && info.isFault()) {
@@ -322,7 +171,7 @@ final class RemoteCall {
                     ? ": the process's seccomp filter does not allow it"
                     : ": there is no system call instruction"));
           }
-          insist(() -> thread.registerAccess().readKernels(registers));
+          insist(() -> thread.readRegisters(registers));
           if (signal == Signals.SIGSTOP && registers.rip() == instruction) {
             // As in TracedThread.takeJobControl.
             deliver = signal;
@@ -333,7 +182,6 @@ final class RemoteCall {
           if (registers.rip() != instruction) {
             // Behind the call: a trap that was sent has taken the place of that of the step, since one is
             // queued at most.
-            thread.process().tracer().take(thread.tid());
             return;
           }
         }
@@ -352,7 +200,7 @@ final class RemoteCall {
    */
   private void takeTrapBehind() {
     while (thread.hasPendingTrap()) {
-      insist(() -> thread.contForCall(0));
+      insist(() -> thread.cont(0));
       thread.awaitStop();
     }
   }
@@ -370,19 +218,16 @@ final class RemoteCall {
     }
   }
 
-  /** The thread is in another stop now than its user must find it in. */
-  private void putBack() {
+  /**
+   * The thread is in the signal-delivery-stop of our trap now; its user must find it in the stop it was in.
+   */
+  private void putBack(WaitStatus.Stopped before) {
     intruders.forEach(signal -> insist(() -> thread.send(signal)));
-    boolean groupStopped = before instanceof WaitStatus.GroupStop;
-    if (way == Way.AT_STOPS && moved || groupStopped) {
-      // With the process's stop flag still set, an interrupted thread reports the group-stop again. A call
-      // that it was interrupted in is restarted on the way to user mode only (arch_do_signal_or_restart()).
+    if (before instanceof WaitStatus.GroupStop) {
+      // With the process's stop flag still set, an interrupted thread reports the group-stop again.
       insist(thread::interrupt);
-      insist(() -> thread.contForCall(0));
-      while (!(thread.awaitStop() instanceof WaitStatus.Interrupted
-          || thread.stop() instanceof WaitStatus.GroupStop)) {
-        insist(() -> thread.contForCall(0));
-      }
+      insist(() -> thread.cont(0));
+      thread.awaitStop();
       return;
     }
     if (stopDue) {

@@ -13,8 +13,7 @@ import io.xolotl.ptrace.PtraceException.Reason;
  */
 final class RemoteMapper {
 
-  private static final int MAP_PRIVATE_ANONYMOUS = 0x2 | 0x20;
-  private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = MAP_PRIVATE_ANONYMOUS | 0x100000;
+  private static final int MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x2 | 0x20 | 0x100000;
   private static final int EEXIST = 17;
 
   private final TracedProcess process;
@@ -28,10 +27,9 @@ final class RemoteMapper {
    *
    * @see TracedProcess#mapNear
    */
-  long mapNear(TracedThread thread, long near, long reach, long size, long alignment, int protection) {
+  long mapNear(TracedThread thread, long near, long reach, long size, int protection) {
     Abi abi = process.abi();
-    for (long candidate : Gaps.near(process.mappings(), near, reach, size, alignment,
-        abi.addressLimit())) {
+    for (long candidate : Gaps.near(process.mappings(), near, reach, size, abi.addressLimit())) {
       long result = thread.systemCall(abi.mmap(), candidate, size, protection,
           MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0);
       if (result == candidate) {
@@ -47,21 +45,6 @@ final class RemoteMapper {
       }
     }
     return 0;
-  }
-
-  /**
-   * Maps private anonymous memory wherever the kernel likes.
-   *
-   * @see TracedProcess#map
-   */
-  long map(TracedThread thread, long size, int protection) {
-    long result = thread.systemCall(process.abi().mmap(), 0, size, protection, MAP_PRIVATE_ANONYMOUS, -1, 0);
-    if (result < 0 && result >= -4095) {
-      int errno = (int) -result;
-      throw new PtraceException(Reason.REMOTE_CALL_FAILED, errno,
-          "mmap of " + size + " bytes in " + process + " failed with " + Errno.name(errno));
-    }
-    return result;
   }
 
   /**

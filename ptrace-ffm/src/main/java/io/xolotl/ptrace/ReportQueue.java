@@ -52,16 +52,6 @@ final class ReportQueue {
     reports.addFirst(new Report(tid, status));
   }
 
-  /** Returns true if a report of a thread waits for its turn. */
-  boolean contains(int tid) {
-    for (Report report : reports) {
-      if (report.tid == tid) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   /** Takes out of its turn what is already known of a thread: the oldest of its reports, or null. */
   @Nullable
   WaitStatus take(int tid) {

@@ -13,8 +13,6 @@ final class Scratch {
 
   final MemorySegment state;
   final MemorySegment status;
-  /** A {@code siginfo_t} of waitid(2). */
-  final MemorySegment child;
   final MemorySegment registers;
   /** Room for as many as PTRACE_PEEKSIGINFO is asked for at once. */
   final MemorySegment siginfo;
@@ -41,7 +39,6 @@ final class Scratch {
   Scratch(Arena arena) {
     state = arena.allocate(Libc.callState());
     status = arena.allocate(JAVA_INT);
-    child = arena.allocate(SignalInfo.BYTES, 8);
     registers = arena.allocate(Registers.BYTES, 8);
     siginfo = arena.allocate(SignalInfo.BYTES * 8L, 8);
     word = arena.allocate(JAVA_LONG);

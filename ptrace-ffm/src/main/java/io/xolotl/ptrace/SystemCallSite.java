@@ -26,43 +26,6 @@ final class SystemCallSite {
     this.process = process;
   }
 
-  /** Where there is room for {@link RemoteCode}; 0 if nobody has said so. */
-  private long code;
-  private boolean trapsAreHandled;
-  /** Where else there is, of nobody's; −1 if that was not looked for. */
-  private long slack = -1;
-
-  /** Sets where there is room for code of ours. */
-  void code(long memory, boolean handled) {
-    code = memory;
-    trapsAreHandled = handled;
-    slack = -1;
-  }
-
-  /** Room for code of ours, be it only for the moment; 0 if there is none. */
-  long room() {
-    if (code != 0) {
-      return code;
-    }
-    if (!process.isAccessible()) {
-      // By the very call that is to be made it may become so.
-      return 0;
-    }
-    if (slack < 0) {
-      slack = Slack.find(process, RemoteCode.BYTES);
-    }
-    return slack;
-  }
-
-  /** Returns true if the room is ours, and nothing has to be put back there. */
-  boolean isOurs() {
-    return code != 0;
-  }
-
-  boolean trapsAreHandled() {
-    return trapsAreHandled;
-  }
-
   /** Sets the instruction to be used, or 0 to search. */
   void set(long instruction) {
     address = instruction;

@@ -20,21 +20,6 @@ public interface TraceHandler {
   }
 
   /**
-   * A thread has stopped for a SIGTRAP that the kernel still has: if the tracer dies now, the thread gets it.
-   * Once the stop is taken the signal is gone then, and the thread goes on where it is. So this is the moment
-   * to {@linkplain TracedThread#divert say where it goes on} if that is not where it is.
-   *
-   * @param thread the thread
-   * @param isNext whether this stop of the thread is the next that is handed out; somebody may wait for it
-   *     instead, while another one is handled
-   * @return false if the thread must get the signal also if the tracer dies later: its stop is handed out at
-   *     once then, and must be resumed at once
-   */
-  default boolean secure(TracedThread thread, boolean isNext) {
-    return true;
-  }
-
-  /**
    * A thread has stopped.
    *
    * @param thread the thread

@@ -18,9 +18,6 @@ import java.util.function.Function;
  */
 public final class TracedProcess {
 
-  /** How much memory {@link #remoteCode} takes, in bytes. */
-  public static final int REMOTE_CODE_BYTES = RemoteCode.BYTES;
-
   private static final int PR_SET_DUMPABLE = 4;
 
   private final Tracer tracer;
@@ -333,7 +330,6 @@ public final class TracedProcess {
   TracedThread executed() {
     threads.removeAll();
     systemCallSite.set(0);
-    systemCallSite.code(0, false);
     lookAtProgram();
     space.isNew();
     TracedThread thread = threads.add(pid, true);
@@ -384,19 +380,6 @@ public final class TracedProcess {
     systemCallSite.set(address);
   }
 
-  /**
-   * Says where code may be put by which system calls are made in the process, so that their thread finds back
-   * if the tracer dies.
-   *
-   * @param address of executable memory that nobody else uses, {@link #REMOTE_CODE_BYTES} long and a multiple
-   *     of eight; 0 if there is none
-   * @param trapsAreHandled whether a thread that executes an int3 there goes on behind it also when nobody
-   *     traces it
-   */
-  public void remoteCode(long address, boolean trapsAreHandled) {
-    systemCallSite.code(address, trapsAreHandled);
-  }
-
   SystemCallSite systemCallSite() {
     return systemCallSite;
   }
@@ -408,28 +391,13 @@ public final class TracedProcess {
    * @param near the address
    * @param reach greatest distance of any byte of the new memory, in bytes
    * @param size in bytes, a multiple of the page size
-   * @param alignment of its address in bytes, a power of two and at least the page size
    * @param protection PROT_READ (1) | PROT_WRITE (2) | PROT_EXEC (4)
    * @return its address, or 0 if there is no room within reach
    * @throws PtraceException {@link Reason#REMOTE_CALL_FAILED} if the kernel refuses, {@link Reason#SECCOMP}
    *     as {@link TracedThread#systemCall}
    */
-  public long mapNear(TracedThread thread, long near, long reach, long size, long alignment,
-      int protection) {
-    return mapper.mapNear(thread, near, reach, size, alignment, protection);
-  }
-
-  /**
-   * Maps private anonymous memory wherever the kernel likes.
-   *
-   * @param thread a thread to do it in, stopped on its way to user mode
-   * @param size in bytes, a multiple of the page size
-   * @param protection PROT_READ (1) | PROT_WRITE (2) | PROT_EXEC (4)
-   * @return its address
-   * @throws PtraceException as {@link #mapNear}
-   */
-  public long map(TracedThread thread, long size, int protection) {
-    return mapper.map(thread, size, protection);
+  public long mapNear(TracedThread thread, long near, long reach, long size, int protection) {
+    return mapper.mapNear(thread, near, reach, size, protection);
   }
 
   /**

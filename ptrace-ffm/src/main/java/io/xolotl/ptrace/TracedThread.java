@@ -101,26 +101,7 @@ public final class TracedThread {
    * @param signal signal to deliver, or 0; only a thread in a signal-delivery-stop can be given one
    */
   public void cont(int signal) {
-    registerAccess.undivert();
     runState.resume(Ptrace.CONT, signal);
-  }
-
-  /** Lets the thread run to its next stop at a system call: before it is made, or behind it. */
-  void contToSystemCall(int signal) {
-    runState.resume(Ptrace.SYSCALL, signal);
-  }
-
-  /** Lets it run for {@link RemoteCall}, wherever it is diverted to. */
-  void contForCall(int signal) {
-    runState.resume(Ptrace.CONT, signal);
-  }
-
-  void stepForCall(int signal) {
-    runState.resume(Ptrace.SINGLESTEP, signal);
-  }
-
-  RegisterAccess registerAccess() {
-    return registerAccess;
   }
 
   /**
@@ -129,7 +110,6 @@ public final class TracedThread {
    * @param signal signal to deliver before, or 0
    */
   public void step(int signal) {
-    registerAccess.undivert();
     runState.resume(Ptrace.SINGLESTEP, signal);
   }
 
@@ -144,7 +124,6 @@ public final class TracedThread {
    * @param signal signal to deliver, or 0
    */
   public void detach(int signal) {
-    registerAccess.undivert();
     runState.resume(Ptrace.DETACH, signal);
     process.forget(this);
   }
@@ -300,17 +279,6 @@ public final class TracedThread {
    */
   public void writeRegisters(Registers registers) {
     registerAccess.write(registers);
-  }
-
-  /**
-   * Has a thread that is stopped go on somewhere else if its tracer dies. Nothing else comes of it: the
-   * registers are read as before, and it goes on as they say, or as they are written, if the tracer lives.
-   *
-   * @param rip where it goes on
-   * @param registers the thread's, as they were read in this stop
-   */
-  public void divert(long rip, Registers registers) {
-    registerAccess.divert(rip, registers);
   }
 
   /**

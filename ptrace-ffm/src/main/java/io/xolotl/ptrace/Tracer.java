@@ -219,8 +219,7 @@ public final class Tracer implements AutoCloseable {
   private void run() {
     try (Arena arena = Arena.ofConfined()) {
       scratch = new Scratch(arena);
-      try (StopWaiter stops = new StopWaiter(arena, scratch, work, tracees, reports, this::dispatch, affinity,
-          idleCpus)) {
+      try (StopWaiter stops = new StopWaiter(arena, scratch, work, tracees, reports, affinity, idleCpus)) {
         waiter = stops;
         WakeSignal.unblock();
         work.begin();
@@ -265,10 +264,7 @@ public final class Tracer implements AutoCloseable {
   }
 
   private void dispatchFirst() {
-    dispatch(reports.removeFirst());
-  }
-
-  private void dispatch(Report report) {
+    Report report = reports.removeFirst();
     TracedThread traced = tracees.thread(report.tid());
     try {
       if (traced == null) {
@@ -340,15 +336,6 @@ public final class Tracer implements AutoCloseable {
   /** The tracer thread's id for the kernel. */
   int tid() {
     return work.workerTid();
-  }
-
-  /** Takes the signal of a stop that was waited for from the kernel, which then no longer delivers it. */
-  void take(int tid) {
-    requireTracerThread();
-    StopWaiter stops = waiter;
-    if (stops != null) {
-      stops.reap(tid);
-    }
   }
 
   /**

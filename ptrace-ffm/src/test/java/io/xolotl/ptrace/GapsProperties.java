@@ -51,17 +51,16 @@ class GapsProperties {
   void candidatesAreFreeAlignedInReachAndSorted(@ForAll("spaces") List<MemoryMapping> space,
       @ForAll("addresses") long anywhere, @ForAll long seed) {
     long size = PAGE << Long.remainderUnsigned(seed, 6);
-    long alignment = PAGE << (seed >>> 6 & 7);
     long reach = (1L << 20) << Long.remainderUnsigned(seed >>> 8, 20);
     // Often near a mapping, as the code that is probed is.
     long near = (seed >>> 32 & 1) == 0 || space.size() == 1
         ? anywhere
         : space.get((int) Long.remainderUnsigned(seed >>> 16, space.size() - 1)).start();
-    List<Long> candidates = Gaps.near(space, near, reach, size, alignment, END);
+    List<Long> candidates = Gaps.near(space, near, reach, size, END);
     long last = 0;
     for (long start : candidates) {
       long end = start + size;
-      assertThat(start % alignment).isZero();
+      assertThat(start % PAGE).isZero();
       assertThat(start).isGreaterThanOrEqualTo(0x10000);
       assertThat(end).isLessThanOrEqualTo(END);
       assertThat(space)
@@ -85,7 +84,7 @@ class GapsProperties {
       room |= first + PAGE <= Math.min(high, near + reach);
       low = Math.max(low, m.end());
     }
-    assertThat(Gaps.near(space, near, reach, PAGE, PAGE, END).isEmpty()).isEqualTo(!room);
+    assertThat(Gaps.near(space, near, reach, PAGE, END).isEmpty()).isEqualTo(!room);
   }
 
   private static MemoryMapping mapping(long start, long end, String name) {
@@ -96,29 +95,27 @@ class GapsProperties {
   void heapKeepsTheRoomAboveIt() {
     var space = List.of(mapping(0x10000, 0x500000, "/bin/x"), mapping(0x500000, 0x600000, "[heap]"),
         mapping(0x40000000, 0x40100000, "/lib/y"));
-    assertThat(Gaps.near(space, 0x400000, 1L << 31, 0x10000, PAGE, END)).startsWith(0x40000000L - 0x10000);
+    assertThat(Gaps.near(space, 0x400000, 1L << 31, 0x10000, END)).startsWith(0x40000000L - 0x10000);
     // As far away as it may be, if the gap is larger than the reach.
-    assertThat(Gaps.near(space, 0x400000, 0x1000000, 0x10000, PAGE, END))
-        .containsExactly(0x1400000L - 0x10000);
+    assertThat(Gaps.near(space, 0x400000, 0x1000000, 0x10000, END)).containsExactly(0x1400000L - 0x10000);
   }
 
   @Example
   void stackKeepsTheRoomBelowIt() {
     var space = List.of(mapping(0x10000, 0x500000, "/bin/x"), mapping(0x40000000, END, "[stack]"));
-    assertThat(Gaps.near(space, 0x40000100L, 1L << 31, 0x10000, PAGE, END)).containsExactly(0x500000L);
-    assertThat(Gaps.near(space, 0x40000100L, 0x1000000, 0x10000, PAGE, END)).containsExactly(0x3f001000L);
-    assertThat(Gaps.near(space, 0x40000100L, 0x1000000, 0x10000, 0x10000, END)).containsExactly(0x3f010000L);
+    assertThat(Gaps.near(space, 0x40000100L, 1L << 31, 0x10000, END)).containsExactly(0x500000L);
+    assertThat(Gaps.near(space, 0x40000100L, 0x1000000, 0x10000, END)).containsExactly(0x3f001000L);
   }
 
   @Example
   void betweenHeapAndStackIsTheMiddle() {
     var space = List.of(mapping(0x10000, 0x400000, "[heap]"), mapping(0x1000000, END, "[stack]"));
-    assertThat(Gaps.near(space, 0x300000, 1L << 31, 0x10000, PAGE, END)).singleElement()
+    assertThat(Gaps.near(space, 0x300000, 1L << 31, 0x10000, END)).singleElement()
         .satisfies(start -> assertThat(start).isBetween(0x800000L, 0xc00000L));
   }
 
   @Example
   void nothingFitsInAFullSpace() {
-    assertThat(Gaps.near(List.of(mapping(0x10000, END, "/x")), 0x20000, 1L << 31, PAGE, PAGE, END)).isEmpty();
+    assertThat(Gaps.near(List.of(mapping(0x10000, END, "/x")), 0x20000, 1L << 31, PAGE, END)).isEmpty();
   }
 }

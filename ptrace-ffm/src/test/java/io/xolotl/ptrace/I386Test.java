@@ -94,7 +94,7 @@ class I386Test {
     try (var traced = Traced.attach(target.pid(), new Recorder())) {
       traced.stopped(thread -> {
         for (long near : new long[]{0x10000, target.address("work"), 0x7fff_f000L, 0xffff_0000L}) {
-          long mapped = thread.process().mapNear(thread, near, 1L << 32, 0x10000, 4096, 5);
+          long mapped = thread.process().mapNear(thread, near, 1L << 32, 0x10000, 5);
           assertThat(mapped).isBetween(1L, 0xffff_0000L);
           thread.process().unmap(thread, mapped, 0x10000);
         }

@@ -50,8 +50,7 @@ class ProcessMemoryTest {
   /** New memory in the process, the last page of which is followed by nothing. */
   private long map() {
     long base = traced.stopped(traced.mainThread(), thread -> {
-      long mapped = traced.process.mapNear(thread, target.address("main"), 1L << 31, SIZE + PAGE, PAGE,
-          READ_WRITE);
+      long mapped = traced.process.mapNear(thread, target.address("main"), 1L << 31, SIZE + PAGE, READ_WRITE);
       traced.process.unmap(thread, mapped + SIZE, PAGE);
       return mapped;
     });

@@ -16,7 +16,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,14 +31,10 @@ class RemoteCallTest {
 
   /** Makes some calls in a stopped thread and checks that nothing else of it has changed. */
   private static void call(TracedThread thread) {
-    call(thread, Objects.requireNonNull(thread.stop()));
-  }
-
-  /** The same for a thread that joins a group-stop meanwhile. */
-  private static void call(TracedThread thread, WaitStatus.Stopped then) {
     var before = new Registers();
     thread.readRegisters(before);
     long mask = thread.signalMask();
+    WaitStatus.Stopped stop = thread.stop();
     int pid = thread.process().pid();
     assertThat(thread.systemCall(SYS_GETPID)).isEqualTo(pid);
     assertThat(thread.systemCall(SYS_GETTID)).isEqualTo(thread.tid());
@@ -51,7 +46,7 @@ class RemoteCallTest {
     thread.readRegisters(after);
     assertThat(after).isEqualTo(before);
     assertThat(thread.signalMask()).isEqualTo(mask);
-    assertThat(thread.stop()).isEqualTo(then);
+    assertThat(thread.stop()).isEqualTo(stop);
   }
 
   @Test
@@ -136,7 +131,7 @@ class RemoteCallTest {
       traced.stopped(thread -> {
         TracedProcess process = thread.process();
         for (int i = 0; i < 20; i++) {
-          long base = process.mapNear(thread, main, 1L << 31, 1 << 16, 4096, 5);
+          long base = process.mapNear(thread, main, 1L << 31, 1 << 16, 5);
           assertThat(Math.abs(base - main)).isLessThan(1L << 31);
           assertThat(process.mappings()).anySatisfy(m -> {
             assertThat(m.contains(base)).isTrue();
@@ -144,7 +139,7 @@ class RemoteCallTest {
             assertThat(m.permissions()).isEqualTo("r-xp");
           });
         }
-        assertThat(process.mapNear(thread, main, 4096, 1 << 16, 4096, 5)).isZero();
+        assertThat(process.mapNear(thread, main, 4096, 1 << 16, 5)).isZero();
       });
     }
   }
@@ -332,7 +327,7 @@ class RemoteCallTest {
         assertThat(other.awaitStop()).isEqualTo(new WaitStatus.Signal(Signals.SIGSTOP));
         other.cont(Signals.SIGSTOP);
         assertThat(other.awaitStop()).isEqualTo(new WaitStatus.GroupStop(Signals.SIGSTOP));
-        call(thread, new WaitStatus.GroupStop(Signals.SIGSTOP));
+        call(thread);
         other.handleStop();
         return 0;
       });

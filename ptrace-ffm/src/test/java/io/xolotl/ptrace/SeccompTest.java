@@ -159,7 +159,7 @@ class SeccompTest {
 
   private static long mapped(Traced traced, int protection) {
     return traced.stopped(traced.mainThread(),
-        thread -> thread.process().mapNear(thread, 1L << 32, 1L << 31, PAGE, PAGE,
+        thread -> thread.process().mapNear(thread, 1L << 32, 1L << 31, PAGE,
             protection));
   }
 

@@ -4,12 +4,10 @@ import io.xolotl.ptrace.PtraceException;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.Tracer;
 import io.xolotl.xol.code.CodeArea;
-import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.SiteException;
 import io.xolotl.xol.site.Sites;
 import io.xolotl.xol.tracee.Tracee;
-import io.xolotl.xol.tracee.TrapAction;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
@@ -26,44 +24,28 @@ final class Closing {
 
   private static final System.Logger LOGGER = System.getLogger(ProbedProcess.class.getName());
 
-  /** In nanoseconds. */
-  private static final long MOMENT = 250_000_000;
-
   private final Session session;
   private final Tracer tracer;
   private final TracedProcess process;
   private final CodeArea area;
   private final Sites sites;
-  private final TrapAction trapAction;
   private final WaitingProbes waiting;
   private final Hits hits;
   private final Lineage lineage;
-  /** Does something in a thread of the process itself. */
-  private final CodeArea.InSomeThread ownThreads;
 
   private boolean closing;
-  /** Until when a child of vfork is waited for; 0 before that begins. */
-  private long childUntil;
-  /** It is in the tracer's queue to look again. */
-  private boolean looksAgain;
-  private boolean givesBack;
-  /** The process keeps our handler. */
-  private boolean givenUp;
   /** Threads of the process are being stopped, to let it go. */
   private boolean departing;
   /** What could not be undone; for the first who waits for the end. Written before that is reported. */
   private final AtomicReference<@Nullable RuntimeException> failure = new AtomicReference<>();
 
   Closing(Session session, Tracer tracer, TracedProcess process, CodeArea area, Sites sites,
-      TrapAction trapAction, CodeArea.InSomeThread ownThreads, WaitingProbes waiting, Hits hits,
-      Lineage lineage) {
+      WaitingProbes waiting, Hits hits, Lineage lineage) {
     this.session = session;
     this.tracer = tracer;
     this.process = process;
     this.area = area;
     this.sites = sites;
-    this.trapAction = trapAction;
-    this.ownThreads = ownThreads;
     this.waiting = waiting;
     this.hits = hits;
     this.lineage = lineage;
@@ -128,7 +110,7 @@ final class Closing {
 
   /** Called whenever something has happened that a session which closes waits for. */
   void finishIfIdle() {
-    if (!closing || departing || !hits.isIdle() || isOver() || !isActionGivenBack()) {
+    if (!closing || departing || !hits.isIdle() || isOver()) {
       return;
     }
     departing = true;
@@ -139,50 +121,6 @@ final class Closing {
     } finally {
       session.finished();
     }
-  }
-
-  /**
-   * The process gets its action for SIGTRAP back in a thread of its own only, and none can be stopped while
-   * all wait for children of vfork. Such a child mostly executes a program at once, and is given a moment for
-   * that.
-   *
-   * @return false if the end has to wait
-   */
-  private boolean isActionGivenBack() {
-    if (!trapAction.isInstalled() || givenUp || process.threads().isEmpty()) {
-      return true;
-    }
-    if (givesBack) {
-      // What is handled meanwhile comes here, too.
-      return false;
-    }
-    givesBack = true;
-    childUntil = childUntil == 0 ? System.nanoTime() + MOMENT : childUntil;
-    try {
-      ownThreads.run(thread -> {
-        trapAction.giveBack(thread);
-        return 0;
-      });
-      return true;
-    } catch (ErrandException | PtraceException e) {
-      boolean forbidden = e instanceof ErrandException errand && errand.isForbidden();
-      if (forbidden || System.nanoTime() - childUntil > 0) {
-        givenUp = true;
-        LOGGER.log(System.Logger.Level.WARNING, process
-            + " keeps our handler for SIGTRAP, which hands on to its own: " + e.getMessage());
-        return true;
-      }
-    } finally {
-      givesBack = false;
-    }
-    if (!looksAgain) {
-      looksAgain = true;
-      tracer.execute(() -> {
-        looksAgain = false;
-        finishIfIdle();
-      });
-    }
-    return false;
   }
 
   /** The session could not be opened. */
@@ -241,7 +179,7 @@ final class Closing {
   }
 
   Departure departure(TracedProcess target) {
-    return new Departure(target, thread -> hits.of(thread).tracee(), sites, area, trapAction);
+    return new Departure(target, thread -> hits.of(thread).tracee(), sites, area);
   }
 
   /** Unmaps the slots, unless a thread will come back into one, by itself. */
@@ -258,13 +196,9 @@ final class Closing {
     if (left.isEmpty()) {
       PtraceException sealed = null;
       for (Departure departure : departures) {
-        // Each process has its own actions, also where they share the memory.
-        PtraceException refusal = departure.giveActionBack();
-        sealed = refusal == null ? sealed : refusal;
-      }
-      for (Departure departure : departures) {
-        if (sealed == null && (!area.isEmpty() || trapAction.isInstalled())) {
-          sealed = departure.unmapMemory(!givenUp);
+        if (!area.isEmpty()) {
+          PtraceException refusal = departure.unmapSlots();
+          sealed = refusal == null ? sealed : refusal;
         }
       }
       if (sealed != null && !area.isEmpty()) {

@@ -16,16 +16,15 @@ import io.xolotl.ptrace.WaitStatus.Other;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.site.Sites;
+import io.xolotl.xol.tracee.HeldSignals;
 import io.xolotl.xol.tracee.InterruptedCalls;
 import io.xolotl.xol.tracee.Tracee;
-import io.xolotl.xol.tracee.TrapAction;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -47,7 +46,6 @@ final class Departure {
   private final Function<TracedThread, Tracee> tracees;
   private final Sites sites;
   private final CodeArea area;
-  private final TrapAction trapAction;
 
   /** Stopped threads that are as the program must find them, and the signal that each is resumed with. */
   private final Map<TracedThread, Integer> ready = new LinkedHashMap<>();
@@ -55,13 +53,12 @@ final class Departure {
   private final Set<TracedThread> failed = new HashSet<>();
   private @Nullable PtraceException failure;
 
-  Departure(TracedProcess process, Function<TracedThread, Tracee> tracees, Sites sites, CodeArea area,
-      TrapAction trapAction) {
+  Departure(TracedProcess process, Function<TracedThread, Tracee> tracees, Sites sites,
+      CodeArea area) {
     this.process = process;
     this.tracees = tracees;
     this.sites = sites;
     this.area = area;
-    this.trapAction = trapAction;
   }
 
   /**
@@ -97,8 +94,7 @@ final class Departure {
   void letGo(TracedThread thread) {
     stop(thread);
     if (ready.containsKey(thread) && process.threads().size() == 1 && !area.isEmpty()) {
-      PtraceException sealed = giveActionBack();
-      sealed = sealed == null ? unmapMemory(true) : sealed;
+      PtraceException sealed = unmapSlots();
       if (sealed != null) {
         area.sayThatItStays(process.toString(), sealed);
       }
@@ -129,39 +125,34 @@ final class Departure {
     thread.takeJobControl();
     thread.takePendingTrap();
     tracee.leaveIfOutside();
-    int signal = settle(tracee);
-    if (thread.stop() instanceof WaitStatus.Signal) {
-      // Passed on before anything else is done with the thread: it would be lost if this JVM were killed. The
-      // interrupt is taken before the thread gets back to user mode, and the next pass finds it.
-      thread.interrupt();
-      tracee.resume(signal);
-      thread.awaitStop();
-      return;
-    }
-    ready.put(thread, signal);
+    ready.put(thread, settle(tracee));
   }
 
   /** Brings a stopped thread out of the engine's hands; returns the signal to resume it with. */
   private int settle(Tracee tracee) {
+    HeldSignals held = tracee.heldSignals();
     if (tracee.isSettled()) {
-      return tracee.resumeWith();
+      return held.isEmpty() ? tracee.resumeWith() : held.takeFirst();
     }
     return switch (Objects.requireNonNull(tracee.thread().stop())) {
       case WaitStatus.Signal(int signal) -> settle(tracee, signal);
       case Interrupted _, GroupStop _, Created _, Executed _, Exiting _, Other _ -> {
         InterruptedCalls.restart(tracee);
         tracee.leaveCopy();
+        held.requeueAll();
         yield 0;
       }
     };
   }
 
   private int settle(Tracee tracee, int signal) {
+    HeldSignals held = tracee.heldSignals();
     tracee.readSignal();
     boolean fault = tracee.isFault(signal);
     if (tracee.isInCopy()) {
       if (fault && signal != Signals.SIGTRAP) {
         tracee.detour().faulted(tracee, signal);
+        held.requeueAll();
         return signal;
       }
       if (fault && tracee.isInterrupted()) {
@@ -169,9 +160,12 @@ final class Departure {
         InterruptedCalls.restart(tracee);
       }
       tracee.leaveCopy();
+      if (!fault) {
+        held.hold(tracee.signal());
+      }
       // Out of it; what fails from here on must not be taken for a breakpoint when it is tried again.
-      tracee.settle(fault ? 0 : signal);
-      return tracee.resumeWith();
+      tracee.settle(0);
+      return held.takeFirst();
     }
     if (fault && signal == Signals.SIGTRAP && tracee.signal().code() == SignalInfo.SI_KERNEL) {
       tracee.readRegisters();
@@ -182,6 +176,7 @@ final class Departure {
         return 0;
       }
     }
+    held.restoreOrigin(signal, tracee.signal());
     InterruptedCalls.beforeDelivery(tracee, signal);
     return signal;
   }
@@ -195,36 +190,12 @@ final class Departure {
         .filter(Tracee::isInCopy).toList();
   }
 
-  /** Has the process do with SIGTRAP what it did before; returns why that may not be, or null. */
-  @Nullable
-  PtraceException giveActionBack() {
-    return inOneThread(trapAction::uninstall);
-  }
-
   /**
-   * Unmaps all that is ours; returns why that may not be, or null.
-   *
-   * @param withHandler whether nothing leads to the handler any more
+   * Unmaps the slots in one of the threads that are stopped, if there is one that may; returns why none may,
+   * or null.
    */
   @Nullable
-  PtraceException unmapMemory(boolean withHandler) {
-    return inOneThread(thread -> {
-      if (!area.isEmpty()) {
-        area.unmap(thread);
-      }
-      if (!withHandler) {
-        return;
-      }
-      trapAction.unmap(thread, thread.process().mappings());
-      trapAction.forget();
-    });
-  }
-
-  /**
-   * Does something in one of the threads that are stopped, if there is one that may; returns why none may, or
-   * null.
-   */
-  private @Nullable PtraceException inOneThread(Consumer<TracedThread> action) {
+  PtraceException unmapSlots() {
     PtraceException refusal = null;
     PtraceException sealed = null;
     // Tried again, for what fails once: in another thread if there is one.
@@ -234,7 +205,7 @@ final class Departure {
         continue;
       }
       try {
-        action.accept(thread);
+        area.unmap(thread);
         return null;
       } catch (ThreadGoneException e) {
         // Another thread can do it, unless the whole process is killed.

@@ -82,11 +82,6 @@ final class Hits {
     return hit;
   }
 
-  /** Returns true if a breakpoint at an address is ours. */
-  boolean areAt(long address) {
-    return sites.at(address) != null;
-  }
-
   /** A thread has stopped for an int3, whoever has put that there. */
   void arrived(ProbeHit hit) {
     Tracee tracee = hit.tracee();
@@ -110,7 +105,7 @@ final class Hits {
     }
     trapAction.afterTrap(tracee.thread());
     tracee.registers().rip(address);
-    tracee.pin(site.displacement.lease(), site.wayOutLease());
+    tracee.pin(site.displacement.lease());
     handling.add(hit);
     hit.arrive(site, tracee.resumesPostponedHit() ? NONE : ProbeTable.at(site));
     nextHandler(hit);
@@ -207,11 +202,6 @@ final class Hits {
   /** Executes the instruction; from a copy the thread comes back by its next trap. */
   private void displace(Tracee tracee, Site site) {
     tracee.noteTrapFlag();
-    if (site.effect() instanceof Effect.SystemCall && trapAction.answers(tracee, site.instruction)) {
-      tracee.release();
-      tracee.resumeBehind(true);
-      return;
-    }
     switch (site.displacement.execute(tracee)) {
       case DONE -> {
         tracee.release();
@@ -252,7 +242,7 @@ final class Hits {
       // The thread executed our int3 before it was taken out.
       goOnAt(tracee, address);
     } else {
-      deliverTrap(tracee.thread(), true);
+      deliverTrap(tracee.thread());
     }
   }
 
@@ -264,13 +254,9 @@ final class Hits {
     tracee.resume(0);
   }
 
-  /**
-   * A trap is the program's own.
-   *
-   * @param fault whether the kernel has raised it
-   */
-  void deliverTrap(TracedThread thread, boolean fault) {
-    trapAction.beforeDelivery(thread, fault);
+  /** A trap is the program's own. */
+  void deliverTrap(TracedThread thread) {
+    trapAction.beforeDelivery(thread);
     thread.cont(Signals.SIGTRAP);
   }
 

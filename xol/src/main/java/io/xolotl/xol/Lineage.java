@@ -155,12 +155,12 @@ final class Lineage {
   private boolean tryToClean(TracedProcess child, TracedThread thread) {
     try {
       try {
-        clean(child, thread);
+        sites.clean(child, thread);
       } catch (ThreadGoneException e) {
         // Killed before it ran.
         throw e;
       } catch (SiteException | PtraceException e) {
-        clean(child, thread);
+        sites.clean(child, thread);
       }
       return true;
     } catch (ThreadGoneException e) {
@@ -170,19 +170,6 @@ final class Lineage {
       LOGGER.log(System.Logger.Level.ERROR, child + ", a child of " + process
           + ", is kept stopped, because it would die of the breakpoints it has inherited: " + e.getMessage());
       return false;
-    }
-  }
-
-  private void clean(TracedProcess child, TracedThread thread) {
-    sites.clean(child, thread);
-    try {
-      trapAction.uninstall(thread);
-      trapAction.unmap(thread, child.mappings());
-    } catch (PtraceException e) {
-      if (e.reason() != PtraceException.Reason.SECCOMP) {
-        throw e;
-      }
-      // It keeps a handler that hands on to its own.
     }
   }
 
@@ -278,6 +265,7 @@ final class Lineage {
     letGoOfBorrowers();
     waiting.giveUp();
     table.forgetAll();
+    trapAction.forget();
     session.forgetRegistrations();
     thread.finishSystemCall();
     if (process.wasCreated() && formerProbes.isEmpty()) {
@@ -359,7 +347,7 @@ final class Lineage {
       TracedThread thread = each.getValue();
       try {
         try {
-          clean(each.getKey(), thread);
+          sites.clean(each.getKey(), thread);
         } catch (SiteException | PtraceException e) {
           thread.send(Signals.SIGSTOP);
           first = first != null

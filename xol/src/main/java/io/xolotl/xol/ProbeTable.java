@@ -1,14 +1,11 @@
 package io.xolotl.xol;
 
-import io.xolotl.decoder.RelocationPolicy;
 import io.xolotl.decoder.Technique;
 import io.xolotl.ptrace.MemoryMapping;
 import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.ErrandException;
 import io.xolotl.xol.code.TracerThread;
-import io.xolotl.xol.elf.Boundary;
-import io.xolotl.xol.program.ActionCalls;
 import io.xolotl.xol.program.SupportedProcess;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.Preparation;
@@ -22,7 +19,6 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -41,19 +37,17 @@ final class ProbeTable {
   private final TracedProcess process;
   private final Sites sites;
   private final Preparation preparation;
-  private final CrashSafety crashSafety;
   private final SequenceGuard sequences;
   private final Handlers handlers;
   private final SessionStatistics statistics;
   private final BiConsumer<Site, SiteException> whenInSequence = (site, why) -> end(site,
       ProbeException.of(why));
 
-  ProbeTable(TracedProcess process, Sites sites, Preparation preparation, CrashSafety crashSafety,
-      SequenceGuard sequences, Handlers handlers, SessionStatistics statistics) {
+  ProbeTable(TracedProcess process, Sites sites, Preparation preparation, SequenceGuard sequences,
+      Handlers handlers, SessionStatistics statistics) {
     this.process = process;
     this.sites = sites;
     this.preparation = preparation;
-    this.crashSafety = crashSafety;
     this.sequences = sequences;
     this.handlers = handlers;
     this.statistics = statistics;
@@ -84,10 +78,6 @@ final class ProbeTable {
     SupportedProcess.refusal(process.pid()).ifPresent(refusal -> {
       throw new ProbeException(ProbeException.Reason.UNSUPPORTED_PROCESS, refusal);
     });
-    crashSafety.prepare(places.size());
-    if (crashSafety.wantsWatch()) {
-      watchActions();
-    }
     Map<Probe, Place> rest = new LinkedHashMap<>(places);
     for (int round = 1; !rest.isEmpty(); round++) {
       try {
@@ -110,28 +100,6 @@ final class ProbeTable {
       } catch (RuntimeException e) {
         throw translated(e);
       }
-    }
-  }
-
-  /**
-   * The program may set its own action for SIGTRAP at any time, and ask for it: what it calls the kernel by
-   * for that is executed by us. Where that cannot be watched ours is lost when the program sets another.
-   */
-  private void watchActions() {
-    List<Long> calls = ActionCalls.of(process.memory(), process.mappings());
-    for (long call : calls) {
-      var place = new Place(call, Boundary.UNPROVEN, RelocationPolicy.FULL, Optional.empty(), true);
-      try {
-        Preparation.Prepared prepared = preparation.prepare(List.of(place));
-        Objects.requireNonNull(prepared.chosen().getFirst()).keep();
-        sites.install(prepared.fresh());
-      } catch (SiteException | ErrandException e) {
-        // Probed otherwise, or not to be probed.
-        continue;
-      }
-    }
-    if (!calls.isEmpty()) {
-      crashSafety.watched();
     }
   }
 
@@ -268,7 +236,6 @@ final class ProbeTable {
       return null;
     }
     Probe[] probes = at(stale);
-    crashSafety.prepare(1);
     try {
       ProbeRequest request = probes.length == 0 ? null : probes[0].request();
       Optional<Technique> technique = request == null ? Optional.empty() : request.technique();
@@ -311,7 +278,6 @@ final class ProbeTable {
   /** The address space is gone: the process has ended or executed another program. */
   void forgetAll() {
     sites.forgetAll();
-    crashSafety.forget();
     sequences.forget();
   }
 }

@@ -380,17 +380,6 @@ public final class ProbedProcess implements AutoCloseable {
     return session.statistics().now();
   }
 
-  /**
-   * {@return why a breakpoint may kill the process if this JVM is killed, in a sentence; empty if it lives on
-   * then, or nothing was probed yet} It is decided when the first probe is registered. What is open in any
-   * process is in {@code docs/crash.md}.
-   *
-   * @throws ProbeException {@link ProbeException.Reason#CLOSED} if the session has ended
-   */
-  public Optional<String> crashRisk() {
-    return inSession(session::crashRisk);
-  }
-
   // For the engine, and all but the first method for the tracer thread only.
 
   ProbingOptions options() {

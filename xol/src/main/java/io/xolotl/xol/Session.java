@@ -12,7 +12,6 @@ import io.xolotl.xol.WaitingProbes.Absent;
 import io.xolotl.xol.WaitingProbes.Follower;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.ErrandException;
-import io.xolotl.xol.code.TrapTable;
 import io.xolotl.xol.program.ErrnoLocation;
 import io.xolotl.xol.site.Place;
 import io.xolotl.xol.site.Preparation;
@@ -59,7 +58,6 @@ final class Session {
   private final Handlers handlers;
   private final Errands errands;
   private final TrapAction trapAction;
-  private final CrashSafety crashSafety;
   private final Locator locator;
   private final Sites sites;
   private final ProbeTable table;
@@ -93,23 +91,19 @@ final class Session {
     Set<TracedProcess> borrowers = new LinkedHashSet<>();
     handlers = new Handlers(tracer, onTracer, statistics);
     errands = new Errands(tracer, process, Collections.unmodifiableSet(borrowers), this::tracee);
-    var traps = new TrapTable(process);
-    trapAction = new TrapAction(process, traps);
-    crashSafety = new CrashSafety(trapAction, traps, errands);
+    trapAction = new TrapAction(process);
     locator = new Locator(process);
-    var area = new CodeArea(process, errands, traps);
-    sites = new Sites(process, area, traps, ProbeTable::deactivate);
+    var area = new CodeArea(process, errands);
+    sites = new Sites(process, area, ProbeTable::deactivate);
     var sequences = new RestartableSequences(process);
-    table = new ProbeTable(process, sites,
-        new Preparation(process, sites, area, sequences, trapAction::isInstalled), crashSafety,
+    table = new ProbeTable(process, sites, new Preparation(process, sites, area, sequences),
         new SequenceGuard(sites, sequences), handlers, statistics);
     waiting = new WaitingProbes(process, locator, table);
     hits = new Hits(this, tracer, sites, table, trapAction, handlers, statistics);
     end = new SessionEnd(tracer, handlers, hits.all());
     lineage = new Lineage(this, process, borrowers, area, sites, table, waiting, trapAction, hits, handlers);
-    closing = new Closing(this, tracer, process, area, sites, trapAction,
-        new Errands(tracer, process, Set.of(), this::tracee), waiting, hits, lineage);
-    stops = new Stops(this, hits, traps, lineage, closing);
+    closing = new Closing(this, tracer, process, area, sites, waiting, hits, lineage);
+    stops = new Stops(this, hits, lineage, closing);
     family.add(this);
   }
 
@@ -232,7 +226,6 @@ final class Session {
       }
       lineage.attachNewcomers();
       Set<Probe> refusals = refuseWithoutThread(probes, refused);
-      crashSafety.prepare(probes.size());
       if (trapAction.hasUnknownHandler()) {
         learnTrapAction();
       }
@@ -290,11 +283,6 @@ final class Session {
   OptionalLong errno(long errnoFunction, Registers thread) {
     return ErrnoLocation.of(errnoFunction,
         (address, length) -> call(() -> sites.programText(address, length)), thread, memory());
-  }
-
-  /** Why the process may not outlive this JVM; empty if it does. */
-  Optional<String> crashRisk() {
-    return call(() -> Optional.ofNullable(crashSafety.risk()));
   }
 
   /** Does something of a user's on the tracer thread. */

@@ -1,7 +1,6 @@
 package io.xolotl.xol;
 
 import io.xolotl.ptrace.PtraceException;
-import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.SignalInfo;
 import io.xolotl.ptrace.Signals;
 import io.xolotl.ptrace.ThreadGoneException;
@@ -10,7 +9,7 @@ import io.xolotl.ptrace.TracedProcess;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.ptrace.WaitStatus;
 import io.xolotl.xol.code.TracerThread;
-import io.xolotl.xol.code.TrapTable;
+import io.xolotl.xol.tracee.HeldSignals;
 import io.xolotl.xol.tracee.InterruptedCalls;
 import io.xolotl.xol.tracee.Tracee;
 import java.util.List;
@@ -28,78 +27,27 @@ final class Stops implements TraceHandler {
 
   private final Session session;
   private final Hits hits;
-  private final TrapTable traps;
   private final Lineage lineage;
   private final Closing closing;
 
-  /** Of a thread that somebody waits for. */
-  private final SignalInfo otherSignal = new SignalInfo();
-  private final Registers otherRegisters = new Registers();
-
-  Stops(Session session, Hits hits, TrapTable traps, Lineage lineage, Closing closing) {
+  Stops(Session session, Hits hits, Lineage lineage, Closing closing) {
     this.session = session;
     this.hits = hits;
-    this.traps = traps;
     this.lineage = lineage;
     this.closing = closing;
-  }
-
-  /**
-   * A breakpoint of ours has stopped a thread: if nobody is left to handle that, it executes the relocated
-   * instruction. What is not ours is the kernel's to deliver.
-   */
-  @Override
-  public boolean secure(TracedThread thread, boolean isNext) {
-    Tracee tracee = hits.of(thread).tracee();
-    if (tracee.isHandling()) {
-      // It makes a system call for us, and a handler has its registers: the trap behind the call.
-      return false;
-    }
-    // Another stop than the next that is handled must leave what was read for that.
-    SignalInfo signal = isNext ? tracee.signal() : otherSignal;
-    Registers registers = isNext ? tracee.registers() : otherRegisters;
-    if (isNext) {
-      tracee.readSignalAhead();
-    } else {
-      thread.readSignalInfo(signal);
-    }
-    if (signal.code() != SignalInfo.SI_KERNEL) {
-      // The step through a copy is over, and what is behind that leads on.
-      return tracee.isInCopy() && signal.isFault();
-    }
-    if (isNext) {
-      tracee.readRegistersAhead();
-    } else {
-      thread.readRegisters(registers);
-    }
-    long breakpoint = registers.rip() - 1;
-    long wayOut = traps.target(breakpoint);
-    if (wayOut != 0) {
-      thread.divert(wayOut, registers);
-    }
-    return wayOut != 0 || hits.areAt(breakpoint) || tracee.isInCopy();
   }
 
   @Override
   public void stopped(TracedThread thread, WaitStatus.Stopped status) {
     ProbeHit hit = hits.of(thread);
     Tracee tracee = hit.tracee();
-    if (!(status instanceof WaitStatus.Signal)) {
-      tracee.forgetWhatWasRead();
-    }
     if (closing.isOver()) {
       // It could not be stopped when the session ended, and others live on with the tracer.
       closing.departure(thread.process()).letGo(thread);
       return;
     }
     switch (status) {
-      case WaitStatus.Signal(int signal) -> {
-        try {
-          signalled(hit, signal);
-        } finally {
-          tracee.forgetWhatWasRead();
-        }
-      }
+      case WaitStatus.Signal(int signal) -> signalled(hit, signal);
       case WaitStatus.Interrupted _ -> {
         session.observeSequence(thread);
         Errands.insist(() -> {
@@ -155,11 +103,12 @@ final class Stops implements TraceHandler {
         hits.arrived(hit);
       } else {
         // The program's own trap flag or debug register.
-        hits.deliverTrap(tracee.thread(), true);
+        hits.deliverTrap(tracee.thread());
       }
     } else if (tracee.isInCopy()) {
       signalledInCopy(tracee, signal, fault);
     } else {
+      tracee.heldSignals().restoreOrigin(signal, tracee.signal());
       InterruptedCalls.beforeDelivery(tracee, signal);
       tracee.thread().cont(signal);
     }
@@ -167,22 +116,28 @@ final class Stops implements TraceHandler {
 
   private static void signalledInCopy(Tracee tracee, int signal, boolean fault) {
     TracedThread thread = tracee.thread();
+    HeldSignals held = tracee.heldSignals();
     if (fault) {
       tracee.detour().faulted(tracee, signal);
-    } else if (thread.isJobControl(signal)) {
-      // It builds no frame: see TracedThread.takeJobControl.
-      tracee.detour().resume(tracee, signal);
+      held.requeueAll();
+      thread.cont(signal);
       return;
-    } else {
-      // The frame must hold the address of the original. Nothing may be held back meanwhile: it would be lost
-      // if this JVM were killed.
-      boolean before = tracee.detour().isBefore(tracee);
-      tracee.detour().leave(tracee);
-      if (before) {
-        tracee.postpone();
-      }
     }
-    thread.cont(signal);
+    held.restoreOrigin(signal, tracee.signal());
+    if (thread.isJobControl(signal)) {
+      // It builds no frame, and must not be held: see TracedThread.takeJobControl.
+      tracee.detour().resume(tracee, signal);
+    } else if (tracee.detour().isBeforeSystemCall(tracee)) {
+      // Taken out of the kernel's queue it would not interrupt the call, which may block forever.
+      tracee.detour().leave(tracee);
+      tracee.postpone();
+      held.requeueAll();
+      thread.cont(signal);
+    } else {
+      held.hold(tracee.signal());
+      tracee.divert(tracee.detour().whenSignalled());
+      tracee.detour().resume(tracee, 0);
+    }
   }
 
   /**

@@ -24,12 +24,12 @@ import org.jspecify.annotations.Nullable;
 public final class CodeArea {
 
   /** Room for the longest instruction, the trap behind it, and a jump back to anywhere. */
-  public static final int SLOT_BYTES = 32;
+  static final int SLOT_BYTES = 32;
 
   /** Fills a slot behind what is written there: int3, which catches whatever runs astray. */
   static final byte TRAP = (byte) 0xcc;
 
-  private static final int BLOCK_BYTES = TrapTable.BLOCK_BYTES;
+  private static final int BLOCK_BYTES = 64 << 10;
   private static final int SLOTS = BLOCK_BYTES / SLOT_BYTES;
   private static final int PROT_READ_EXEC = 1 | 4;
   private static final int SYSTEM_CALL_BYTES = 2;
@@ -52,7 +52,6 @@ public final class CodeArea {
 
   private final TracedProcess process;
   private final InSomeThread threads;
-  private final TrapTable traps;
   private final List<Block> blocks = new ArrayList<>();
   private final LongMap<Lease> leases = new LongMap<>();
 
@@ -60,12 +59,10 @@ public final class CodeArea {
    * An area without blocks.
    *
    * @param threads gives a thread to map memory in
-   * @param traps is told of each block
    */
-  public CodeArea(TracedProcess process, InSomeThread threads, TrapTable traps) {
+  public CodeArea(TracedProcess process, InSomeThread threads) {
     this.process = process;
     this.threads = threads;
-    this.traps = traps;
   }
 
   /**
@@ -105,7 +102,7 @@ public final class CodeArea {
       // Addresses wrap at 4 GiB, so that everything is in reach of everything.
       case I386 -> 1L << 32;
     };
-    long base = process.mapNear(thread, near, within, BLOCK_BYTES, BLOCK_BYTES, PROT_READ_EXEC);
+    long base = process.mapNear(thread, near, within, BLOCK_BYTES, PROT_READ_EXEC);
     if (base == 0) {
       return 0;
     }
@@ -126,7 +123,6 @@ public final class CodeArea {
     var block = new Block(base, new BitSet(SLOTS));
     block.used.set(0);
     blocks.add(block);
-    traps.put(base, base);
     if (blocks.size() == 1) {
       process.systemCallInstruction(base);
     }

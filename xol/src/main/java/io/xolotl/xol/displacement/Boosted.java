@@ -11,18 +11,14 @@ import io.xolotl.xol.tracee.Tracee;
  * @param copy needs no correction afterwards: it has no scratch register, and does not name its own place
  * @param underTrapFlag the same for a thread that steps itself: it traps behind the copy, and never gets to
  *     the jump
+ * @param whenSignalled the same for a thread that must stop behind the copy, to receive a signal
  */
 @TracerThread
-record Boosted(Copy copy, Trapped underTrapFlag) implements OutOfLine {
+record Boosted(Copy copy, Trapped underTrapFlag, SingleStepped whenSignalled) implements OutOfLine {
 
   @Override
   public Technique technique() {
     return Technique.BOOSTED;
-  }
-
-  @Override
-  public long trap() {
-    return 0;
   }
 
   @Override

@@ -31,9 +31,6 @@ public sealed interface Displacement permits Emulated, OutOfLine {
   @Nullable
   Lease lease();
 
-  /** The address of a breakpoint of ours behind the copy; 0 if there is none. */
-  long trap();
-
   /** Executes the instruction for a thread that is stopped at its site. */
   Outcome execute(Tracee tracee);
 }

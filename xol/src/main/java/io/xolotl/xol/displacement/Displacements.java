@@ -60,7 +60,7 @@ public final class Displacements {
     if (technique == Technique.BOOSTED) {
       Copy boosted = boosted(instruction, effect);
       if (boosted != null) {
-        return new Boosted(boosted, new Trapped(boosted));
+        return new Boosted(boosted, new Trapped(boosted), new SingleStepped(boosted));
       }
     }
     Copy copy = copy(instruction, effect);
@@ -88,52 +88,6 @@ public final class Displacements {
       }
       return new Emulated(effect, instruction, null, true);
     }
-  }
-
-  /**
-   * Makes relocated code for an instruction.
-   *
-   * @param displacement of the instruction
-   * @return null if there is none that fits into a slot within reach
-   */
-  public @Nullable WayOut wayOut(DecodedInstruction instruction, Effect effect, Displacement displacement) {
-    if (displacement instanceof Boosted boosted) {
-      return new WayOut(null, boosted.copy().start(), 0);
-    }
-    long address = instruction.address();
-    long half = (farthest(instruction, effect) - address) / 2;
-    if (Math.abs(half) >= CodeArea.REACH) {
-      return null;
-    }
-    Lease lease = area.take(address + half, CodeArea.REACH - Math.abs(half),
-        slot -> Relocator.complete(effect, instruction, slot) != null);
-    Relocator.Complete code = lease == null
-        ? null
-        : Relocator.complete(effect, instruction, lease.address());
-    if (lease == null || code == null) {
-      return null;
-    }
-    area.write(lease, code.bytes(), new byte[0]);
-    return new WayOut(lease, lease.address(), code.behind() == 0 ? 0 : lease.address() + code.behind());
-  }
-
-  /** What the relocated code must reach besides the next instruction. */
-  private static long farthest(DecodedInstruction instruction, Effect effect) {
-    return switch (effect) {
-      case Jump(long target) -> target;
-      case ConditionalJump(var _, long target) -> target;
-      case Loop(var _, int _, long target) -> target;
-      case Call(long target, var _) -> target;
-      case Plain _, Repeated _, RipRelative _, EipRelative _, SystemCall _ -> operand(instruction);
-      case Nop _, PushRegister _, LoadAddress _, PushFlags _, PopFlags _ -> operand(instruction);
-      case IndirectJump _, IndirectCall _, Return _ -> operand(instruction);
-    };
-  }
-
-  private static long operand(DecodedInstruction instruction) {
-    return instruction.isRipRelative() && instruction.addressSize() == 64
-        ? instruction.ripRelativeTarget().orElse(instruction.address())
-        : instruction.address();
   }
 
   /**

@@ -34,11 +34,6 @@ record Emulated(Effect effect, DecodedInstruction instruction, @Nullable OutOfLi
   }
 
   @Override
-  public long trap() {
-    return fallback == null ? 0 : fallback.trap();
-  }
-
-  @Override
   public Outcome execute(Tracee tracee) {
     if (Emulator.emulate(effect, instruction, tracee.registers(), tracee.memory())) {
       tracee.writeRegistersIfChanged();

@@ -19,11 +19,6 @@ sealed interface OutOfLine extends Displacement, Detour permits Boosted, Trapped
   }
 
   @Override
-  default long trap() {
-    return copy().end();
-  }
-
-  @Override
   default void faulted(Tracee tracee, int signal) {
     copy().faulted(tracee, signal, isStepped());
   }
@@ -54,7 +49,15 @@ sealed interface OutOfLine extends Displacement, Detour permits Boosted, Trapped
   }
 
   @Override
-  default boolean isBefore(Tracee tracee) {
+  default Detour whenSignalled() {
+    return this;
+  }
+
+  @Override
+  default boolean isBeforeSystemCall(Tracee tracee) {
+    if (!isSystemCall()) {
+      return false;
+    }
     tracee.readRegisters();
     return tracee.registers().rip() == copy().start();
   }

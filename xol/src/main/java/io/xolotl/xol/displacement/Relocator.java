@@ -7,7 +7,6 @@ import io.xolotl.decoder.Gpr;
 import io.xolotl.decoder.MachineMode;
 import io.xolotl.decoder.Segment;
 import io.xolotl.xol.code.Assembler;
-import io.xolotl.xol.code.CodeArea;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -150,33 +149,6 @@ public final class Relocator {
         case INT_80 -> Optional.empty();
       };
     };
-  }
-
-  /**
-   * Relocated code with the way to the next instruction.
-   *
-   * @param behind where the part begins that is behind the effect; 0 if the code leads elsewhere
-   */
-  @SuppressWarnings("ArrayRecordComponent")
-  record Complete(byte[] bytes, int behind) {}
-
-  /**
-   * Relocated code that goes on by itself.
-   *
-   * @return null if there is none for that address which a slot has room for
-   */
-  static @Nullable Complete complete(Effect effect, DecodedInstruction instruction, long address) {
-    var out = new Assembler(address);
-    Parts parts = emit(effect, instruction, out).orElse(null);
-    if (parts == null) {
-      return null;
-    }
-    if (parts.fallsThrough()) {
-      out.jump(instruction.nextAddress());
-    }
-    return out.size() > CodeArea.SLOT_BYTES
-        ? null
-        : new Complete(out.toByteArray(), parts.fallsThrough() ? parts.done() : 0);
   }
 
   private static Optional<Parts> copied(DecodedInstruction instruction, Assembler out, int begin) {

@@ -19,14 +19,12 @@ import io.xolotl.xol.code.LongMap;
 import io.xolotl.xol.code.TracerThread;
 import io.xolotl.xol.displacement.Displacement;
 import io.xolotl.xol.displacement.Displacements;
-import io.xolotl.xol.displacement.WayOut;
 import io.xolotl.xol.elf.Boundary;
 import io.xolotl.xol.site.SiteException.Reason;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.BooleanSupplier;
 import java.util.function.ObjIntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -47,20 +45,12 @@ public final class Preparation {
   private final CodeArea area;
   private final Displacements displacements;
   private final RestartableSequences sequences;
-  private final BooleanSupplier outlivesTracer;
 
-  /**
-   * Prepares sites.
-   *
-   * @param outlivesTracer whether the process could go on, at a breakpoint, when nobody traces it any more
-   */
-  public Preparation(TracedProcess process, Sites sites, CodeArea area, RestartableSequences sequences,
-      BooleanSupplier outlivesTracer) {
+  public Preparation(TracedProcess process, Sites sites, CodeArea area, RestartableSequences sequences) {
     this.process = process;
     this.sites = sites;
     this.area = area;
     this.sequences = sequences;
-    this.outlivesTracer = outlivesTracer;
     displacements = new Displacements(area);
   }
 
@@ -360,8 +350,7 @@ public final class Preparation {
           ? SiteException.refused(address, instruction.text(), Refusal.NO_SCRATCH_REGISTER)
           : noSpace(address);
     }
-    WayOut wayOut = outlivesTracer.getAsBoolean() ? wayOut(instruction, effect, displacement) : null;
-    var site = new Site(instruction, mapping, code, policy, effect, displacement, wayOut);
+    var site = new Site(instruction, mapping, code, policy, effect, displacement);
     if (displacement.technique() != technique && (forced.isPresent() || entersSequence)) {
       site.retire();
       throw forced.isPresent()
@@ -371,18 +360,6 @@ public final class Preparation {
     site.entersSequence = entersSequence;
     site.watched = !sequences.isFree(address);
     return site;
-  }
-
-  /** What cannot be had is missed only when nobody traces the process any more. */
-  private @Nullable WayOut wayOut(DecodedInstruction instruction, Effect effect, Displacement displacement) {
-    try {
-      return displacements.wayOut(instruction, effect, displacement);
-    } catch (ErrandException e) {
-      if (!e.isForbidden()) {
-        throw e;
-      }
-      return null;
-    }
   }
 
   private static SiteException notApplicable(DecodedInstruction instruction, Technique forced,

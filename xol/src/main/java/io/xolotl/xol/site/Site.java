@@ -10,9 +10,7 @@ import io.xolotl.ptrace.Registers;
 import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.Lease;
 import io.xolotl.xol.code.TracerThread;
-import io.xolotl.xol.code.TrapTable;
 import io.xolotl.xol.displacement.Displacement;
-import io.xolotl.xol.displacement.WayOut;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -34,8 +32,6 @@ public final class Site {
   public final RelocationPolicy policy;
   private final Effect effect;
   public final Displacement displacement;
-  /** Null where nobody may be left to stop a thread here: then the breakpoint kills. */
-  private final @Nullable WayOut wayOut;
 
   /** What was mapped at the address when it was last looked at. */
   Backing backing;
@@ -58,13 +54,10 @@ public final class Site {
   /** The sites that this one guards. */
   final List<Site> guarded = new ArrayList<>(0);
 
-  /** Nobody of those who probe: the breakpoint stays until the session ends. */
-  private boolean ours;
-
   private @Nullable Object attachment;
 
   Site(DecodedInstruction instruction, MemoryMapping mapping, byte[] code, RelocationPolicy policy,
-      Effect effect, Displacement displacement, @Nullable WayOut wayOut) {
+      Effect effect, Displacement displacement) {
     this.instruction = instruction;
     backing = Backing.of(mapping, instruction.address());
     this.code = code;
@@ -72,7 +65,6 @@ public final class Site {
     this.policy = policy;
     this.effect = effect;
     this.displacement = displacement;
-    this.wayOut = wayOut;
   }
 
   /** What the instruction does. */
@@ -84,14 +76,9 @@ public final class Site {
     return instruction.address();
   }
 
-  /** The breakpoint stays, whoever probes there besides. */
-  public void keep() {
-    ours = true;
-  }
-
-  /** Returns true if the breakpoint must stay as long as another is there, or the session lasts. */
+  /** Returns true if the breakpoint must stay as long as another is there. */
   public boolean isGuard() {
-    return ours || !guarded.isEmpty();
+    return !guarded.isEmpty();
   }
 
   /**
@@ -135,32 +122,6 @@ public final class Site {
     Lease lease = displacement.lease();
     if (lease != null) {
       lease.retire();
-    }
-    Lease out = wayOutLease();
-    if (out != null) {
-      out.retire();
-    }
-  }
-
-  /** The slot of the way out, if it is not that of the displacement. */
-  public @Nullable Lease wayOutLease() {
-    return wayOut == null ? null : wayOut.lease();
-  }
-
-  /** Returns true if a thread that hits gets on when nobody traces it. */
-  public boolean hasWayOut() {
-    return wayOut != null;
-  }
-
-  /** Before a breakpoint is written: says where a thread goes on that executes one which nobody handles. */
-  void enterInto(TrapTable traps) {
-    WayOut out = wayOut;
-    if (out == null) {
-      return;
-    }
-    traps.put(address(), out.start());
-    if (displacement.trap() != 0 && out.behind() != 0) {
-      traps.put(displacement.trap(), out.behind());
     }
   }
 

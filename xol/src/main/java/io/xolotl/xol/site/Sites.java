@@ -9,7 +9,6 @@ import io.xolotl.ptrace.TracedThread;
 import io.xolotl.xol.code.CodeArea;
 import io.xolotl.xol.code.LongMap;
 import io.xolotl.xol.code.TracerThread;
-import io.xolotl.xol.code.TrapTable;
 import io.xolotl.xol.site.SiteException.Reason;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,7 +36,6 @@ public final class Sites {
   private final TracedProcess process;
   private final ProcessMemory memory;
   private final CodeArea area;
-  private final TrapTable traps;
   private final Consumer<Site> whenOver;
 
   private final LongMap<Site> sites = new LongMap<>();
@@ -60,14 +58,12 @@ public final class Sites {
    * The sites of a process that has none.
    *
    * @param area where their slots are
-   * @param traps says where a thread goes on that nobody stops
    * @param whenOver is told of each site that nobody can hit any more, before its breakpoint is taken out:
    *     its memory is unmapped, or it is withdrawn
    */
-  public Sites(TracedProcess process, CodeArea area, TrapTable traps, Consumer<Site> whenOver) {
+  public Sites(TracedProcess process, CodeArea area, Consumer<Site> whenOver) {
     this.process = process;
     this.area = area;
-    this.traps = traps;
     this.whenOver = whenOver;
     memory = process.memory();
   }
@@ -179,8 +175,6 @@ public final class Sites {
    * @throws SiteException if the program has changed its code meanwhile; some may be in then
    */
   public void install(List<Site> fresh) {
-    // Before their breakpoints are: nobody but the process itself may be left to say where a thread goes on.
-    fresh.forEach(site -> site.enterInto(traps));
     Breakpoints.install(memory, fresh, site -> {
       // In the map first: from the moment the byte is written any thread may stop there.
       sites.put(site.address(), site);
@@ -198,7 +192,6 @@ public final class Sites {
 
   /** Puts a site in the place of another, whose breakpoint serves it from now on. */
   public void replace(Site stale, Site fresh) {
-    fresh.enterInto(traps);
     sites.put(stale.address(), fresh);
     fresh.installed = true;
     stale.retire();
@@ -250,7 +243,6 @@ public final class Sites {
       if (!rest.contains(site)) {
         sites.remove(site.address());
         removed.put(site.address(), site);
-        traps.remove(site.address());
         site.retire();
       }
     }

@@ -54,8 +54,11 @@ public interface Detour {
   /** Returns true if the thread executes the copy under the trap flag. */
   boolean isStepped();
 
-  /** Returns true if the thread, whose registers are read for it, has the instruction still to execute. */
-  boolean isBefore(Tracee tracee);
+  /** The detour that stops behind the copy, where a signal that has arrived in it can be delivered. */
+  Detour whenSignalled();
+
+  /** Returns true if the thread, whose registers are read for it, has a system call still to make here. */
+  boolean isBeforeSystemCall(Tracee tracee);
 
   /** Returns true if the copy is a system call. */
   boolean isSystemCall();

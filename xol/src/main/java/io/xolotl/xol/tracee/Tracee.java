@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   FREE ── pin ──► HANDLING ── enter ──► IN_COPY
- *    ▲                 │                     │
+ *    ▲                 │                     │ (divert: in the copy by another detour)
  *    └──── release ────┴────── release ──────┘
  * </pre>
  *
@@ -58,12 +58,11 @@ public final class Tracee {
   private final TracedThread thread;
   private final Registers registers = new Registers();
   private final SignalInfo signal = new SignalInfo();
+  private final HeldSignals heldSignals;
 
   private Phase phase = Phase.FREE;
   /** Pinned from the hit until the displaced instruction is executed; null if that needs no slot. */
   private @Nullable Lease lease;
-  /** The slot of the way out, pinned as long: if the tracer dies the thread goes on there. */
-  private @Nullable Lease wayOut;
   private @Nullable Detour detour;
 
   /** The program's value of the scratch register, while the thread is in a copy that uses one. */
@@ -82,12 +81,10 @@ public final class Tracee {
   private boolean interrupted;
   private int resumeWith = NOT_SETTLED;
   private boolean ended;
-  /** Read when the stop was secured, and not used yet. */
-  private boolean signalIsRead;
-  private boolean registersAreRead;
 
   public Tracee(TracedThread thread) {
     this.thread = thread;
+    heldSignals = new HeldSignals(thread);
   }
 
   public TracedThread thread() {
@@ -104,31 +101,7 @@ public final class Tracee {
   }
 
   public void readRegisters() {
-    if (!registersAreRead) {
-      thread.readRegisters(registers);
-    }
-    registersAreRead = false;
-  }
-
-  /**
-   * Reads what a thread has stopped for that is about to be taken from the kernel, so that it is not read
-   * again when the stop is handled. Not while a handler has the registers.
-   */
-  public void readSignalAhead() {
-    thread.readSignalInfo(signal);
-    signalIsRead = true;
-  }
-
-  /** The same of the registers. */
-  public void readRegistersAhead() {
     thread.readRegisters(registers);
-    registersAreRead = true;
-  }
-
-  /** The stop is another one, or is over. */
-  public void forgetWhatWasRead() {
-    signalIsRead = false;
-    registersAreRead = false;
   }
 
   public void writeRegistersIfChanged() {
@@ -143,10 +116,7 @@ public final class Tracee {
   }
 
   public void readSignal() {
-    if (!signalIsRead) {
-      thread.readSignalInfo(signal);
-    }
-    signalIsRead = false;
+    thread.readSignalInfo(signal);
   }
 
   public void writeSignal() {
@@ -161,26 +131,25 @@ public final class Tracee {
     return signal.isFault() && Signals.isRaisedByInstruction(number);
   }
 
+  public HeldSignals heldSignals() {
+    return heldSignals;
+  }
+
   // Phase, pin and detour.
 
   /**
    * The thread has arrived at a displaced instruction: from now on it may get into the slot.
    *
    * @param slot that of the instruction, or null if it needs none
-   * @param out that of its way out, or null if it has none of its own
    */
-  public void pin(@Nullable Lease slot, @Nullable Lease out) {
+  public void pin(@Nullable Lease slot) {
     if (phase != Phase.FREE) {
       throw new IllegalStateException(thread + " is at an instruction already");
     }
     if (slot != null) {
       slot.pin();
     }
-    if (out != null) {
-      out.pin();
-    }
     lease = slot;
-    wayOut = out;
     phase = Phase.HANDLING;
   }
 
@@ -191,19 +160,19 @@ public final class Tracee {
     phase = Phase.IN_COPY;
   }
 
+  /** The thread goes on in its copy by another detour, of the same copy. */
+  public void divert(Detour instead) {
+    detour = instead;
+  }
+
   /** The thread is done with the instruction, and out of the copy if it was in one. Idempotent. */
   public void release() {
     Lease slot = lease;
-    Lease out = wayOut;
     lease = null;
-    wayOut = null;
     detour = null;
     phase = Phase.FREE;
     if (slot != null) {
       slot.unpin();
-    }
-    if (out != null) {
-      out.unpin();
     }
   }
 
@@ -275,17 +244,18 @@ public final class Tracee {
 
   /**
    * Lets a thread go on that is stopped for a trap of ours behind the displaced instruction, with its
-   * registers written: with the program's own trap if it steps itself. A system call does not trap under a
-   * trap flag of the program's (entry_SYSCALL_64 returns to user mode by iret then, and the next instruction
-   * traps).
+   * registers written: with the program's own trap if it steps itself, or else with the first signal that was
+   * held. A system call does not trap under a trap flag of the program's (entry_SYSCALL_64 returns to user
+   * mode by iret then, and the next instruction traps).
    */
   public void resumeBehind(boolean systemCall) {
     if (stepsItself && !systemCall) {
+      heldSignals.requeueAll();
       signal.singleStep(registers.rip());
       writeSignal();
       resume(Signals.SIGTRAP);
     } else {
-      resume(0);
+      resume(heldSignals.takeFirst());
     }
   }
 
